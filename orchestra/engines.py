@@ -167,8 +167,8 @@ _ALL: tuple[EngineKind, ...] = (
         "webkit",
         "ORCHESTRA_WEBKIT",
         ("PLAYWRIGHT_WEBKIT_EXECUTABLE_PATH",),
-        downloads=(("webkit", "pw_run.sh", False),),
         grantable=("camera", "clipboard-read", "geolocation", "microphone", "notifications", "screen-wake-lock"),
+        downloads=(("webkit", "pw_run.sh", False),),
     ),
 )
 

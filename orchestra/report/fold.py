@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import Any
 
 from msgspec import to_builtins
 from msgspec.structs import replace
@@ -94,7 +95,7 @@ class Rows:
                 attempts=given.attempts,
                 speed_class=given.speed_class or "",
                 mark=self.mark(method, given.verdict, given.speed_class or ""),
-                degraded=given.degraded,
+                degraded=(*given.degraded, *(mocked(attempts[-1].facts) if given.attempts and attempts else ())),
                 unchanged_since=given.unchanged_since or "",
                 excused=given.excused,
                 incidents=given.incidents,
@@ -113,6 +114,12 @@ class Rows:
             return ""  # the line of a later text would be a lie
         name = (test.of or test.id).replace("~", "~0").replace("/", "~1")
         return self.place_of(f"/tests/{name}")
+
+
+def mocked(facts: Mapping[str, Any]) -> Iterator[str]:
+    """Yield each mock of an attempt, with the number of its requests."""
+    for name, count in facts.get("mocks", {}).items():
+        yield f"mocked {name} ({count} request{'' if count == 1 else 's'})"
 
 
 def _explained(body: AttemptFinished, reason: str) -> AttemptFinished:

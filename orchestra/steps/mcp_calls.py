@@ -387,6 +387,7 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "dialog": _dialog,
     "page": _page,
     "close_page": _close_page,
+    "mock": _nothing,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

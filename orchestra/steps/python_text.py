@@ -154,6 +154,8 @@ def _python_expect(step: Step, args: Mapping[str, Any]) -> str:
             pattern = {"contain": re.escape(wanted), "match": wanted}.get(name)
             value = repr(wanted) if pattern is None else f"re.compile({pattern!r})"
             calls.append(f"expect(page).{'not_' if negated else ''}to_have_{part}({value}, {timeout})")
+    if "request" in args:
+        calls.append(f"assert sent(context, {args['request']!r}, {timeout})")
     for one in conditions_of_target(args):
         if one.of in ("all", "any"):
             calls.append(_quantified(_here(step), one, timeout))
@@ -214,6 +216,16 @@ def _python_close_page(_step: Step, args: Mapping[str, Any]) -> str:
     return f"pages[{args['name']!r}].close()" if "name" in args else "page.close(); page = pages['main']"
 
 
+def _python_mock(_step: Step, args: Mapping[str, Any]) -> str:
+    if "abort" in args:
+        act = f"route.abort({args['abort']!r})"
+    else:
+        kinds = {"json": "json", "body": "body", "file": "path"}
+        given = [f"status={args['status']!r}", *(f"{kinds[key]}={args[key]!r}" for key in kinds if key in args)]
+        act = f"route.fulfill({', '.join(given)})"
+    return f"context.route({args['url']!r}, lambda route: {act})"
+
+
 def _python_viewport(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.set_viewport_size({{'width': {args['width']!r}, 'height': {args['height']!r}}})"
 
@@ -258,6 +270,7 @@ _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
     "dialog": _python_dialog,
     "page": _python_page,
     "close_page": _python_close_page,
+    "mock": _python_mock,
     "viewport": _python_viewport,
     "back": _on_element("go_back"),
     "reload": _on_element("reload"),

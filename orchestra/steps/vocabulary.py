@@ -30,6 +30,9 @@ TEXT_MAPPING: Schema = {"type": "object", "additionalProperties": TEXT}
 REFERENCE_TARGET: Schema = {"$ref": "#/$defs/Target"}
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
 
+MAIN = "main"
+"""The name of the first page of a test."""
+
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 STATES = (
@@ -228,6 +231,33 @@ _UNTIL: Schema = _object(
         "within_seconds": _with({**SECONDS, "default": 30}, "the time to wait for the whole reply that is so", 60),
     },
     anyOf=[{"required": [key]} for key in ("status", "match")],
+)
+ABORTS = (
+    "failed",
+    "aborted",
+    "accessdenied",
+    "addressunreachable",
+    "blockedbyclient",
+    "connectionaborted",
+    "connectionclosed",
+    "connectionfailed",
+    "connectionrefused",
+    "connectionreset",
+    "internetdisconnected",
+    "namenotresolved",
+    "timedout",
+)
+"""The reasons for which a request can fail, as Playwright names them."""
+
+_URL_GLOB = "a glob of whole URLs: `**` is any text, `*` any text without `/`, `{a,b}` one of them; all else is literal"
+_REQUEST: Schema = _object(
+    {
+        "url": _with(TEXT, _URL_GLOB, "**/api/orders"),
+        "method": _with({"enum": list(HTTP_METHODS)}, "the method (default: any)", "POST"),
+        "json": _with(ANY, "the whole JSON body", {"ticker": "NVDA"}),
+        "count": _with(_NATURAL, "the number of such requests (default: one at least)", 1),
+    },
+    required=["url"],
 )
 _SAVE = Field("save", NAME, "save the result as `${saved.NAME}` until the end of the test", "elapsed_ms")
 
@@ -533,6 +563,12 @@ _ALL: tuple[Verb, ...] = (
                 "the conditions for the page, in place of a target",
                 {"title": {"contain": "Market"}},
             ),
+            Field(
+                "request",
+                _REQUEST,
+                "a request that the pages of the test have sent, in place of a target",
+                {"url": "**/api/orders", "method": "POST", "json": {"ticker": "NVDA"}},
+            ),
             _MESSAGE,
             _WITHIN,
         ),
@@ -541,7 +577,10 @@ _ALL: tuple[Verb, ...] = (
         mcp=("browser_evaluate", "browser_run_code_unsafe"),
         detail="`to` is about one element, except `have_count` and lists, which are about all matches at one moment, as are\n"
         "`all` and `any`. Each condition is checked until it holds, one after the other. If no element matches, a condition\n"
-        "and its `not` both fail, except `be: hidden`, `not: {be: visible}` and `have_count`.",
+        "and its `not` both fail, except `be: hidden`, `not: {be: visible}` and `have_count`.\n"
+        "\n"
+        "`request` is about all requests of pages since the test began, those that a [`mock`](#mock) has answered, too.\n"
+        "`count: 0` holds at once, so write it after a step that shows that the page is done.",
     ),
     Verb(
         "wait",
@@ -681,6 +720,39 @@ _ALL: tuple[Verb, ...] = (
         playwright="page.close()",
         mcp=("browser_tabs",),
         detail="The first page is not closed.",
+    ),
+    Verb(
+        "mock",
+        "Answer requests of the pages in place of the network, until the end of the test.",
+        {"url": "**/api/quote*", "json": {"price": 171.5}},
+        fields=(
+            Field("url", TEXT, _URL_GLOB, "**/api/quote*", required=True),
+            Field("method", {"enum": list(HTTP_METHODS)}, "the method of the requests (default: any)", "GET"),
+            Field("status", {"type": "integer", "minimum": 200}, "the status of the reply", 503, default=200),
+            Field("json", ANY, "the reply as JSON", {"price": 171.5}),
+            Field("body", TEXT, "the reply as text", "busy"),
+            Field(
+                "file",
+                TEXT,
+                "the file that is the reply, relative to the project root",
+                "data/quote.json",
+                holds="path",
+            ),
+            Field("headers", TEXT_MAPPING, "headers of the reply", {"Retry-After": "5"}, default={}),
+            Field("delay_ms", _NATURAL, "the milliseconds before the reply", 300, default=0),
+            Field("times", COUNT, "the number of requests to answer (default: all); later ones are not mocked", 1),
+            Field(
+                "abort",
+                {"enum": list(ABORTS)},
+                "the reason for which the request fails, in place of a reply",
+                "timedout",
+            ),
+        ),
+        playwright="context.route()",
+        detail="Write it before the step that makes the page send the request. Of several mocks for one request the latest\n"
+        "answers; a request that none answers goes to the network. At most one of `json`, `body`, `file` and `abort` is\n"
+        "allowed. `http` steps and service workers are not mocked. A mocked reply is no error outside assertions, and\n"
+        "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.",
     ),
     Verb(
         "viewport",

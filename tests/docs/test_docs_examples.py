@@ -338,7 +338,7 @@ defaults: {requires: [frontend]}
 blocks:
   ask: {params: [message], steps: [{fill: {label: Message, value: "${message}"}}]}
 tests:
-  T: {steps: [{goto: "${frontend.url}/"}]}
+  T: {steps: [{goto: "${frontend.url}/"}, {page: {as: help}}]}
 """
 
 

@@ -105,6 +105,13 @@ def test_a_flaky_test_keeps_its_failures_but_nothing_explains_a_bad_verdict():
     assert (found.verdict, found.failure, len(found.failures), found.mark) == ("flaky", None, 1, "😐")
 
 
+def test_a_test_whose_requests_were_mocked_is_marked():
+    facts = {"mocks": {"GET **/quote": 2, "**/gone": 1}}
+    made = [samples.run_started(), *samples.attempt("cli:B001", facts=facts), samples.verdict("cli:B001")]
+    wanted = ("mocked GET **/quote (2 requests)", "mocked **/gone (1 request)")
+    assert row(report(*made), "cli:B001").degraded == wanted
+
+
 def test_the_place_of_a_test_is_asked_for_only_when_it_is_not_fine():
     asked: list[str] = []
     found = report(*samples.everything(), place_of=lambda pointer: asked.append(pointer) or f"at {pointer}")

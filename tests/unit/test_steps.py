@@ -46,7 +46,7 @@ def test_each_example_has_both_forms_and_uses_the_tools_that_the_table_says(name
     ast.parse(playwright_text(step))
     calls = mcp_calls(step, 10)
     assert {call.tool for call in calls} <= set(verb.mcp)
-    assert bool(calls) == verb.browser
+    assert bool(calls) == bool(verb.mcp)
 
 
 @pytest.mark.parametrize(

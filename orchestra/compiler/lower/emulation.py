@@ -56,7 +56,9 @@ def laid(found: Iterable[EmulateSpec], known: Known) -> Emulation:
     headers: dict[str, str] = {}
     for place in found:
         own = _fields(place, known)
-        headers |= own.pop("extra_headers", {})
+        for name, value in own.pop("extra_headers", {}).items():
+            headers = {other: kept for other, kept in headers.items() if other.lower() != name.lower()}
+            headers[name] = value
         fields |= own
     fields["extra_headers"] = headers
     differing = {name: value for name, value in fields.items() if value != getattr(PLAIN_PAGE, name)}

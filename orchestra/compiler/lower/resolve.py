@@ -130,15 +130,38 @@ def scalar_text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
+EXCLUDE = "exclude"
+"""The key of a matrix that lists the combinations which are not tests."""
+
+
+def axes(test: TestSpec) -> dict[str, list[Any]]:
+    """Return the values of the matrix of a test by name."""
+    return {name: values for name, values in test.get("matrix", {}).items() if name != EXCLUDE}
+
+
+def excluded(test: TestSpec, values: Mapping[str, Any]) -> bool:
+    """Return True if a combination has all the values of an entry of `exclude`."""
+    entries: list[Any] = test.get("matrix", {}).get(EXCLUDE, [])
+    return any(
+        all(name in values and _same(values[name], value) for name, value in entry.items())
+        for entry in entries
+        if isinstance(entry, dict) and entry
+    )
+
+
+def _same(one: Any, other: Any) -> bool:
+    return type(one) is type(other) and bool(one == other)
+
+
 def dimensions(test: TestSpec) -> dict[str, list[Any]]:
     """Return the values of a test by name whose combinations are tests: its matrix, then the ids of its rows."""
     ids: dict[str, list[Any]] = {"row": [row.get("id") for row in test["rows"]]} if "rows" in test else {}
-    return {**test.get("matrix", {}), **ids}
+    return {**axes(test), **ids}
 
 
 def values_known(test: TestSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the names with a value in one test of an entry: `matrix.NAME`, and `row.NAME` of its row."""
-    known = {f"matrix.{name}": value for name, value in values.items() if name in test.get("matrix", {})}
+    known = {f"matrix.{name}": value for name, value in values.items() if name in axes(test)}
     if "rows" in test:
         row = next(row for row in test["rows"] if row.get("id") == values["row"])
         known.update((f"row.{name}", value) for name, value in row.items())
@@ -160,9 +183,10 @@ def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, 
     if not matrix:
         yield test_id, {}
         return
-    for values in itertools.product(*matrix.values()):
-        label = ",".join(scalar_text(value) for value in values)
-        yield f"{test_id}[{label}]", dict(zip(matrix, values, strict=True))
+    for chosen in itertools.product(*matrix.values()):
+        values = dict(zip(matrix, chosen, strict=True))
+        if not excluded(test, values):
+            yield f"{test_id}[{','.join(map(scalar_text, chosen))}]", values
 
 
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.emulation import laid, places
 from orchestra.compiler.lower.steps import Known, fill
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.rules.drivers import Casting, browsers_of
+from orchestra.compiler.rules.drivers import Casting
 from orchestra.compiler.schema.tests import EmulateSpec, TestSpec
 from orchestra.devices import devices
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
@@ -71,11 +71,18 @@ def emulation_value(context: Context) -> Iterator[Problem]:
                 hint = f"there are {quoted(sorted(_PERMISSIONS), most=30)}"
                 place = context.place((*path, "permissions", index))
                 yield Problem(place, message, hint, correction(name, _PERMISSIONS))
+        named: set[str] = set()
         for name, value in emulate.get("extra_headers", {}).items():
             if _HEADER.fullmatch(name) is None:
                 place = context.place((*path, "extra_headers", name), key=True)
                 yield Problem(place, f'"{name}" is no name of a header', "write letters, digits and -: X-Tenant")
             yield from _late(context, (*path, "extra_headers", name), value)
+            if name.lower() in named:
+                place = context.place((*path, "extra_headers", name), key=True)
+                yield Problem(
+                    place, f'"{name}" is there twice: the case of a header has no meaning', "remove one of them"
+                )
+            named.add(name.lower())
         yield from _late(context, (*path, "user_agent"), emulate.get("user_agent", ""))
         for axis, most in _DEGREES.items():
             degrees: Any = emulate.get("geolocation", {}).get(axis, 0)
@@ -113,11 +120,10 @@ def _late(context: Context, path: Path, value: str) -> Iterator[Problem]:
 def emulation_browser(context: Context) -> Iterator[Problem]:
     """A test emulates what its browser does not have: a mobile device in Firefox, or a permission that it cannot grant."""
     default = context.spec.get("defaults", {}).get("browser", DEFAULT_ENGINE)
-    for test_id, test, method, emulation in _emulated(context):
-        for browser, _ in browsers_of(test_id, test, default):
-            engine = ENGINES.get(browser)
-            if engine is None:
-                continue
+    for test_id, known, method, emulation in _emulated(context):
+        browser = str(known.get("matrix.browser", context.spec["tests"][test_id].get("browser", default)))
+        engine = ENGINES.get(browser)
+        if engine is not None:
             if emulation.is_mobile and not engine.mobile:
                 path = _nearest(context, test_id, method, "device")
                 message = (
@@ -166,7 +172,7 @@ def emulation_session(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(path, key=True), message, hint)
 
 
-def _emulated(context: Context, *, everything: bool = False) -> Iterator[tuple[str, TestSpec, str, Emulation]]:
+def _emulated(context: Context, *, everything: bool = False) -> Iterator[tuple[str, Known, str, Emulation]]:
     """Yield each test with a page and each of its methods, with its emulation; only where something is emulated.
 
     With `everything`, all tests if any of the spec emulates something.
@@ -182,7 +188,7 @@ def _emulated(context: Context, *, everything: bool = False) -> Iterator[tuple[s
             if found or everything:
                 variables = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
                 for values in _values(test_id, test):
-                    yield test_id, test, method, laid((one for _, one in found), {**variables, **values})
+                    yield test_id, values, method, laid((one for _, one in found), {**variables, **values})
 
 
 def _nearest(context: Context, test_id: str, method: str, key: str = "") -> Path:

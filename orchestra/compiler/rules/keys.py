@@ -89,7 +89,8 @@ def idle_key(context: Context) -> Iterator[Problem]:
 
     `within_seconds` of `type` and `press` is for an element, that of `evaluate` for an element or for `equals` or `below`,
     `full_page` of `screenshot` for the page, `text` of `dialog` for an accepted dialog, `base` of `http` for a path,
-    `exact` for a text match. `cool_down_seconds` of a component needs `fail_back: true`.
+    `exact` for a text match, `within_seconds` of `page` for a page that opens and that of `scroll` for an element,
+    `opens_with` and `message` for something in them. `cool_down_seconds` of a component needs `fail_back: true`.
     """
     for verb in ("type", "press", "evaluate"):
         for step in context.steps(verb):
@@ -107,11 +108,32 @@ def idle_key(context: Context) -> Iterator[Problem]:
         url = next((str(step.body[one]) for one in HTTP_METHODS if one in step.body), "")
         if "base" in step.body and "://" in url:
             yield _idle(context, step.path("http", "base"), "with a whole URL", "remove it, or write a path")
+    yield from _of_pages(context)
+    yield from _empty_messages(context)
     yield from _exact(context)
     for name, row in context.spec.get("health", {}).items():
         if "cool_down_seconds" in row and "failover" in row and not row.get("fail_back"):
             path: Path = ("health", name, "cool_down_seconds")
             yield _idle(context, path, "without `fail_back: true`", "write it, or remove this")
+
+
+def _of_pages(context: Context) -> Iterator[Problem]:
+    for step in context.steps("page"):
+        if "within_seconds" in _body(step.body) and "name" in step.body:
+            yield _idle(context, step.path("page", "within_seconds"), "on a page that is open", "remove it")
+        if _body(step.body).get("opens_with") == []:
+            yield _idle(context, step.path("page", "opens_with"), "without a step", "remove it, or write the steps")
+    for step in context.steps("scroll"):
+        if "within_seconds" in _body(step.body) and not _has_target(step.body):
+            hint = "remove it, or name an element"
+            yield _idle(context, step.path("scroll", "within_seconds"), "without an element to wait for", hint)
+
+
+def _empty_messages(context: Context) -> Iterator[Problem]:
+    for verb in ("expect", "evaluate", "http"):
+        for step in context.steps(verb):
+            if _body(step.body).get("message") == "":
+                yield _idle(context, step.path(verb, "message"), "without a text", "remove it, or name the assertion")
 
 
 def _exact(context: Context) -> Iterator[Problem]:
@@ -137,6 +159,26 @@ def unknown_role(context: Context) -> Iterator[Problem]:
         for keys, asked in ((("to",), wanted), (("to", "not"), wanted.get("not", {}))):
             if "have_role" in asked:
                 yield from _role(context, step.path("expect", *keys, "have_role"), str(asked["have_role"]))
+
+
+@rule
+def url_glob(context: Context) -> Iterator[Problem]:
+    """`url` of `mock` or of `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
+
+    Begin it with `**`, or write scheme and host.
+    """
+    asked = [(step.path("mock", "url"), step.body) for step in context.steps("mock")]
+    asked += [
+        (step.path("expect", "request", "url"), step.body["request"])
+        for step in context.steps("expect")
+        if "request" in step.body
+    ]
+    for path, body in asked:
+        url = str(body["url"])
+        if not url.startswith(("*", "${")) and "://" not in url:
+            message = f'"{url}" is no whole URL, and no request has it'
+            hint = f"write **{url if url.startswith('/') else f'/{url}'}"
+            yield Problem(context.place(path), message, hint)
 
 
 def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:
@@ -165,4 +207,4 @@ def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role, url_glob)

@@ -48,7 +48,7 @@ _LATE = frozenset({"env", "saved"})
 
 def _varying(test: TestSpec) -> tuple[str, ...]:
     """Return the names of a test that differ from one of its tests to the next."""
-    return *(f"matrix.{name}" for name in test.get("matrix", ())), *(f"row.{name}" for name in resolve.row_names(test))
+    return *(f"matrix.{name}" for name in resolve.axes(test)), *(f"row.{name}" for name in resolve.row_names(test))
 
 
 @dataclass(frozen=True)
@@ -228,4 +228,26 @@ def unused_parameter(context: Context) -> Iterator[Problem]:
                 yield Problem(place, message, f"remove it, or write ${{{parameter}}} in the block")
 
 
-RULES = (unknown_name, misplaced_name, unclosed_name, secret_name, unused_parameter)
+@rule
+def unused_row_key(context: Context) -> Iterator[Problem]:
+    """The rows of a test have a key that no text of the test, of its group or of a block reads.
+
+    Remove it, or write `${row.NAME}`. The `id` of a row is in the id of its test.
+    """
+    if not any("rows" in test for test in context.spec["tests"].values()):
+        return
+    read: dict[str, set[str]] = {}
+    shared: set[str] = set()
+    for text, references in context.references:
+        own = read.setdefault(str(text.path[1]), set()) if text.path[0] == "tests" else shared
+        own.update(one.name for one in references)
+    for test_id, test in context.spec["tests"].items():
+        known = {"row.id", *read.get(test_id, ()), *shared}
+        for key in dict.fromkeys(key for row in test.get("rows", ()) for key in row if f"row.{key}" not in known):
+            index = next(index for index, row in enumerate(test["rows"]) if key in row)
+            place = context.place(("tests", test_id, "rows", index, key), key=True)
+            message = f'the key "{key}" of the rows of "{test_id}" is not used'
+            yield Problem(place, message, f"remove it, or write ${{row.{key}}} in the test")
+
+
+RULES = (unknown_name, misplaced_name, unclosed_name, secret_name, unused_parameter, unused_row_key)

@@ -47,7 +47,7 @@ def id_case(context: Context) -> Iterator[Problem]:
     tests = context.spec["tests"]
     yield from _same_but_case(context, "test ids", [(name, ("tests", name)) for name in tests])
     for test_id, test in tests.items():
-        for name, values in test.get("matrix", {}).items():
+        for name, values in resolve.axes(test).items():
             path: Path = ("tests", test_id, "matrix", name)
             labels = [(resolve.scalar_text(value), (*path, index)) for index, value in enumerate(values)]
             yield from _same_but_case(context, "matrix values", labels)
@@ -122,7 +122,7 @@ def matrix_value(context: Context) -> Iterator[Problem]:
     Values are plain: numbers, truth values, or texts of letters, digits, inner spaces and `_ . + @ -`.
     """
     for test_id, test in context.spec["tests"].items():
-        for name, values in test.get("matrix", {}).items():
+        for name, values in resolve.axes(test).items():
             path: Path = ("tests", test_id, "matrix", name)
             if not values:
                 message = f'the matrix value "{name}" of "{test_id}" has an empty list, so that there is no test'

@@ -129,12 +129,15 @@ def _target_rules(verb: Verb) -> Schema:
     if verb.target == "required":
         return {**_one_of(KINDS), "dependentRequired": {"name": ["role"]}}
     if verb.name == "expect":
-        # The subject is an element or the page: each needs a key that excludes the other.
+        # The subject is an element, the page or a request: each needs a key that excludes the other.
         return {
-            **_one_of([*KINDS, "page"]),
+            **_one_of([*KINDS, "page", "request"]),
             "dependentRequired": {"name": ["role"]},
             "dependentSchemas": {
-                "page": {"properties": {key: dict(NEVER) for key in ("to", "all", "any", *NARROWING)}},
+                **{
+                    subject: {"properties": {key: dict(NEVER) for key in ("to", "all", "any", *NARROWING)}}
+                    for subject in ("page", "request")
+                },
                 **{kind: {"$ref": "#/$defs/SomeConditions"} for kind in KINDS},
             },
         }
@@ -167,6 +170,13 @@ def _carries(verb: Verb) -> Schema:
         more["dependentRequired"] = {"opens_with": ["as"]}
     if verb.name == "scroll":
         more["anyOf"] = [{"required": [key]} for key in ("to", *KINDS)]
+    if verb.name == "mock":
+        more["dependentSchemas"] = {
+            "json": {"properties": {"body": NEVER, "file": NEVER, "abort": NEVER}},
+            "body": {"properties": {"file": NEVER, "abort": NEVER}},
+            "file": {"properties": {"abort": NEVER}},
+            "abort": {"properties": {"status": NEVER, "headers": NEVER}},
+        }
     if verb.name == "http":
         more.update(_one_of(HTTP_METHODS))
         more["dependentSchemas"] = {

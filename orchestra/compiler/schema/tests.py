@@ -344,8 +344,9 @@ class TestSpec(_Finally, total=False):
     matrix: Annotated[
         dict[str, list[Any]],
         Key(
-            "one test for each combination: `B001[chromium]`; `browser` sets the browser, others are `${matrix.NAME}`",
-            {"browser": ["chromium", "firefox"]},
+            "one test for each combination: `B001[chromium]`; `browser` sets the browser, others are `${matrix.NAME}`;"
+            " `exclude` lists combinations, whole or in part, that are not tests",
+            {"browser": ["chromium", "firefox"], "size": ["s", "l"], "exclude": [{"browser": "firefox", "size": "s"}]},
             names=ID,
         ),
     ]

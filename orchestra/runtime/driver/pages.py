@@ -8,10 +8,8 @@ from typing import Generic, Protocol, TypeVar
 
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
+from orchestra.steps.vocabulary import MAIN
 from orchestra.suggest import did_you_mean
-
-MAIN = "main"
-"""The name of the first page of a test."""
 
 CLOSING = frozenset({"click", "press"})
 """The actions after which a tab or popup may be closed by itself."""
@@ -119,7 +117,7 @@ def was_closed(name: str) -> StepError:
 
 def needs_no_page(job: Job) -> bool:
     """Return True if a step does nothing on the current page."""
-    return job.step.verb in ("page", "dialog") or (job.step.verb == "close_page" and "name" in job.args)
+    return job.step.verb in ("page", "dialog", "mock") or (job.step.verb == "close_page" and "name" in job.args)
 
 
 def acted(verb: str, message: str) -> bool:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestra.runtime.attempts.observed import CANCELLED, Observed, Reply
+from orchestra.runtime.driver.mocking import Mocks
 from orchestra.runtime.driver.own_doing import OwnDoing
 from orchestra.runtime.driver.page_events import (
     console_place,
@@ -41,6 +42,8 @@ class Watch:
         failed: why the last of them did not come; empty when it came.
         under_way: the requests that have not come to their end.
         own: the errors that are of our own making.
+        mocks: the mocks of the test.
+        requests: those that pages have sent.
     """
 
     def __init__(self, mask: Callable[[str], str] = str) -> None:
@@ -54,6 +57,8 @@ class Watch:
         self.ends = 0
         self.failed = ""
         self.own = OwnDoing()
+        self.mocks = Mocks()
+        self.requests: list[Any] = []
         self._earlier: set[Any] = set()
         self._left_behind: set[Any] = set()
         self._replaced: set[Any] = set()
@@ -64,6 +69,7 @@ class Watch:
         self.mask = mask
         self.counts.clear()
         self.observed = Observed(mask)
+        self.mocks, self.requests = Mocks(), []
         self._earlier = set(self.under_way)  # how they end is no matter of what comes
         self._abandoned &= self.under_way
 
@@ -97,6 +103,7 @@ class Watch:
 
     def _on_request(self, request: Any) -> None:
         self.under_way.add(request)
+        self.requests.append(request)
         frame = main_frame_of(request)
         if frame is not None and self._counts_for(frame):
             self.own.leaving()
@@ -140,7 +147,7 @@ class Watch:
             self.ends += 1
             self.failed = request.failure or "failed"
             self.own.left()
-        if request in self._earlier or request.resource_type in REPORTS:
+        if self._no_matter(request) or request.resource_type in REPORTS:
             return
         self.counts["failed_requests"] += 1
         answered = request.existing_response is not None
@@ -148,6 +155,10 @@ class Watch:
             self.observed.sized(request.url, None)
         why = request.failure or "failed"
         self.observed.failed(request.method, request.url, why, page_of(request), answered=answered)
+
+    def _no_matter(self, request: Any) -> bool:
+        """Return True if the outcome of a request is none of the app: a test before has sent it, or a mock answers it."""
+        return request in self._earlier or request in self.mocks.answered
 
     def _leave(self) -> None:
         """Note that the page is left: the requests under way are its own, those that begin from now on the next page's."""
@@ -160,7 +171,7 @@ class Watch:
         if frame is not None and self._counts_for(frame):
             self._leave()  # the event of the navigation itself may come after requests of the next page
             self._replaced = {one for one in self.under_way - {request} if owner_of(one) is frame.page}
-        if request in self._earlier:
+        if self._no_matter(request):
             return
         self.counts["failed_requests"] += status >= 400
         page = page_of(request) if status >= 400 else ""
@@ -168,7 +179,7 @@ class Watch:
 
     def _on_finished(self, request: Any) -> None:
         self.under_way.discard(request)
-        if request in self._earlier:
+        if self._no_matter(request):
             return
         self.observed.measured(request.url, request.timing["responseEnd"])
         if size_of(request) is None:  # only the browser knows the size, and to ask takes milliseconds

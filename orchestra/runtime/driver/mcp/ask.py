@@ -14,6 +14,7 @@ from orchestra.runtime.driver.fault import Meaning, seen
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
+from orchestra.runtime.driver.mocking import expect_requests
 from orchestra.runtime.driver.pages import was_closed
 from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, subject_text, target_text
 from orchestra.steps.mcp_calls import ToolCall
@@ -36,6 +37,8 @@ def expect(sender: Sender, job: Job) -> None:
         StepError: one does not hold in its time.
         ServerLostError: the server is gone or does not answer.
     """
+    if "request" in job.args:
+        expect_requests(job, lambda: sender.page.requests, sender.sleep)
     asked = [
         (f"the page's {part}", condition_text(name, wanted, negated=negated))
         for part, wanted_of in job.args.get("page", {}).items()

@@ -315,6 +315,8 @@ class SharedBrowser:
 
     async def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop the records of console and network so far; `mask` removes secrets from later ones."""
+        if self.watch.mocks.answers():
+            await self.context.unroute_all(behavior="ignoreErrors")
         self.watch.forget(mask)
         with suppress(Error):
             await self.page.clear_console_messages()

@@ -389,6 +389,7 @@ class McpAttempt:
             "browser": session.browser.version,
             **counts,
             **self._page.dialogs.facts(),
+            **session.browser.watch.mocks.facts(self._masks.text),
             **restarts,
             "mcp_calls": self._count,
             **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),

@@ -17,6 +17,8 @@ from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import body_of, locate
 from orchestra.runtime.driver.mcp.browser import SharedBrowser
 from orchestra.runtime.driver.mcp.result import Modal
+from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS
+from orchestra.runtime.driver.mocking import Mock
 from orchestra.runtime.driver.nearby import (
     DESCRIBE,
     LOOK_SECONDS,
@@ -31,6 +33,7 @@ from orchestra.runtime.driver.page_text import MODE
 from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.driver.picture import MARK_SECONDS, MOST_MARKS, boxes
 from orchestra.steps.target import Target
+from orchestra.steps.url_glob import url_pattern
 
 LoadState = Literal["load", "domcontentloaded", "complete"]
 FLUSH_SECONDS = 3.0
@@ -74,6 +77,17 @@ class PageView:
     def show(self, page: Page) -> None:
         """Make a page the current one."""
         self._browser.show(page)
+
+    @property
+    def requests(self) -> list[Any]:
+        """The requests of the test so far."""
+        return self._browser.watch.requests
+
+    def mock(self, mock: Mock) -> None:
+        """Answer requests in place of the network, until the end of the test."""
+        mocks = self._browser.watch.mocks
+        mocks.add(mock)
+        self._run(self._browser.context.route(url_pattern(mock.url), mocks.async_route(mock)), ANSWER_SECONDS)
 
     def lost(self) -> bool:
         """Return True if the current page, which another page opened, was closed."""

@@ -26,6 +26,7 @@ from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expec
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
+from orchestra.runtime.driver.mocking import mock_of
 from orchestra.runtime.driver.pages import LOOK_SECONDS, acted, gone, main_stays, needs_no_page, none_opened, taken
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
@@ -398,6 +399,10 @@ def _dialog(sender: Sender, job: Job) -> None:
     sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
 
 
+def _mock(sender: Sender, job: Job) -> None:
+    sender.page.mock(mock_of(job))
+
+
 _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
     "type": _keys,
@@ -412,6 +417,7 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "mock": _mock,
     "page": _page,
     "close_page": _close_page,
     "back": _move,

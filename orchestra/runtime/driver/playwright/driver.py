@@ -439,7 +439,8 @@ class PlaywrightSession:
 
     def facts(self) -> dict[str, Any]:
         """Return the version of the browser, and how often the page complained."""
-        return {"browser": self._version, **self.stage.watch.facts()}
+        watch = self.stage.watch
+        return {"browser": self._version, **watch.facts(), **watch.mocks.facts(watch.mask)}
 
     def carrier(self) -> Carrier:
         """Return the parts that died under the test. The browser is fit again after that."""

@@ -22,6 +22,7 @@ from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOAD
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import locate
+from orchestra.runtime.driver.mocking import expect_requests, mock_of
 from orchestra.runtime.driver.pages import LOOK_SECONDS as PAGE_LOOK_SECONDS
 from orchestra.runtime.driver.pages import Pages, gone, main_stays, none_opened, taken
 from orchestra.runtime.driver.playwright.expect import expect_element, expect_page
@@ -31,6 +32,7 @@ from orchestra.runtime.files import inside
 from orchestra.steps.mcp_calls import no_key
 from orchestra.steps.page_script import FILE_INPUT, evaluation, focusing, scrolling
 from orchestra.steps.target import Target, target_of
+from orchestra.steps.url_glob import url_pattern
 from orchestra.steps.vocabulary import conditions, file_name, is_repeated, milliseconds
 
 _SLICE_SECONDS = 0.25
@@ -286,7 +288,21 @@ def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
         stage.page.remove_listener("filechooser", keep)
 
 
+def _mock(stage: Stage, job: Job) -> None:
+    mock, mocks, context = mock_of(job), stage.watch.mocks, stage.pages.main.context
+    mocks.add(mock)
+
+    def pause(milliseconds: int) -> None:
+        with suppress(Error):
+            stage.pages.main.wait_for_timeout(milliseconds)
+
+    context.route(url_pattern(mock.url), mocks.route(mock, pause))
+
+
 def _expect(stage: Stage, job: Job) -> None:
+    if "request" in job.args:
+        page = stage.page
+        expect_requests(job, lambda: stage.watch.requests, lambda seconds: page.wait_for_timeout(seconds * 1000))
     if "page" in job.args:
         expect_page(job, stage.page)
     if job.step.target is not None:
@@ -494,6 +510,7 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "dialog": _dialog,
     "page": _page,
     "close_page": _close_page,
+    "mock": _mock,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

@@ -1,0 +1,79 @@
+"""Rules about the pages of a test and their names."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any
+
+from orchestra.compiler.lower import resolve
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule
+from orchestra.compiler.schema.key import StepSpec
+from orchestra.steps.vocabulary import MAIN
+from orchestra.suggest import correction, did_you_mean
+from orchestra.yamltext.document import Path
+
+
+@rule
+def page_name(context: Context) -> Iterator[Problem]:
+    """A step returns to a page that no earlier step has named, closes the first page, or names another page `main`.
+
+    `page: {as: NAME}` names a page that was opened; `main` is the first page, which stays open until the end of the
+    test. The order is that of `unsaved-name`.
+    """
+    if not context.steps("page") and not context.steps("close_page"):
+        return
+    groups: Mapping[str, Any] = context.spec.get("groups", {})
+    for test_id, test in context.spec["tests"].items():
+        name, own = test.get("group", ""), ("tests", test_id)
+        group = groups.get(name, {})
+        named = {MAIN}
+        sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
+            (("groups", name, "before"), group.get("before", [])),
+            ((*own, "before"), test.get("before", [])),
+            ((*own, "steps"), test.get("steps", [])),
+            ((*own, "finally"), test.get("finally", [])),
+            (("groups", name, "finally"), group.get("finally", [])),
+        )
+        for path, steps in sections:
+            yield from _walk(context, steps, path, named, ())
+
+
+def _walk(
+    context: Context, steps: Sequence[StepSpec], section: Path, named: set[str], inside: tuple[str, ...]
+) -> Iterator[Problem]:
+    """Yield the problems of a list of steps; `named` takes in the names that the steps give."""
+    for index, step in enumerate(steps):
+        verb, body = resolve.verb_of(step)
+        opening = resolve.opening_steps(verb, body)
+        yield from _walk(context, opening, (*section, index, "page", "opens_with"), named, inside)
+        if verb == "use":
+            block, _ = resolve.block_use(body)
+            inner = context.spec.get("blocks", {}).get(block, {}).get("steps", [])
+            if block not in inside:
+                yield from _walk(context, inner, ("blocks", block, "steps"), named, (*inside, block))
+        elif verb in ("page", "close_page"):
+            yield from _named(context, step, (*section, index), named)
+
+
+def _named(context: Context, step: StepSpec, path: Path, named: set[str]) -> Iterator[Problem]:
+    verb, body = resolve.verb_of(step)
+    fields: Mapping[str, Any] = body if isinstance(body, dict) else {"name": body}
+    where: Path = path if isinstance(step, str) else (*path, verb)
+    if "as" in fields:
+        if fields["as"] == MAIN:
+            message = f'"{MAIN}" is the name of the first page'
+            yield Problem(context.place((*where, "as")), message, "choose another name")
+        named.add(fields["as"])
+        return
+    name = fields.get("name")
+    place = context.place((*where, "name") if isinstance(body, dict) and "name" in body else where)
+    if verb == "close_page" and (name == MAIN or (name is None and named == {MAIN})):
+        message = "the first page stays open until the end of the test"
+        yield Problem(place, message, "close other pages only, after `page: {as: NAME}`")
+    elif name is not None and name not in named:
+        near = did_you_mean(name, named)
+        hint = f"name it with `page: {{as: {name}}}` before; there are {quoted(sorted(named))}"
+        yield Problem(place, f'no earlier step names a page "{name}"{near}', hint, correction(name, named))
+
+
+RULES = (page_name,)
