@@ -5,8 +5,8 @@ ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 endif
-# One for each core: with more, servers and browsers answer later, and some tests have real limits.
-WORKERS ?= $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
+# Two for each core: a test waits for half of its time, for servers, pages and limits.
+WORKERS ?= $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) * 2)); echo $$((n < 8 ? n : 8)))
 BIN := .venv/bin
 
 # The pure parts, whose branches must all be covered.
