@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,12 +30,13 @@ from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.chosen_run import home_of
-from orchestra.verbs.group import say, warn
+from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import Target, last_failures, target
 from orchestra.verbs.sharding import ShardType, shard_of
+from orchestra.verbs.status import json_at_end
 
 DETACHED = "--detached"
 """The word by which `--detach` asks the process of the run to report to it."""
@@ -90,6 +91,9 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not write on this machine.")
 @click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
 @click.option("--detached", is_flag=True, hidden=True)
+@click.option(
+    "--json", "as_json", is_flag=True, help="JSON on stdout at the end: the state of the run, as `status` has it."
+)
 @click.option("--last-failed", is_flag=True, help="Only the tests that were not green in the newest run.")
 @click.option(
     "--shard",
@@ -117,6 +121,7 @@ def run(
     trust: bool,
     detach: bool,
     detached: bool,
+    as_json: bool,
     last_failed: bool,
     shard: tuple[int, int] | None,
     opened: bool,
@@ -131,6 +136,7 @@ def run(
             (listing, "list"),
             (dry_run, "dry-run"),
             (detach, "detach"),
+            (as_json, "json"),
             (shard, "shard"),
         ]
         unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed"), (opened, "open")]
@@ -140,12 +146,7 @@ def run(
         options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
         return run_all(project, selection, methods, profile, options, partial(watch.observers, brief=brief))
     name = home_of(project, suite, () if resume is None else (resume,)).name
-    if detach and (listing or dry_run):
-        raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
-    if opened and (detach or listing or dry_run):
-        raise UsageError(
-            "--open serves the page of a run that this command follows", "remove --open, or the other option"
-        )
+    _check_follower(detach=detach, shown=listing or dry_run, opened=opened, as_json=as_json)
     for option, given in (("--allow-changed", allow_changed), ("--trust", trust)):
         if given and resume is None:
             raise UsageError(f"{option} needs --resume", "add --resume, or remove it")
@@ -179,9 +180,50 @@ def run(
         return _detach(project, plan, [*words, "--", *(asked or (() if run_id else selection))])
     page = LivePage()
     observers = _heralded if detached else page.observers if opened else watch.observers
-    code = dag.run(Launch(project, partial(observers, brief=brief), options, profile), name, plan, tasks)
+    followed = _Followed(partial(observers, brief=brief))
+    code = dag.run(Launch(project, followed.observers, options, profile), name, plan, tasks)
+    if as_json and followed.folder is not None:
+        say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+class _Followed:
+    """The run that a command follows: its folder is known once it has begun."""
+
+    def __init__(self, observers: Callable[[Path, Plan, Path], Sequence[Observer]]) -> None:
+        self._observers = observers
+        self.folder: Path | None = None
+
+    def observers(self, root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+        """Return the observers of the run that begins in a folder."""
+        self.folder = folder
+        return self._observers(root, plan, folder)
+
+
+def _check_follower(*, detach: bool, shown: bool, opened: bool, as_json: bool) -> None:
+    """Refuse options of a command that follows its run where it follows none.
+
+    Args:
+        detach: it returns when the run has begun.
+        shown: it starts no run, and shows the tests.
+        opened: it serves the page of the run.
+        as_json: it prints the state of the run at its end.
+
+    Raises:
+        UsageError: an option does not fit.
+    """
+    if detach and shown:
+        raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
+    if opened and (detach or shown):
+        raise UsageError(
+            "--open serves the page of a run that this command follows", "remove --open, or the other option"
+        )
+    if as_json and (detach or shown):
+        raise UsageError(
+            "--json prints the state of a run that this command follows",
+            "remove --json, or the other option; `orchestra status --json` prints it at any time",
+        )
 
 
 def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
