@@ -10,7 +10,9 @@ Of a shard that was resumed or rolled back the attempts and verdicts that count 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
+from datetime import datetime
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -43,11 +45,13 @@ from orchestra.ledger.life import Seen
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import read
-from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.runs import LEDGER, is_run_id
 from orchestra.ledger.view import View
 
 RANK: Final = {"not_applicable": 0, "passed": 1, "warned": 2, "failed": 3}
 """Results of gates, the worst last: a gate of the shards has the worst of its results."""
+
+_TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
 
 
 class Timed(NamedTuple):
@@ -81,14 +85,36 @@ class Source(NamedTuple):
 
 
 def source_of(folder: Path) -> Source:
-    """Return the record of a shard. Raises LedgerError if it is damaged, MachineError if it is none of a shard."""
+    """Return the record of a shard. Raises LedgerError if it is damaged, MachineError if it is none of a shard.
+
+    Anyone may have written it: what becomes a name or a time of the merged run is checked.
+    """
     events, view = list(read(folder / LEDGER)), View()
     for event in events:
         view.see(event)
     if view.start is None or view.start.shard is None:
         what = "is the run of a whole selection" if view.start is not None else "has no beginning"
         raise MachineError(f'"{folder}" is no shard: it {what}', "merge runs of `orchestra run --shard I/N`")
-    return Source(folder, events, view, view.start, view.start.shard)
+    start, shard = view.start, view.start.shard
+    odd = {
+        f'its run id is "{start.run}"': not is_run_id(start.run),
+        f"it is shard {shard.name} of {len(shard.selection)} tests": not 1
+        <= shard.index
+        <= shard.of
+        <= len(shard.selection),
+        "an event has no time in UTC": not all(_is_time(event.time) for event in events),
+    }
+    if fault := next((fault for fault, holds in odd.items() if holds), ""):
+        raise MachineError(f'"{folder}" is no record of a shard: {fault}', "run the shard again")
+    return Source(folder, events, view, start, shard)
+
+
+def _is_time(text: str) -> bool:
+    """Return True if a text is a time as ledgers have it."""
+    try:
+        return _TIME.fullmatch(text) is not None and bool(datetime.fromisoformat(text))
+    except ValueError:
+        return False
 
 
 def folder_of(index: int) -> str:

@@ -52,7 +52,7 @@ def merge(ctx: click.Context, folders: tuple[Path, ...], *, allow_incomplete: bo
         if under_way(folder):
             raise UsageError(f'the run in "{given}" is in progress', "merge it when it has ended")
     sources = sources_of(absolute, incomplete=allow_incomplete)
-    home = project.root / PLAN_FOLDER / sources[0].start.suite
+    home = project.root / PLAN_FOLDER / project.choose(sources[0].start.suite)
     with Lock(home / "lock", Holder(os.getpid(), id_of(sources), utc_stamp(datetime.now(UTC)))):
         merged = merge_shards(
             home,

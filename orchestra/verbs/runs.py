@@ -6,7 +6,7 @@ import dataclasses
 import os
 import random
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,13 +32,14 @@ from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.choosing import Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
-from orchestra.verbs.group import say, warn
+from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import repeat
 from orchestra.verbs.resuming import Target, target
 from orchestra.verbs.sharding import ShardType, shard_of
+from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
 from orchestra.verbs.watching import Watched
 from orchestra.verbs.watching import watch as watch_files
@@ -74,7 +75,7 @@ GROUPS = {
         "force",
     ),
     "Resume": ("resume", "allow_changed", "trust"),
-    "Output": ("listing", "dry_run", "detach", "opened", "brief"),
+    "Output": ("listing", "dry_run", "detach", "as_json", "opened", "brief"),
 }
 """The options in the help, by what they are about."""
 
@@ -185,6 +186,9 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.option("--trust", is_flag=True, help="Trust a record that you did not write on this machine.")
 @click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
 @click.option("--detached", is_flag=True, hidden=True)
+@click.option(
+    "--json", "as_json", is_flag=True, help="JSON on stdout at the end: the state of the run, as `status` has it."
+)
 @click.option("--open", "opened", is_flag=True, help="Serve the page of the run, live, as `orchestra open` does.")
 @brief_option
 @click.pass_context
@@ -218,6 +222,7 @@ def run(
     trust: bool,
     detach: bool,
     detached: bool,
+    as_json: bool,
     opened: bool,
     brief: bool | None,
 ) -> int:
@@ -270,18 +275,23 @@ def run(
         return _detach(project, plan, [*words, "--", *selection])
     page = LivePage()
     observers = _heralded if detached else page.observers if opened else watch.observers
-    launch = Launch(project, partial(observers, brief=brief), options, goal.profile)
+    followed = _Followed(partial(observers, brief=brief))
+    launch = Launch(project, followed.observers, options, goal.profile)
     if times is not None or until_fail:
         launch.options = dataclasses.replace(options, force=True)
         return repeat(home, lambda: dag.run(launch, name, plan, tasks), times=times, until_fail=until_fail)
     if watched:
         return watch_files(_watched(launch, choice, name))
     code = dag.run(launch, name, plan, tasks)
+    if as_json and followed.folder is not None:
+        say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
 
 
-def _tasks(project: Project, plan: Plan, choice: Choice, goal: Target, options: Options) -> tuple[Sequence[str], Options]:
+def _tasks(
+    project: Project, plan: Plan, choice: Choice, goal: Target, options: Options
+) -> tuple[Sequence[str], Options]:
     """Return the tasks to run, and the options with how they were selected."""
     if goal.run:  # a task that the plan lost is refused by the run, which knows what it was
         every = select(plan, ())
@@ -306,6 +316,19 @@ def _watched(launch: Launch, choice: Choice, name: str) -> Watched:
         choose=lambda plan: choose(plan, choice, project).tasks,
         execute=execute,
     )
+
+
+class _Followed:
+    """The run that a command follows: its folder is known once it has begun."""
+
+    def __init__(self, observers: Callable[[Path, Plan, Path], Sequence[Observer]]) -> None:
+        self._observers = observers
+        self.folder: Path | None = None
+
+    def observers(self, root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+        """Return the observers of the run that begins in a folder."""
+        self.folder = folder
+        return self._observers(root, plan, folder)
 
 
 def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:

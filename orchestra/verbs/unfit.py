@@ -11,7 +11,7 @@ _APART = (
         "--all-suites starts a new run of each suite, and waits for them",
         "all_suites",
         ("suite", "resume", "listing", "dry_run", "detach", "allow_changed", "trust"),
-        ("last_failed", "failed_in", "opened", "times", "until_fail", "shard"),
+        ("last_failed", "failed_in", "opened", "times", "until_fail", "shard", "as_json"),
     ),
     (
         "a resumed run has its own selection",
@@ -23,6 +23,12 @@ _APART = (
     ("--detach starts a run, which the other option does not", "detach", ("listing", "dry_run"), ()),
     ("--detach starts one run", "detach", ("times", "until_fail"), ()),
     ("--open serves the page of a run that this command follows", "opened", ("detach", "listing", "dry_run"), ()),
+    (
+        "--json prints the state of a run that this command follows",
+        "as_json",
+        ("all_suites", "detach", "listing", "dry_run"),
+        ("times", "until_fail", "watched"),
+    ),
     ("--open serves the page of one run", "opened", ("times", "until_fail"), ()),
     (
         "--watch runs tests after each change",

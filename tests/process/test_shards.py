@@ -5,12 +5,13 @@ from __future__ import annotations
 import itertools
 import json
 import shutil
-from datetime import UTC, datetime
+from datetime import datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from orchestra.ledger.event import AttemptFinished, RunStarted, Sharding
 from orchestra.ledger.log import Writer
 from orchestra.ledger.reading import read
 from tests.support.project import SuiteProject
@@ -177,22 +178,66 @@ def test_a_change_in_a_merged_run_is_found(merged, tmp_path, place, old, new, fa
     assert (done.code, fault in done.out) == (1, True), done.out
 
 
-def test_a_forged_event_of_a_whole_chain_is_found(merged, tmp_path):
-    """A chain can be made again by anyone: the events must be those of the shards."""
-    project = SuiteProject(tmp_path / "p")
-    shutil.copytree(merged[0].root, project.root, symlinks=True)
-    events = list(read(project.folder / "events.jsonl"))
-    (project.folder / "events.jsonl").unlink()
-    with Writer(project.folder / "events.jsonl", now=lambda: datetime.now(UTC)) as writer:
+def made_again(folder: Path, change, at: str = "2026-01-02T03:04:05.000000Z") -> None:
+    """Write the ledger of a run again as a whole chain, as anyone can, with other bodies."""
+    events = list(read(folder / "events.jsonl"))
+    (folder / "events.jsonl").unlink()
+    with Writer(folder / "events.jsonl", now=lambda: datetime.fromisoformat(at)) as writer:
         for event in events:
-            body = event.body
-            if event.type == "attempt_finished" and body.test == "T2":
-                body = msgspec.structs.replace(body, seconds=body.seconds + 1)
+            body = change(event.body)
             if event.type == "seal":
                 body = msgspec.structs.replace(body, head=writer.tip.hash)
             writer.append(body)
+
+
+def test_a_forged_event_of_a_whole_chain_is_found(merged, tmp_path):
+    project = SuiteProject(tmp_path / "p")
+    shutil.copytree(merged[0].root, project.root, symlinks=True)
+
+    def longer(body):
+        mine = isinstance(body, AttemptFinished) and body.test == "T2"
+        return msgspec.structs.replace(body, seconds=body.seconds + 1) if mine else body
+
+    made_again(project.folder, longer)
     done = project.run("audit")
     assert (done.code, "is not what they give" in done.out) == (1, True), done.out
+
+
+@pytest.mark.parametrize(
+    "fields, code, message",
+    [
+        ({"suite": "../../outside"}, 2, 'unknown suite "../../outside"'),
+        ({"run": "../1"}, 3, 'its run id is "../1"'),
+        (
+            {"shard": Sharding(index=1, of=10**9, durations="", selection=("cli:T1",))},
+            3,
+            "it is shard 1/1000000000 of 1 tests",
+        ),
+        ({"shard": Sharding(index=0, of=1, durations="", selection=("cli:T1",))}, 3, "it is shard 0/1 of 1 tests"),
+    ],
+    ids=["suite", "run", "number", "index"],
+)
+def test_names_of_a_forged_record_lead_nowhere(shards, tmp_path, fields, code, message):
+    project, folder = copied(shards[0], tmp_path / "p"), tmp_path / shards[1][0].name
+    shutil.copytree(shards[1][0], folder)
+    made_again(folder, lambda body: msgspec.structs.replace(body, **fields) if isinstance(body, RunStarted) else body)
+    done = project.run("merge", str(folder), "--allow-incomplete")
+    assert (done.code, message in done.err) == (code, True), done.err
+    assert not (tmp_path / "outside").exists()
+
+
+def test_a_resumed_shard_gives_what_counts(shards, tmp_path):
+    project = copied(shards[0], tmp_path / "p")
+    index, folder = next((index, one) for index, one in enumerate(shards[1]) if "cli:T3" in started(one).selection)
+    shutil.copytree(folder, project.root / ".orchestra/s/runs" / folder.name)
+    assert project.run("run", "--resume", folder.name, "--trust").code == 1
+    resumed = project.root / ".orchestra/s/runs" / folder.name
+    done = project.run("merge", *map(str, [*shards[1][:index], resumed, *shards[1][index + 1 :]]))
+    assert done.code == 1, done.err
+    assert project.run("audit", "--gates").code == 0
+    attempts = [event.body for event in read(project.folder / "events.jsonl") if event.type == "attempt_finished"]
+    assert [body.attempt for body in attempts if body.test == "T3"] == [1]
+    assert len(attempts) == 6
 
 
 def test_verbs_read_a_merged_run_like_any_other(merged):

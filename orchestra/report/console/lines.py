@@ -176,7 +176,7 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("see", path)
     for command in commands(report):
         yield line("repeat", command)
-    yield line("open", f"orchestra open {report.run} --suite {report.suite}")
+    yield line("open", f"{report.tool} open {report.run} --suite {report.suite}")
 
 
 def _started(body: RunStarted) -> str:
