@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, hangs, ledger, page, patterns, quality, runtime, secrets, startup
+from bench import faults, hangs, ledger, page, patterns, quality, runtime, secrets, shards, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -18,6 +18,7 @@ BENCHES = {
     "secrets": secrets.run,
     "patterns": patterns.run,
     "page": page.run,
+    "shards": shards.run,
 }
 
 

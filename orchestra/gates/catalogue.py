@@ -8,8 +8,8 @@ table.
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
-from typing import Literal, NamedTuple, TypeAlias
+from collections.abc import Callable, Iterable, Iterator
+from typing import Any, Literal, NamedTuple, TypeAlias
 
 from orchestra.layers import LAYERS
 
@@ -33,6 +33,7 @@ class Metric(NamedTuple):
         example: a gate's condition.
         measured: whether only the run could observe it (the load, the clock, the state of files): no record gives it
             again, so that an audit takes it from the event of the gate.
+        over_shards: the value of a merged run from those of its shards; of measured metrics.
     """
 
     name: str
@@ -42,6 +43,7 @@ class Metric(NamedTuple):
     phases: tuple[Phase, ...]
     example: str
     measured: bool = False
+    over_shards: Callable[[Iterable[Any]], Any] | None = None
 
 
 _PASSES = (
@@ -123,6 +125,7 @@ _ALL: tuple[Metric, ...] = (
         CLOSED,
         "plan_fresh == true",
         measured=True,
+        over_shards=all,
     ),
     Metric(
         "evidence_missing",
@@ -132,6 +135,7 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "evidence_missing == 0",
         measured=True,
+        over_shards=sum,
     ),
     Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
     Metric("flaky_rate", "double", "0 to 1", "`flaky` over all passed tests", RUNNING, "flaky_rate <= 0.05"),
@@ -224,6 +228,7 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "seconds_total < 1800.0",
         measured=True,
+        over_shards=max,
     ),
     Metric(
         "method.<method>.calls",
@@ -366,9 +371,36 @@ _ALL: tuple[Metric, ...] = (
         RUNNING,
         "network.backend.slowest_ms < 500.0",
     ),
-    Metric("workers", "int", "workers", "the number of parallel tests", ALWAYS, "workers >= 1", measured=True),
-    Metric("cpu_percent", "double", "percent", "use of all processors", ALWAYS, "cpu_percent < 90.0", measured=True),
-    Metric("memory_percent", "double", "percent", "memory in use", ALWAYS, "memory_percent < 85.0", measured=True),
+    Metric(
+        "workers",
+        "int",
+        "workers",
+        "the number of parallel tests",
+        ALWAYS,
+        "workers >= 1",
+        measured=True,
+        over_shards=sum,
+    ),
+    Metric(
+        "cpu_percent",
+        "double",
+        "percent",
+        "use of all processors",
+        ALWAYS,
+        "cpu_percent < 90.0",
+        measured=True,
+        over_shards=max,
+    ),
+    Metric(
+        "memory_percent",
+        "double",
+        "percent",
+        "memory in use",
+        ALWAYS,
+        "memory_percent < 85.0",
+        measured=True,
+        over_shards=max,
+    ),
     Metric(
         "disk_free_megabytes",
         "int",
@@ -377,6 +409,7 @@ _ALL: tuple[Metric, ...] = (
         ALWAYS,
         "disk_free_megabytes > 500",
         measured=True,
+        over_shards=min,
     ),
 )
 

@@ -13,8 +13,8 @@ from collections.abc import Callable, Iterable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from orchestra.errors import OrchestraError
-from orchestra.ledger import integrity, plan_store
+from orchestra.errors import MachineError, OrchestraError
+from orchestra.ledger import integrity, plan_store, shard_faults
 from orchestra.ledger.canonical import parse
 from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import (
@@ -36,9 +36,10 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
+from orchestra.ledger.merging import folder_of, source_of
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
-from orchestra.ledger.reading import Damage, LedgerError, Tail
+from orchestra.ledger.reading import Damage, LedgerError, Tail, read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.versions import type_of
 from orchestra.ledger.view import View
@@ -227,18 +228,29 @@ def audit(
     except LedgerError as error:
         damage = error.damage
     if damage is None and not going:
-        for seen in (view.logs, view.reports):
-            fault, number = _evidence_fault(folder, seen.body.files if seen is not None else ())
-            files += number
-            if fault is not None and seen is not None:
-                damage = damage or Damage(*bound[type(seen.body)], fault)
+        damage, number = _bound_fault(folder, view, bound)
+        files += number
         damage = damage or _ending_fault(tail, view)
+    if damage is None:
+        damage, number = _shards_fault(folder, view)
+        files += number
     last: Mapping[str, Any] = parse(seal)["body"] if seal else {}
     if damage is None and signed_by is not None:
         fault = signed_by(last) if view.sealed else "it has no end yet, and no seal to sign"
         damage = Damage(tail.path, tail.line, fault) if fault is not None else None
     ended = view.segment.finish is not None and view.sealed
     return Audited(damage, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
+
+
+def _bound_fault(folder: Path, view: View, bound: Mapping[type[Body], tuple[Path, int]]) -> tuple[Damage | None, int]:
+    """Return the first whole log or file of the report that is not what was bound, and how many were looked at."""
+    damage, files = None, 0
+    for seen in (view.logs, view.reports):
+        fault, number = _evidence_fault(folder, seen.body.files if seen is not None else ())
+        files += number
+        if fault is not None and seen is not None:
+            damage = damage or Damage(*bound[type(seen.body)], fault)
+    return damage, files
 
 
 def _ending_fault(tail: Tail, view: View) -> Damage | None:
@@ -278,6 +290,34 @@ def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None
             recorded, actual = f"{one.bytes} bytes, {one.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
             return f'the evidence "{one.path}" was changed: recorded with {recorded}, found with {actual}', number
     return None, number
+
+
+def _shards_fault(folder: Path, view: View) -> tuple[Damage | None, int]:
+    """Return the damage of a merged run that its shards show, and how many of their files were looked at.
+
+    The chain of each shard is audited like a run, must end as the merged one binds it, and must give its events.
+    """
+    number = 0
+    start = view.start
+    if start is None or start.merged is None:
+        return None, number
+    sources = []
+    for bound in start.merged.shards:
+        place = folder / folder_of(bound.index)
+        audited = audit(place, going=not bound.ended)
+        number += audited.files
+        if audited.damage is not None:
+            return audited.damage, number
+        try:
+            sources.append(source := source_of(place))
+        except MachineError as error:
+            return Damage(place / LEDGER, 1, error.message), number
+        if (source.view.seq, source.view.head) != (bound.events, bound.head):
+            wrong = f"its {source.view.seq} events end in another hash than that of the {bound.events} that the merged run binds"
+            return Damage(place / LEDGER, source.view.seq, wrong), number
+    bodies = [event.body for event in read(folder / LEDGER)][1:]
+    fault = shard_faults.derivation_fault(start, bodies, sources)
+    return Damage(folder / LEDGER, 1, fault) if fault is not None else None, number
 
 
 def _counted(counts: Mapping[str, int]) -> str:

@@ -34,7 +34,7 @@ Verdict: TypeAlias = Literal[
 ]
 VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 
-GateResult: TypeAlias = Literal["passed", "failed", "not_applicable", "warned"]
+GateResult: TypeAlias = Literal["passed", "failed", "not_applicable", "warned", "pending"]
 GatePhase: TypeAlias = Literal["before", "during", "after"]
 Moved: TypeAlias = Literal["slower", "faster"]
 
@@ -51,6 +51,37 @@ class Unknown(Body, frozen=True):
     """The body of an event of a newer type or version: preserved and skipped."""
 
     fields: Mapping[str, Any]
+
+
+class Sharding(Part, frozen=True, kw_only=True):
+    """The place of a run among the shards of a selection."""
+
+    index: Annotated[int, means("number of this shard, from 1")]
+    of: Annotated[int, means("number of shards")]
+    durations: Annotated[Id, means("digest of the durations by which the selection was split")]
+    selection: Annotated[tuple[Id, ...], means("every task of all shards, in the plan's order")]
+
+    @property
+    def name(self) -> str:
+        """As the command line has it: `2/4`."""
+        return f"{self.index}/{self.of}"
+
+
+class MergedShard(Part, frozen=True, kw_only=True):
+    """A shard that is a part of a merged run, and the end of its chain."""
+
+    index: Annotated[int, means("number of the shard, from 1; its record is in `shards/NUMBER`")]
+    run: Annotated[Id, means("its run id")]
+    events: Annotated[int, means("number of its events")]
+    head: Annotated[Id, means("hash of the last of them, which binds all")]
+    ended: Annotated[bool, means("its chain is sealed over a finished run")]
+
+
+class Merged(Part, frozen=True, kw_only=True):
+    """The shards that a run was merged from."""
+
+    of: Annotated[int, means("number of shards of the selection, missing ones included")]
+    shards: Annotated[tuple[MergedShard, ...], means("those that were there, in order")]
 
 
 class RunStarted(Body, frozen=True, kw_only=True):
@@ -70,6 +101,8 @@ class RunStarted(Body, frozen=True, kw_only=True):
         Mapping[Id, Id], means("build of each service and job: digest of command, folder, env and files")
     ] = {}
     opening_seconds: Annotated[float, means("what the run took before this event, by a monotonic clock")] = 0.0
+    shard: Annotated[Sharding | None, means("of a run that is one shard of a selection; absent for others")] = None
+    merged: Annotated[Merged | None, means("of a run that was merged from shards; absent for others")] = None
 
 
 class RunResumed(Body, frozen=True, kw_only=True):
@@ -218,7 +251,9 @@ class GateJudged(Body, frozen=True, kw_only=True):
 
     phase: GatePhase
     name: Id
-    result: GateResult
+    result: Annotated[
+        GateResult, means("`pending`: a gate `after` of a shard, which is evaluated when the shards are merged")
+    ]
     expression: Id
     values: Annotated[Mapping[Id, Annotated[Any, OURS]], means("the metrics that the expression read")]
     message: str

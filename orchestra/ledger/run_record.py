@@ -168,11 +168,11 @@ MESSAGE = 200
 
 
 def record_of(view: View) -> RunRecord | None:
-    """Return the record of a run; None when not even its start is known.
+    """Return the record of a run; None when not even its start is known, and for a shard, whose merged run has one.
 
     A failure has happened, whatever was taken back later; a pass that was taken back counts when it has come again.
     """
-    if view.start is None:
+    if view.start is None or view.start.shard is not None:
         return None
     origin = view.start.provenance
     finish = view.segment.finish

@@ -170,12 +170,16 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         plan_changed=start is not None and segment.plan_digest != plan.digest(),
         unchecked=plan.tls.ignore_https_errors,
         profile=(start.profile if start is not None else None) or "",
+        shard=start.shard.name if start is not None and start.shard is not None else "",
         resumes=len(view.segments) - 1,
         provenance=tuple(sorted(_flat(to_builtins(start.provenance)))) if start is not None else (),
         spent=view.spent.rows(),
         use=view.use.copy() if view.sample is not None else None,
         titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
         changes=tuple(view.health.changes),
+        samples=tuple(view.samples),
+        rule=plan.baseline,
+        tool=plan.outputs.launcher,
     )
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -30,11 +30,13 @@ from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.chosen_run import home_of
-from orchestra.verbs.group import say, warn
+from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import proven_plan
 from orchestra.verbs.resuming import Target, last_failures, target
+from orchestra.verbs.sharding import ShardType, shard_of
+from orchestra.verbs.status import json_at_end
 
 DETACHED = "--detached"
 """The word by which `--detach` asks the process of the run to report to it."""
@@ -63,6 +65,7 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
     "  orchestra run --last-failed         the tests that were not green in the newest run\n"
     "  orchestra run --open                follow it in the browser\n"
     "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
+    "  orchestra run --shard 2/4           the second of four parts; `orchestra merge` puts them together\n"
     "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
@@ -88,7 +91,15 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
 @click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not write on this machine.")
 @click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
 @click.option("--detached", is_flag=True, hidden=True)
+@click.option(
+    "--json", "as_json", is_flag=True, help="JSON on stdout at the end: the state of the run, as `status` has it."
+)
 @click.option("--last-failed", is_flag=True, help="Only the tests that were not green in the newest run.")
+@click.option(
+    "--shard",
+    type=ShardType(),
+    help="Only part I of N of the selection, split by `baseline.json` (default: all of it); `orchestra plan` shows each.",
+)
 @click.option("--open", "opened", is_flag=True, help="Serve the page of the run, live, as `orchestra open` does.")
 @brief_option
 @click.pass_context
@@ -110,19 +121,23 @@ def run(
     trust: bool,
     detach: bool,
     detached: bool,
+    as_json: bool,
     last_failed: bool,
+    shard: tuple[int, int] | None,
     opened: bool,
     brief: bool | None,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
     project = project_of(ctx)
     if all_suites:
-        unfit: list[tuple[str | bool | None, str]] = [
+        unfit: list[tuple[object, str]] = [
             (suite, "suite"),
             (resume, "resume"),
             (listing, "list"),
             (dry_run, "dry-run"),
             (detach, "detach"),
+            (as_json, "json"),
+            (shard, "shard"),
         ]
         unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed"), (opened, "open")]
         if others := [f"--{word}" for value, word in unfit if value]:
@@ -131,23 +146,20 @@ def run(
         options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
         return run_all(project, selection, methods, profile, options, partial(watch.observers, brief=brief))
     name = home_of(project, suite, () if resume is None else (resume,)).name
-    if detach and (listing or dry_run):
-        raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
-    if opened and (detach or listing or dry_run):
-        raise UsageError(
-            "--open serves the page of a run that this command follows", "remove --open, or the other option"
-        )
+    _check_follower(detach=detach, shown=listing or dry_run, opened=opened, as_json=as_json)
     for option, given in (("--allow-changed", allow_changed), ("--trust", trust)):
         if given and resume is None:
             raise UsageError(f"{option} needs --resume", "add --resume, or remove it")
-    goal = _goal(project.root / PLAN_FOLDER / name, selection, methods, profile, resume=resume, last_failed=last_failed)
+    home = project.root / PLAN_FOLDER / name
+    goal = _goal(home, selection, methods, profile, resume=resume, last_failed=last_failed, sharded=shard is not None)
     if goal is None:
         return EXIT_OK
     asked, run_id, selection, profile = selection, goal.run, goal.selection, goal.profile
     plan = load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
-    tasks = select(plan, () if run_id else selection, methods)
+    tasks: Sequence[str] = select(plan, () if run_id else selection, methods)
     if run_id:  # a task that the plan lost is refused by the run, which knows what it was
         tasks = [task for task in tasks if task in set(selection)] or tasks
+    part, tasks = shard_of(project, plan, tasks, shard)
     if listing or dry_run:
         _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
         return EXIT_OK
@@ -159,6 +171,7 @@ def run(
         resume=run_id,
         allow_changed=allow_changed,
         trust=trust,
+        shard=part,
     )
     if detach:
         words = [*_words(options), f"--suite={name}", *(f"--method={method}" for method in methods)]
@@ -167,9 +180,50 @@ def run(
         return _detach(project, plan, [*words, "--", *(asked or (() if run_id else selection))])
     page = LivePage()
     observers = _heralded if detached else page.observers if opened else watch.observers
-    code = dag.run(Launch(project, partial(observers, brief=brief), options, profile), name, plan, tasks)
+    followed = _Followed(partial(observers, brief=brief))
+    code = dag.run(Launch(project, followed.observers, options, profile), name, plan, tasks)
+    if as_json and followed.folder is not None:
+        say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+class _Followed:
+    """The run that a command follows: its folder is known once it has begun."""
+
+    def __init__(self, observers: Callable[[Path, Plan, Path], Sequence[Observer]]) -> None:
+        self._observers = observers
+        self.folder: Path | None = None
+
+    def observers(self, root: Path, plan: Plan, folder: Path) -> Sequence[Observer]:
+        """Return the observers of the run that begins in a folder."""
+        self.folder = folder
+        return self._observers(root, plan, folder)
+
+
+def _check_follower(*, detach: bool, shown: bool, opened: bool, as_json: bool) -> None:
+    """Refuse options of a command that follows its run where it follows none.
+
+    Args:
+        detach: it returns when the run has begun.
+        shown: it starts no run, and shows the tests.
+        opened: it serves the page of the run.
+        as_json: it prints the state of the run at its end.
+
+    Raises:
+        UsageError: an option does not fit.
+    """
+    if detach and shown:
+        raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
+    if opened and (detach or shown):
+        raise UsageError(
+            "--open serves the page of a run that this command follows", "remove --open, or the other option"
+        )
+    if as_json and (detach or shown):
+        raise UsageError(
+            "--json prints the state of a run that this command follows",
+            "remove --json, or the other option; `orchestra status --json` prints it at any time",
+        )
 
 
 def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
@@ -188,12 +242,16 @@ def _goal(
     *,
     resume: str | None,
     last_failed: bool,
+    sharded: bool,
 ) -> Target | None:
     """Return which tests run, of which run; None if there is nothing to run, which is reported.
 
     Raises:
         UsageError: there are two selections.
     """
+    if sharded and (resume is not None or last_failed):
+        why = "--last-failed: that differs between machines" if last_failed else "--resume: a run resumes its own shard"
+        raise UsageError(f"--shard does not go with {why}", "remove one of them")
     if resume is not None and (selection or methods or last_failed):
         raise UsageError("a resumed run has its own selection", "remove SELECTION, --method and --last-failed")
     if resume is not None:
@@ -221,6 +279,7 @@ def _words(options: Options) -> list[str]:
         *([f"--resume={options.resume}"] if options.resume else []),
         *(["--allow-changed"] if options.allow_changed else []),
         *(["--trust"] if options.trust else []),
+        *([f"--shard={options.shard.name}"] if options.shard is not None else []),
     ]
 
 

@@ -21,11 +21,17 @@ from orchestra.steps.vocabulary import Step
 from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.sharding import print_split, print_split_json, sharded
 from orchestra.verbs.show import show_failed, show_record
 from orchestra.yamltext.places import Places
 
 
-@click.command(epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd")
+@click.command(
+    epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd\n"
+    "  orchestra plan --shards 4              the tests of each of four jobs, with their expected time\n"
+    "  orchestra plan --shards 4 tag:smoke    of a selection"
+)
+@click.argument("selection", nargs=-1)
 @suite_option
 @profile_option
 @methods_option
@@ -37,12 +43,38 @@ from orchestra.yamltext.places import Places
     show_default=True,
     help="Output format.",
 )
+@click.option(
+    "--shards",
+    type=click.IntRange(min=1),
+    metavar="N",
+    help="Print N shards of a selection instead (default: of every test): tests, expected time, and what binds.",
+)
+@click.option("--json", "as_json", is_flag=True, help="With --shards: JSON output.")
 @click.pass_context
-def plan(ctx: click.Context, suite: str | None, profile: str, methods: tuple[str, ...], form: str) -> int:
+def plan(
+    ctx: click.Context,
+    selection: tuple[str, ...],
+    *,
+    suite: str | None,
+    profile: str,
+    methods: tuple[str, ...],
+    form: str,
+    shards: int | None,
+    as_json: bool,
+) -> int:
     """Print the graph of a suite: tests in the order in which one worker runs them, with their edges."""
+    if shards is None and (selection or as_json):
+        what = "a selection" if selection else "--json"
+        raise UsageError(f"{what} is about shards", "add --shards N, or use --format json for the plan itself")
+    if shards is not None and form != "text":
+        raise UsageError("--format prints the graph, --shards a split", "remove one of them; --json prints the split")
     project = project_of(ctx)
     name = project.choose(suite)
     compiled = load_plan(project, name, profile)
+    if shards is not None:
+        found = sharded(project, compiled, select(compiled, selection, methods), shards)
+        print_split_json(compiled, found) if as_json else print_split(compiled, found)
+        return EXIT_OK
     if methods:
         if form == "json":
             raise UsageError("--format json prints the whole plan", "remove --method")

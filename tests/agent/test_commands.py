@@ -37,7 +37,8 @@ def test_claude_accepts_the_commands(node_tools, tmp_path):
 
 
 RULE = '---\ndescription: "Checkout --- nightly"\nallowed-tools: "Bash(orchestra:*)"\n---\n\n# Checkout\n'
-TITLES = ("Checkout", "Checkout --- nightly", "|---|", "------", "---\nmodel: x", '"--- # \\---')
+TITLES = ("Checkout --- nightly", "---\nmodel: x", '"--- # \\---')
+MORE_TITLES = ("Checkout", "|---|", "------")
 
 
 def followed(node_tools, folder, content):
@@ -53,7 +54,7 @@ def followed(node_tools, folder, content):
 
 @pytest.mark.node
 @pytest.mark.xdist_group("node")
-@pytest.mark.parametrize("title", TITLES)
+@pytest.mark.parametrize("title", [*TITLES, *(pytest.param(title, marks=pytest.mark.nightly) for title in MORE_TITLES)])
 def test_claude_reads_the_whole_frontmatter_of_a_command(node_tools, tmp_path, title):
     plan = plan_samples.small(title=title, tests=(plans.Test("T1", title, ("cli",)),))
     content = next(file.content for file in files.files([plan]) if file.kind == "command")

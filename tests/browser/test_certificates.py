@@ -57,7 +57,7 @@ def project(tmp_path_factory) -> SuiteProject:
     [
         ("", set()),
         ("trusted", {"PROBE", "PAGE", "STEP"}),
-        ("other", set()),
+        pytest.param("other", set(), marks=pytest.mark.nightly),  # as without a profile
         ("missing", set()),
         ("any", set(TESTS)),
     ],

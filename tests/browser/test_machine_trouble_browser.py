@@ -43,7 +43,14 @@ def test_a_browser_that_is_to_be_seen_and_has_no_display_is_of_the_machine(proje
     assert project.run("run", "--headed", "b", DISPLAY=display, WAYLAND_DISPLAY="", TMPDIR="/tmp").code == 0
 
 
-@pytest.mark.parametrize("home", ["", "/proc", "/dev/null"], ids=["none", "read-only", "a file"])
+@pytest.mark.parametrize(
+    "home",
+    [
+        pytest.param("", id="none"),
+        pytest.param("/proc", id="read-only"),
+        pytest.param("/dev/null", id="a file", marks=pytest.mark.nightly),
+    ],
+)
 def test_a_home_that_browsers_cannot_use_fails_no_test(project: SuiteProject, chromium, home):
     """The browser is named: one in a cache of that home is not there."""
     project.write(SPEC).compile()

@@ -125,9 +125,14 @@ UNFIT = {
 def test_a_step_that_cannot_do_its_work_fails(both, case):
     step, message = UNFIT[case]
     ((verb, body),) = step.items()
-    for result in both(UNFIT_PAGE, {verb: {**body, "within_seconds": 0.5}}, opened=False):
+    for result in both(UNFIT_PAGE, {verb: {**body, "within_seconds": 1.5}}, opened=False):
         assert result.failure is not None
         assert result.failure.message == message
+
+
+def test_an_answer_that_comes_too_late_changes_no_message(both):
+    result = both.run("mcp", [UNFIT_PAGE, {"type": {"css": "button", "value": "x", "within_seconds": 0.001}}])
+    assert result.failure.message == UNFIT["type into a button"][1]
 
 
 def test_an_input_that_becomes_fit_is_awaited(both):

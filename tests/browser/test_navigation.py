@@ -158,7 +158,7 @@ def test_a_document_that_never_comes_costs_no_picture(both):
         deaf.listen(8)
         deaf_url = f"http://127.0.0.1:{deaf.getsockname()[1]}/"
         goto = {"goto": {"url": deaf_url, "within_seconds": 2}}
-        for result in failed(both(goto, opened=False), fault="connection"):
+        for result in failed(both(goto, opened=False, evidence="on_failure"), fault="connection"):
             assert "cannot be opened: not loaded within 2 s" in result.failure.message
             assert "screenshot" in {kept.kind for kept in result.evidence}
             assert not [finding for finding in result.findings if finding.layer == "failed_requests"]

@@ -20,7 +20,7 @@ def texts(both):
 
 
 def test_the_page_as_text_is_the_same_by_both_methods(both):
-    results = failed(both(PAGE, {"wait": {"css": "iframe"}}, MISSED, opened=False))
+    results = failed(both(PAGE, {"wait": {"css": "iframe"}}, MISSED, opened=False, evidence="on_failure"))
     assert [[one.kind for one in result.evidence if one.path == "page.yaml"] for result in results] == [["page"]] * 2
     cli, mcp = texts(both)
     assert cli == mcp
@@ -37,14 +37,16 @@ def test_the_page_as_text_is_the_same_by_both_methods(both):
 
 def test_a_secret_on_the_page_is_masked_in_its_text(both, monkeypatch):
     monkeypatch.setenv("PAGE_SECRET", "quite-secret-1234")
-    failed(both(page("<h1>quite-secret-1234</h1>"), MISSED, opened=False, secrets=("PAGE_SECRET",)))
+    failed(
+        both(page("<h1>quite-secret-1234</h1>"), MISSED, opened=False, evidence="on_failure", secrets=("PAGE_SECRET",))
+    )
     for text in texts(both):
         assert "quite-secret" not in text
         assert "***PAGE_SECRET***" in text
 
 
 def test_an_empty_page_has_no_text(both):
-    failed(both(page(""), MISSED, opened=False))
+    failed(both(page(""), MISSED, opened=False, evidence="on_failure"))
     assert not list(both._folder.glob("*/page.yaml"))
 
 

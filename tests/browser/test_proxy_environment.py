@@ -53,7 +53,7 @@ def environment(url: str) -> dict[str, str]:
     return {**dict.fromkeys(names, url), "NO_PROXY": "", "no_proxy": ""}
 
 
-@pytest.mark.parametrize("scheme", ["http", "socks5", "socks5h"])
+@pytest.mark.parametrize("scheme", ["http", "socks5", pytest.param("socks5h", marks=pytest.mark.nightly)])
 def test_nothing_of_this_machine_goes_through_a_proxy(project: SuiteProject, chromium, proxy, scheme):
     port, asked = proxy
     low, high = free_range(2)

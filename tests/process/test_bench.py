@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, page, patterns, quality, runtime, secrets, startup
+from bench import faults, ledger, measure, page, patterns, quality, runtime, secrets, shards, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -197,7 +197,7 @@ def test_patterns_that_backtrack_are_measured_against_one_that_does_not():
 
 
 def test_the_page_is_measured_against_ledger_table_and_a_run_without_it(chromium):
-    found = rows(page.run(tests=20, followed=2, rounds=2), "The page of 20 tests")[2:]
+    found = rows(page.run(tests=20, followed=2, rounds=1), "The page of 20 tests")[2:]
     assert [(row[0], row[3]) for row in found] == [
         ("making report.html, x reading the ledger", "<= 1.5"),
         ("first paint, x a plain table", "<= 3"),
@@ -207,10 +207,16 @@ def test_the_page_is_measured_against_ledger_table_and_a_run_without_it(chromium
     ]
 
 
+def test_a_split_and_a_merge_are_measured():
+    text = shards.run(tests=40, numbers=(2, 3), each=3, rounds=1)
+    rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
+    assert {"2", "3", "read", "audit", "merge"} <= set(rows)
+
+
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns, page'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns, page, shards'
         in capsys.readouterr().err
     )
 
@@ -250,15 +256,15 @@ def test_every_kind_of_fault_is_injected_as_often_as_the_others():
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
 @pytest.mark.browser
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.nightly) for part in (1, 2))])
+@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.nightly) for part in range(1, 6))])
 def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
-    """Thirty in all each night, of every kind, ten of them here; the oracle is that of `python -m bench faults`. Figures are not judged here."""
+    """Thirty in all each night, of every kind, five of them here; the oracle is that of `python -m bench faults`. Figures are not judged here."""
     kinds = faults.plan_of(30, 1)
     assert set(kinds) == set(faults.KINDS)
-    tally = faults.inject(kinds[part::3], part)
+    tally = faults.inject(kinds[part::6], part)
     text = faults.report(tally, 1, None)
     assert tally.held(), text
-    assert sum(tally.recovered.values()) == 10, text
+    assert sum(tally.recovered.values()) == 5, text
 
 
 def test_ledger_prints_its_tables():

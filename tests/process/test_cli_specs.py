@@ -786,6 +786,9 @@ def test_the_examples_of_help_run(orchestra, root):
         } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
+        if words[0] == "merge":
+            assert (ran.code, "is no folder of a run" in ran.err) == (2, True), f"{line}\n{ran.transcript()}"
+            continue  # there is no record of a shard
         if words[:2] == ["show", "1a2b"]:
             assert (ran.code, 'no test, group, tag or glob "1a2b"' in ran.err) == (2, True), ran.transcript()
             continue  # there is no run yet

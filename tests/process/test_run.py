@@ -115,6 +115,18 @@ def test_run_ends_in_1_when_a_test_fails_and_says_where(failing):
     assert failing.events("run_finished")[0]["body"]["exit_code"] == 1
 
 
+def test_json_is_the_state_at_the_end_and_alone_on_stdout(failing):
+    done = failing.run("run", "--json")
+    assert (done.code, "1 failed" in done.err) == (1, True), done.err
+    state = json.loads(done.out)
+    assert (state["phase"], state["exit_code"]) == ("finished", 1)
+    assert state["format"] >= 1
+    assert done.out == failing.run("status", "--json").out
+    for option in ("--detach", "--list", "--all-suites"):
+        refused = failing.run("run", "--json", option)
+        assert (refused.code, refused.out, "--json" in refused.err) == (2, "", True), refused.err
+
+
 def test_list_and_dry_run_start_nothing(healthy):
     assert healthy.run("run", "--list", "b").out == "cli:b  b\n"
     assert healthy.run("run", "--dry-run", "b").out == "cli:a  The first  (needed)\ncli:b  b\n"

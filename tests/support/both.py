@@ -2,15 +2,18 @@
 
 from __future__ import annotations
 
-import json
+from collections.abc import Iterator
 from concurrent.futures import Future, ThreadPoolExecutor
+from contextlib import contextmanager
 from typing import NamedTuple
+from unittest import mock
 
 import msgspec
 
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.mcp.driver import McpAttempt
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.requests import request
@@ -34,8 +37,25 @@ class Warm(NamedTuple):
 Drivers = dict[str, Warm]
 
 
+@contextmanager
+def noted() -> Iterator[list[tuple[str, str]]]:
+    """Collect verb and tool of each call of the driver `mcp`, kept as evidence or not."""
+    calls: list[tuple[str, str]] = []
+    note = McpAttempt._note
+
+    def also(self, tool, *rest):
+        calls.append((self._verb, tool))
+        note(self, tool, *rest)
+
+    with mock.patch.object(McpAttempt, "_note", also):
+        yield calls
+
+
 class Both:
-    """Runs steps through both drivers at once; `tools` are those that the MCP driver used, by verb."""
+    """Runs steps through both drivers at once; `tools` are those that the MCP driver used, by verb.
+
+    Evidence is kept where a test asks for it: pictures and texts of a page are a third of the cost of an attempt.
+    """
 
     def __init__(self, folder, url, warm, chromium):
         self._folder, self._url, self._warm, self._chromium = folder, url, warm, chromium
@@ -48,7 +68,8 @@ class Both:
         for file, text in (("a.txt", "first"), ("b.txt", "second")):
             (folder / file).write_text(text)
         names = {"s.url": self._url, "down.url": self._down}
-        asked = request(folder, said, browser=self._chromium, driver=name, names=names, evidence="always", **options)
+        options = {"evidence": "off", **options}
+        asked = request(folder, said, browser=self._chromium, driver=name, names=names, **options)
         result = carry_out(asked, self._warm[name].driver, self._warm[name].http)
         assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result  # a worker sends it
         return result
@@ -62,11 +83,13 @@ class Both:
 
     def __call__(self, *said, opened=True, **options):
         told = [OPEN, *said] if opened else list(said)
-        cli, mcp = (begun.result() for begun in [self._begin(name, told, options) for name in ("playwright", "mcp")])
+        with noted() as calls:
+            begun = [self._begin(name, told, options) for name in ("playwright", "mcp")]
+            cli, mcp = (one.result() for one in begun)
         assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
         self.tools = {}
-        for line in map(json.loads, (self._folder / "mcp" / "mcp.jsonl").read_text().splitlines()):
-            self.tools.setdefault(line["verb"], set()).add(line["tool"])
+        for verb, tool in calls:
+            self.tools.setdefault(verb, set()).add(tool)
         assert self.tools.pop("", set()) <= EVIDENCE
         for verb, used in self.tools.items():
             assert used <= {*VOCABULARY[verb].mcp, *ASIDE.get(verb, ()), *ANYWHERE}, (verb, used)

@@ -176,13 +176,14 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("see", path)
     for command in commands(report):
         yield line("repeat", command)
-    yield line("open", f"orchestra open {report.run} --suite {report.suite}")
+    yield line("open", f"{report.tool} open {report.run} --suite {report.suite}")
 
 
 def _started(body: RunStarted) -> str:
     number = len(body.selection)
     profile = f"profile {body.profile}" if body.profile else ""
-    return line("run", body.run, body.suite, profile, f"{number} test{'s' * (number != 1)} to run")
+    shard = f"shard {body.shard.name}" if body.shard is not None else ""
+    return line("run", body.run, body.suite, profile, shard, f"{number} test{'s' * (number != 1)} to run")
 
 
 def _resumed(body: RunResumed) -> str:
@@ -209,7 +210,7 @@ def _service(body: ServiceChanged) -> str:
 
 
 def _gate(body: GateJudged) -> str:
-    if body.result == "passed" and is_standard(body.phase, body.name, body.expression):
+    if body.result in {"passed", "pending"} and is_standard(body.phase, body.name, body.expression):
         return ""
     return gate_line(body)
 

@@ -159,6 +159,7 @@ def _facts(report: Report) -> list[tuple[str, str]]:
         ("plan_digest", report.plan_digest),
         ("source_digest", report.source_digest),
         ("profile", report.profile),
+        ("shard", report.shard),
         ("exit_code", "" if report.exit_code is None else str(report.exit_code)),
         *((f"provenance.{name}", value) for name, value in report.provenance),
     ]

@@ -164,7 +164,8 @@ def _gates(report: Report) -> Iterator[str]:
     if report.gates:
         yield from ("", "## Gates")
     if quiet:
-        yield from ("", f"Standard gates that passed: {', '.join(map(_inline, quiet))}.")
+        state = "that passed" if not report.shard else "that are evaluated when the shards are merged"
+        yield from ("", f"Standard gates {state}: {', '.join(map(_inline, quiet))}.")
     if len(quiet) < len(report.gates):
         heads = ("gate", "result", "condition", "values", "message")
         rows = [
@@ -290,6 +291,7 @@ def _provenance(report: Report) -> Iterator[str]:
         ("started", report.started),
         ("ended", report.ended),
         ("profile", report.profile),
+        ("shard", report.shard),
         ("resumed", f"{report.resumes} time{'s' * (report.resumes != 1)}" if report.resumes else ""),
         ("plan", report.plan_digest),
         ("spec", report.source_digest),

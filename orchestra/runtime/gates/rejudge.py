@@ -28,10 +28,13 @@ from orchestra.ledger.event import (
 from orchestra.ledger.view import View, view_of
 from orchestra.plan import Gate, Plan
 from orchestra.runtime.gates.figures import figures
-from orchestra.runtime.gates.gate import held_till_the_end, judge
+from orchestra.runtime.gates.gate import PENDING, held_till_the_end, judge
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
+
+WORSE: Final = {"stopped": 1, "healthy": 2, "starting": 3, "unhealthy": 4, "failed": 5}
+"""The states of a row; the worst has the highest number."""
 
 BEHIND: Final = 8
 """The number of service events after a gate that it may have known already."""
@@ -49,7 +52,12 @@ class _Row(NamedTuple):
 
 def values_of(plan: Plan, view: View) -> dict[str, Any]:
     """Return the metrics that a gate would read at this point of a run, without what was measured then."""
-    health = {name: seen.body.state for name, seen in view.health.services.items() if seen.seq > view.segment.seq}
+    health: dict[str, str] = {}
+    for name, seen in view.health.services.items():
+        if seen.seq > view.segment.seq:  # `backend@2` is the row of shard 2 of a merged run: the worst one counts
+            row, state = name.partition("@")[0], seen.body.state
+            if row not in health or WORSE.get(state, 0) > WORSE.get(health[row], 0):
+                health[row] = state
     rows = {component.id: _Row(health.get(component.id, "idle"), component.required) for component in plan.components}
     slower = [
         life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
@@ -130,13 +138,22 @@ def rejudge(events: Sequence[Event], plan_of: Callable[[str], Plan]) -> Iterator
             case GateJudged() as body if plan is not None:
                 judged[f"{body.phase}:{body.name}"] = body.result
                 later = functools.partial(_behind, events[: place + 1], events, plan)
-                yield _again(event.seq, body, plan, values_of(plan, view), later)
+                if view.start is not None and view.start.merged is not None and body.phase != "after":
+                    continue  # of a shard: its own record has what it read
+                sharded = body.phase == "after" and view.start is not None and view.start.shard is not None
+                yield _again(event.seq, body, plan, values_of(plan, view), later, sharded=sharded)
             case RunFinished() as body if plan is not None:
                 yield from _told_at_the_end(body.gates, judged, gates_of(plan))
 
 
 def _again(
-    seq: int, body: GateJudged, plan: Plan, values: Mapping[str, Any], later: Callable[[], Iterable[Mapping[str, Any]]]
+    seq: int,
+    body: GateJudged,
+    plan: Plan,
+    values: Mapping[str, Any],
+    later: Callable[[], Iterable[Mapping[str, Any]]],
+    *,
+    sharded: bool,
 ) -> Rejudged:
     key = f"{body.phase}:{body.name}"
     gate = next((declared for declared in gates_of(plan) if f"{declared.phase}:{declared.name}" == key), None)
@@ -157,6 +174,8 @@ def _again(
             if number.measured or number.again is not None
         },
     )
+    if body.result == "pending" and sharded:
+        judged = judged._replace(result="pending", message=PENDING)
     if gate is not None and gate.phase == "during" and body.message == held_till_the_end(gate):
         judged = judged._replace(result="passed", message=body.message)  # how long it was false is in no event
     return Rejudged(seq, key, body.expression, body.result, body.message, judged.result, judged.message, numbers, fault)

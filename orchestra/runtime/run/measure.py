@@ -33,7 +33,7 @@ class Measures:
     def __init__(self, run: Run, matrix: Matrix) -> None:
         self._run = run
         self._matrix = matrix
-        self.gates = Gates(gates_of(run.plan), run.recorder.add, place=run.place)
+        self.gates = Gates(gates_of(run.plan), run.recorder.add, place=run.place, whole=not run.is_shard)
         self.unhealthy = ""
         self.evidence_missing = 0
         self.opened = False

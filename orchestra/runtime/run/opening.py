@@ -14,7 +14,7 @@ from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import Note, RunResumed, RunStarted, Verdict
+from orchestra.ledger.event import Note, RunResumed, RunStarted, Sharding, Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.origin import Provenance, machine_shape
@@ -56,6 +56,7 @@ class Options:
         trust: resume a run that this user did not make on this machine.
         sign: signs the seals of the record; None for no signature.
         shared: services that this run shares with those of other suites.
+        shard: the part of a selection that this run is; None for a whole one.
     """
 
     argv: tuple[str, ...] = ()
@@ -67,6 +68,7 @@ class Options:
     trust: bool = False
     sign: Signer | None = None
     shared: Mapping[str, UpRow] = field(default_factory=dict)
+    shard: Sharding | None = None
 
 
 @dataclass(slots=True)
@@ -153,6 +155,11 @@ class Run:
         The reaper of an earlier segment may still be at work: it must not take processes of this one for leftovers.
         """
         return f"{self.id}.{self.resumed.segment}" if self.resumed.segment else self.id
+
+    @property
+    def is_shard(self) -> bool:
+        """Return True if the run, in any of its segments, is one shard of a selection."""
+        return self.view.start is not None and self.view.start.shard is not None
 
     def place(self, pointer: str) -> str:
         """Return where a JSON pointer is in the spec, for people."""
@@ -284,6 +291,7 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             provenance=origin,
             builds=run.builds.digests,
             opening_seconds=run.seconds(),
+            shard=run.options.shard,
         )
     )
     for note in _remarks(run, origin):

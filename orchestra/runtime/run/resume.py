@@ -45,6 +45,8 @@ def nothing_to_resume(before: View) -> str:
     """Return the reason why a run cannot be resumed because nothing is left to do; empty if something is."""
     if before.start is None:
         return "its record is empty"
+    if before.start.merged is not None:
+        return "it was merged from shards, which have runs of their own"
     bad = [
         task for task in before.selection if task not in before.verdicts or before.verdicts[task].verdict not in FINE
     ]

@@ -249,7 +249,7 @@ class Session:
             if not self._decisions.decided(name):
                 self._decisions.decide(task, "error", reason)
         self._measures.close(self._schedule.workers())
-        if not self._code():
+        if not self._code() and not self._run.is_shard:
             self._run.pace.keep(self.folder, self._run.view, self._run.recorder.add)
 
     def _sampled(self, uses: Sequence[Use]) -> None:

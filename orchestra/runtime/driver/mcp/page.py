@@ -41,6 +41,7 @@ FLUSH_SECONDS = 3.0
 _TRIED = frozenset({"click", "check", "uncheck", "hover"})
 """The actions that Playwright can try without executing them."""
 _EDITING = frozenset({"fill", "type"})
+_NO_FIELD = "Element is not an <input>"
 
 
 class PageView:
@@ -235,7 +236,13 @@ class PageView:
             return ""
         for state in ("visible", "enabled", *(("editable",) if verb in _EDITING else ())):
             options = {} if state == "visible" else {"timeout": limit}
-            if not await getattr(locator, f"is_{state}")(**options):
+            try:
+                fit = await getattr(locator, f"is_{state}")(**options)
+            except Error as error:
+                if verb == "type" and _NO_FIELD in error.message:
+                    return "element takes no text"
+                raise
+            if not fit:
                 return f"element is not {state}"
         return ""
 

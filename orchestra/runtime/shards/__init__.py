@@ -1,0 +1,1 @@
+"""A suite split over several jobs, and their records merged into one."""

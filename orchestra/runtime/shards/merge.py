@@ -1,0 +1,256 @@
+"""Merge the records of shards into one run: its folder, its ledger, the gates of the end, and what a run leaves behind.
+
+The bytes depend on the shards alone. So the id of the merged run comes from the time and the chains of its shards, its events
+have the times of theirs, and no clock and no order of arguments is read.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping, Sequence
+from datetime import datetime
+from pathlib import Path
+from typing import Any, NamedTuple
+
+from orchestra import nofollow
+from orchestra.errors import EXIT_MACHINE, MachineError, UsageError
+from orchestra.gates.catalogue import metric_of
+from orchestra.gates.standard import gates_of
+from orchestra.ledger import history, integrity, plan_store, run_record
+from orchestra.ledger.audit import audit
+from orchestra.ledger.author import Author
+from orchestra.ledger.baseline import place_of
+from orchestra.ledger.canonical import digest
+from orchestra.ledger.disk import disk_error, make_folder, remove_tree, replace_file
+from orchestra.ledger.event import AttemptFinished, Attested, Body, Repeated, RunFinished
+from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.log import Writer, run_id
+from orchestra.ledger.merging import RANK as GATE_RANK
+from orchestra.ledger.merging import Derived, Source, Timed, derived, folder_of, source_of, start_of
+from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.reading import LedgerError
+from orchestra.ledger.reports import reports_of
+from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.segment import segments
+from orchestra.ledger.shard_faults import fault_of
+from orchestra.ledger.state import state_of, write_state
+from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
+from orchestra.ledger.view import Observer, View, look
+from orchestra.plan import Plan
+from orchestra.runtime.attempts.verdict import exit_code
+from orchestra.runtime.gates.gate import Gates
+from orchestra.runtime.gates.rejudge import values_of
+from orchestra.runtime.run.pace import Pace
+from orchestra.runtime.run.recorder import Publisher
+
+
+class MergeError(MachineError):
+    """Records that cannot be merged into one."""
+
+
+class Merged(NamedTuple):
+    """A merged run: its id, its folder, its plan, and its exit code."""
+
+    run: str
+    folder: Path
+    plan: Plan
+    code: int
+
+
+def sources_of(folders: Sequence[Path], *, incomplete: bool) -> list[Source]:
+    """Return the verified records of shards, in the order of the shards.
+
+    Args:
+        folders: of their runs, absolute.
+        incomplete: shards may be missing, and may have no end.
+
+    Raises:
+        LedgerError: a record is damaged.
+        MergeError: they are not the shards of one selection.
+    """
+    found = []
+    for folder in folders:
+        audited = audit(folder, going=incomplete)
+        if audited.damage is not None and not _lacks_an_end(folder, audited.damage.message):
+            raise LedgerError(audited.damage)
+        found.append(source_of(folder))
+    found.sort(key=lambda one: (one.shard.index, one.start.run, one.view.head))
+    if fault := fault_of(found, incomplete=incomplete):
+        hint = "" if incomplete else "; --allow-incomplete gives each test that is missing the verdict error"
+        raise MergeError(f"these runs cannot be merged: {fault}", f"give each shard of one selection once{hint}")
+    return found
+
+
+def _lacks_an_end(folder: Path, message: str) -> bool:
+    """Return True if the only damage of a record is its missing end, which `fault_of` reports by its shard."""
+    if not message.startswith(("the run has no end", "truncated last line")):
+        return False
+    return audit(folder, going=True).damage is None
+
+
+def id_of(sources: Sequence[Source]) -> str:
+    """Return the id of a merged run: of the second in which its last shard ended, and of its chains; later than theirs."""
+    heads = digest([[one.shard.index, one.view.head] for one in sources])
+    ended = max(datetime.fromisoformat(one.view.ended) for one in sources)
+    return run_id(ended, heads[:4], max(one.start.run for one in sources))
+
+
+def merge(
+    home: Path,
+    sources: Sequence[Source],
+    *,
+    author: Author,
+    observers: Callable[[Plan, Path], Sequence[Observer]],
+) -> Merged:
+    """Write the merged run and return it. The lock of the suite must be held.
+
+    Args:
+        home: `.orchestra/<suite>`, absolute.
+        sources: as `sources_of` gives them.
+        author: of the ledger.
+        observers: closed with the view of the run: they write its report and print its end.
+
+    Raises:
+        UsageError: the shards are merged already.
+        MachineError: the disk refuses.
+    """
+    recover(home)
+    run = id_of(sources)
+    folder = home / "runs" / run
+    if nofollow.is_file(folder / LEDGER) and look(folder, steps=False).sealed:
+        raise UsageError(f"these shards are merged already, as run {run}", f"`orchestra show {run}` shows it")
+    if nofollow.is_folder(folder):
+        remove_tree(folder)  # of a merge that a crash cut off
+    make_folder(folder)
+    plan = plan_store.load(sources[0].folder, sources[0].view.segment.plan_digest)
+    try:
+        for one in sources:
+            _copy(one, folder / folder_of(one.shard.index))
+        plan_store.store(folder, plan)
+        code = _write(home, folder, plan, sources, author, observers)
+    except BaseException:
+        remove_tree(folder)
+        raise
+    return Merged(run, folder, plan, code)
+
+
+def _copy(one: Source, target: Path) -> None:
+    """Copy the ledger of a shard, its plans, and all files that it binds; nothing else."""
+    names = [path.name for path in segments(one.folder / LEDGER)]
+    names += [name for name in nofollow.names(one.folder) if name.startswith("plan-") and name.endswith(".json")]
+    bound = [file.path for event in one.events for file in _evidence(event.body)]
+    bound += [file.path for seen in (one.view.logs, one.view.reports) if seen is not None for file in seen.body.files]
+    for name in dict.fromkeys((*names, *bound)):
+        source, copy = evidence_file(one.folder, name), target / name
+        try:
+            nofollow.make_folders(copy.parent)
+            replace_file(copy, nofollow.read(source))
+        except OSError as error:
+            raise disk_error(error, source, "copy") from error
+
+
+def _evidence(body: Body) -> Sequence[Any]:
+    return body.evidence if isinstance(body, AttemptFinished | Repeated | Attested) else ()
+
+
+def _write(
+    home: Path,
+    folder: Path,
+    plan: Plan,
+    sources: Sequence[Source],
+    author: Author,
+    observers: Callable[[Plan, Path], Sequence[Observer]],
+) -> int:
+    """Write the ledger, then what a run leaves behind; return the exit code."""
+    view, made, start = View(steps=len(plan.methods) > 1), derived(sources), start_of(folder.name, sources)
+    time = min(one.view.begun for one in sources)
+    with Writer(folder / LEDGER, now=lambda: datetime.fromisoformat(time), author=author) as writer:
+
+        def add(body: Body) -> None:
+            view.see(writer.append(body))
+
+        def add_all(events: Sequence[Timed]) -> None:
+            nonlocal time
+            for time, body in events:  # noqa: B007 - the clock of the writer
+                add(body)
+
+        add(start)
+        add_all(made.before)
+        time = _end(made, time)
+        gates = Gates([gate for gate in gates_of(plan) if gate.phase == "after"], add)
+        gates.after(_values(plan, view, sources))
+        add_all(made.after)
+        time = _end(made, time)
+        results = {**_earlier_results(sources), **gates.results()}
+        counted = [given.verdict for given in view.verdicts.values() if not given.excused]
+        codes = [one.view.segment.finish.exit_code for one in sources if one.view.segment.finish is not None]
+        failed = "failed" in results.values()
+        code = exit_code(counted, gates_failed=failed, unhealthy=EXIT_MACHINE in codes)
+        pace = Pace.open(home, plan.baseline, place_of(machine_shape(start.provenance), plan.profile))
+        if not code:
+            pace.keep(folder, view, add)
+        counts = {verdict: count for verdict, count in view.counts.items() if count}
+        add(RunFinished(exit_code=code, counts=counts, seconds=_seconds(sources), gates=results))
+        view.see(writer.seal(integrity.sealed(integrity.Facts(plan, view)), integrity.VERSION))
+        _leave(home, view, pace)
+        for observer in (watching := observers(plan, folder)):
+            observer.close(view)
+        if files := [file for one in watching if isinstance(one, Publisher) for file in one.written]:
+            add(reports_of(folder, files))
+            view.see(writer.seal())
+        write_state(folder / STATE, state_of(view))
+    return code
+
+
+def _end(made: Derived, before: str) -> str:
+    return max(before, *(one.time for one in (*made.before[-1:], *made.after[-1:])))
+
+
+def _values(plan: Plan, view: View, sources: Sequence[Source]) -> Mapping[str, Any]:
+    """Return the metrics of the merged run: from its record, and those that were measured from all shards together."""
+    read = [seen.body.values for one in sources for seen in one.view.gates.values() if seen.body.phase == "after"]
+    values = values_of(plan, view)
+    if not any("regressions" in some for some in read):
+        del values["regressions"]  # no shard had a baseline to compare with
+    for name in {name for some in read for name in some}:
+        metric = metric_of(name)
+        if metric is not None and metric.over_shards is not None:
+            values[name] = metric.over_shards(_measured(name, sources))
+    return values
+
+
+def _measured(name: str, sources: Sequence[Source]) -> list[Any]:
+    """Return a metric as each shard measured it at its end."""
+    metric, found = metric_of(name), []
+    for one in sources:
+        values = [
+            s.body.values[name] for s in one.view.gates.values() if s.body.phase == "after" and name in s.body.values
+        ]
+        found += [float(value) if metric is not None and metric.type == "double" else value for value in values[-1:]]
+    return found
+
+
+def _earlier_results(sources: Sequence[Source]) -> dict[str, str]:
+    """Return the worst result of each gate before and during the tests."""
+    worst: dict[str, str] = {}
+    for one in sources:
+        for name, result in one.view.segment.finish.gates.items() if one.view.segment.finish is not None else ():
+            if not name.startswith("after:") and GATE_RANK.get(result, 0) >= GATE_RANK.get(worst.get(name, ""), -1):
+                worst[name] = result
+    return worst
+
+
+def _seconds(sources: Sequence[Source]) -> float:
+    """Return the time of the slowest shard: they run at the same time."""
+    taken = [one.view.segment.finish.seconds for one in sources if one.view.segment.finish is not None]
+    return max([*taken, 0.0])
+
+
+def _leave(home: Path, view: View, pace: Pace) -> None:
+    """Change the history and the durations as a run does at its end."""
+    change = Transaction(home)
+    change.write(history.LAST, history.encoded(history.with_run(history.load(home / history.LAST), view)))
+    if (record := run_record.record_of(view)) is not None:
+        change.write(history.EXECUTIONS, history.with_record(home, record))
+        change.link(LAST_RUN, record.run)
+    pace.commit(change)
+    change.commit()
