@@ -30,7 +30,7 @@ comma := ,
 space := $() $()
 
 .DEFAULT_GOAL := help
-.PHONY: help demo demo-faults quick test test-all check check-playwright generate bench clean format lock env browser
+.PHONY: help demo demo-faults demo-scale quick test test-all check check-playwright generate bench clean format lock env browser
 
 help: ## this list
 	@awk -F ':.*## ' '/^[a-z-]+:.*## / {printf "make %-17s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -54,6 +54,14 @@ demo-faults: env ## break the API server of the sample: all tests pass; then slo
 	@echo 'demo-faults: events of the gates:'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'outage_budget.*failed'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'quick.*warned'
+
+demo-scale: env browser ## run the browser suite in three shards, one after the other, and merge them into one run
+	$(BIN)/orchestra compile
+	@folders=; for shard in 1 2 3; do \
+	  echo "demo-scale: shard $$shard of 3"; \
+	  $(ACTIVE) $(BIN)/orchestra run --suite market --shard $$shard/3 || exit $$?; \
+	  folders="$$folders .orchestra/market/runs/$$(readlink $(LAST))"; done; \
+	  echo 'demo-scale: the merge'; $(BIN)/orchestra merge $$folders
 
 quick: env ## the tests without processes, servers and browsers, in under a minute
 	@$(PYTEST) -q tests/unit

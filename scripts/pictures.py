@@ -1,4 +1,7 @@
-"""Regenerate the pictures of the README from a real run and the real application: `python scripts/pictures.py`.
+"""Regenerate the pictures of the README and of docs/report.md from real runs and the real application.
+
+    python scripts/pictures.py            all
+    python scripts/pictures.py report     those of report.html only
 
 Needs the environment of `make env`, a Chromium, and fonts with the class marks (Debian: fonts-noto-color-emoji).
 """
@@ -10,9 +13,11 @@ import re
 import socket
 import subprocess
 import sys
+import tempfile
 import time
 from html import escape
 from pathlib import Path
+from typing import Literal
 
 import httpx
 from playwright.sync_api import Browser as BrowserOfPlaywright
@@ -36,7 +41,11 @@ def closing_table() -> str:
         cwd=ROOT,
         stderr=subprocess.PIPE,
         text=True,
-        env={**os.environ, "COLUMNS": "120"},
+        env={
+            **os.environ,
+            "COLUMNS": "120",
+            "PATH": os.pathsep.join([str(Path(sys.executable).parent), os.environ["PATH"]]),
+        },
         check=False,
     )
     table = done.stderr[done.stderr.index("\ntest  title") + 1 :]
@@ -65,23 +74,75 @@ def serve(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], str]:
             return process, url
 
 
+FAILING = """\
+orchestra: 1
+suite: shop
+title: A shop
+methods: {cli: {driver: playwright}, mcp: {driver: mcp, session: {single: true}}}
+groups:
+  page:
+    before:
+      - goto: "data:text/html,<body style='font:18px sans-serif;margin:40px'><h1>Basket</h1><ul><li>Tea 2.00<li>Cup 4.00</ul>
+          <p>Total <b data-testid=total>6.00</b></p><button>Pay</button>"
+tests:
+  S1: {group: page, title: The basket has its heading, steps: [{expect: {role: heading, to: {have_text: Basket}}}]}
+  S2:
+    title: The total has the discount
+    group: page
+    needs: [S1]
+    steps:
+      - expect: {role: button, to: {be: enabled}}
+      - expect: {testid: total, within_seconds: 1, to: {have_text: "5.40"}}
+  S3: {group: page, title: The payment is confirmed, needs: [S2], steps: [{click: {role: button, name: Pay}}]}
+  S4: {group: page, title: A receipt is sent, needs: [S1], steps: [{expect: {testid: total, to: {be: visible}}}]}
+"""
+PAGES = (("report", "#/", "light"), ("report-timeline", "#/timeline", "dark"))
+HEIGHT = 760
+
+
 def report_pages(browser: BrowserOfPlaywright) -> None:
-    """Write the pictures of report.html of the latest run: its first screen, and its timeline in dark."""
-    address = (ROOT / ".orchestra/market/runs/last/report.html").resolve().as_uri()
-    for name, view, scheme in (("report", "#/", "light"), ("report-timeline", "#/timeline", "dark")):
-        page = browser.new_page(viewport={"width": 1180, "height": 760}, device_scale_factor=1.5, color_scheme=scheme)
-        page.goto(f"{address}{view}")
-        page.locator("html[data-ready]").wait_for()
-        page.screenshot(path=IMAGES / f"{name}.png")
-        page.close()
+    """Write the pictures of report.html: of the latest run of the reference suite, and of a failure."""
+    for name, view, scheme in PAGES:
+        picture_of(browser, ROOT / ".orchestra/market/runs/last", name, view, scheme)
+    with tempfile.TemporaryDirectory() as folder:
+        root = Path(folder)
+        (root / "specs").mkdir()
+        (root / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
+        (root / "specs/shop.yaml").write_text(FAILING, encoding="utf-8")
+        for words in (["compile"], ["run"]):
+            subprocess.run([sys.executable, "-P", "-m", "orchestra", *words], cwd=root, check=False)
+        last = root / ".orchestra/shop/runs/last"
+        picture_of(browser, last, "report-failure", "#/test/S2/cli", "light", height=1000)
+        picture_of(browser, last, "report-needs", "#/needs", "light", height=340)
+
+
+def picture_of(
+    browser: BrowserOfPlaywright,
+    folder: Path,
+    name: str,
+    view: str,
+    scheme: Literal["light", "dark"],
+    height: int = HEIGHT,
+) -> None:
+    """Write a picture of a view of the page of a run."""
+    page = browser.new_page(viewport={"width": 1180, "height": height}, device_scale_factor=1.5, color_scheme=scheme)
+    page.goto(f"{(folder / 'report.html').resolve().as_uri()}{view}")
+    page.locator("html[data-ready]").wait_for()
+    page.screenshot(path=IMAGES / f"{name}.png")
+    page.close()
 
 
 def main() -> None:
-    """Write docs/images: run.png, market.png, report.png and report-timeline.png."""
+    """Write docs/images: run.png, market.png and those of report.html."""
     chromium = find("chromium", os.environ, ROOT)
     if not isinstance(chromium, Browser):
         raise SystemExit(chromium.text())
     IMAGES.mkdir(parents=True, exist_ok=True)
+    if sys.argv[1:] == ["report"]:
+        closing_table()
+        with sync_playwright() as playwright:
+            report_pages(playwright.chromium.launch(**launch_options(chromium, os.environ)))
+        return
     text = closing_table()
     backend, api = serve("orchestra.demo.backend")
     frontend, url = serve("orchestra.demo.frontend", "--api", api)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Annotated
+from typing import Annotated, Final
 
 import msgspec
 
@@ -19,6 +19,9 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.parts import Part, means
 from orchestra.ledger.view import Phase
+
+FORMAT: Final = 1
+"""The version of `state.json`; a field that is added does not change it."""
 
 
 class Running(Part, frozen=True, kw_only=True):
@@ -129,6 +132,7 @@ class ResourceUse(Part, frozen=True, kw_only=True):
 class State(msgspec.Struct, frozen=True, kw_only=True):
     """The state of a run."""
 
+    format: Annotated[int, means("the version of this file")] = FORMAT
     seq: Annotated[int, means("the last event folded in")] = 0
     head: Annotated[str, means("its hash")] = GENESIS
     time: Annotated[str, means("its time")] = ""

@@ -114,7 +114,7 @@ class View:
         self.baselines: list[Seen[BaselineChanged]] = []
         self.attested: list[Seen[Attested]] = []
         self.rollbacks: list[Seen[RolledBack]] = []
-        self.sample: Seen[ResourceSampled] | None = None
+        self.samples: list[Seen[ResourceSampled]] = []
         self.use = Use()
         self.spent = Spent()
         self.logs: Seen[Logs] | None = None
@@ -196,6 +196,11 @@ class View:
                 self.segment.ended, self.segment.closed = event.time, True
             case Note() | Segment() | Seal():
                 pass  # they stand for themselves
+
+    @property
+    def sample(self) -> Seen[ResourceSampled] | None:
+        """Return the latest sample of the machine; None before the first."""
+        return self.samples[-1] if self.samples else None
 
     @property
     def segment(self) -> RunSegment:
@@ -366,7 +371,7 @@ class View:
         self.gates[f"{seen.body.phase}:{seen.body.name}"] = seen
 
     def _resource(self, seen: Seen[ResourceSampled]) -> None:
-        self.sample = seen
+        self.samples.append(seen)
         self.use.add(seen.body)
 
 

@@ -13,7 +13,7 @@ from orchestra import nofollow
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.parts import Evidence
 from orchestra.plan import Plan
-from orchestra.report.rows import Contents, Report, Row
+from orchestra.report.rows import Contents, Report, Row, position
 from orchestra.yamltext.digest import digest_files, read_inside
 
 TEXTS: Final[Mapping[str, bool]] = {
@@ -132,6 +132,5 @@ def _around(place: str, files: Mapping[str, Sequence[str]]) -> str:
 
 def line_of(place: str) -> str:
     """Return `file:line` of a place, without its column and the block behind it; empty where it names no line."""
-    file, _, rest = place.partition(" ")[0].partition(":")
-    line = rest.partition(":")[0]
-    return f"{file}:{line}" if line.isdecimal() else ""
+    at = position(place)
+    return f"{at.file}:{at.line}" if at is not None else ""

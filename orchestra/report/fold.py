@@ -177,6 +177,9 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         use=view.use.copy() if view.sample is not None else None,
         titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
         changes=tuple(view.health.changes),
+        samples=tuple(view.samples),
+        rule=plan.baseline,
+        tool=plan.outputs.launcher,
     )
 
 

@@ -6,15 +6,16 @@ Only the lines that this module makes are commands to the runner of GitHub: all 
 from __future__ import annotations
 
 import os
+import shlex
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final, NamedTuple
 
 from orchestra.draw import visible
 from orchestra.ledger.outcome import FINE
-from orchestra.report.console.table import exit_meaning, values_text
+from orchestra.report.console.table import exit_meaning, run_again, values_text
 from orchestra.report.formats.markdown import markdown
-from orchestra.report.rows import Report, Row, explained
+from orchestra.report.rows import Report, Row, explained, position
 
 MOST: Final = 10
 """Annotations of a level that GitHub shows for a step; it drops further ones without a word."""
@@ -67,12 +68,13 @@ class Github(NamedTuple):
                 alike.setdefault((row.test, row.place, row.message), []).append(row)
         for (test, _, message), rows in alike.items():
             text = "\n".join((message or rows[0].verdict, *_explained(rows[0])))
-            repeat = f"orchestra run --suite {report.suite} {test}"
+            repeat = f"{run_again(report)} {shlex.quote(test)}"
             yield self._annotation("error", rows, f"{text}\nrepeat: {repeat}")
 
     def _annotation(self, level: str, rows: Sequence[Row], text: str) -> str:
         first = rows[0]
-        file, line, column = _place(first.place)
+        at = position(first.place)
+        file, line, column = (at.file, str(at.line), str(at.column)) if at is not None else ("", "", "")
         methods = ", ".join(row.method for row in rows)
         title = f"{first.test} {first.title} ({methods}): {first.verdict}"
         path = f"{self.below}/{file}" if self.below and file else file
@@ -130,10 +132,3 @@ def _most(level: str, commands: list[str]) -> list[str]:
         return commands
     rest = len(commands) - MOST + 1
     return [*commands[: MOST - 1], command(level, f"{rest} more are in the summary of the job", title="and more")]
-
-
-def _place(place: str) -> tuple[str, str, str]:
-    """Return file, line and column of a place, without the block behind it."""
-    file, _, rest = place.partition(" ")[0].partition(":")
-    line, _, column = rest.partition(":")
-    return (file, line, column) if line.isdecimal() else ("", "", "")

@@ -17,7 +17,7 @@ from orchestra.ledger.event import VERDICTS
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.report.compare.comparison import counted as number_of
 from orchestra.report.console.table import commands, counted, exit_meaning, gate_remark, incident_parts, values_text
-from orchestra.report.page_data import FORMAT, Change, Gate, Page, Progress, Task, TestRow
+from orchestra.report.page_data import FORMAT, Change, Gate, Page, Progress, Sample, Task, TestRow
 from orchestra.report.page_tables import tables
 from orchestra.report.page_tests import since, tasks
 from orchestra.report.rows import GateRow, Report
@@ -72,9 +72,20 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         news=_news(task_rows),
         previous=report.earlier[-1].run if report.earlier else "",
         commands=tuple(commands(report)) if progress is None else (),
+        machine=tuple(_samples(report)),
+        tool=report.tool,
+        profile=report.profile,
         notes=tuple(_notes(report)),
         tables=tuple(tables(report)),
     )
+
+
+def _samples(report: Report) -> Iterator[Sample]:
+    for one in report.samples:
+        body = one.body
+        cpu, other = round(body.cpu_percent, 1), round(body.other_cpu_percent, 1)
+        at, memory = since(report.started, one.time), round(body.memory_percent, 1)
+        yield Sample(at, round(body.seconds, 3), cpu, other, memory, body.workers)
 
 
 def _outages(report: Report) -> Iterator[Change]:

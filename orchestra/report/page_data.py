@@ -44,8 +44,23 @@ class Error(Part, frozen=True):
     hint: str = ""
 
 
+class CaseRow(Part, frozen=True, array_like=True):
+    """A case of a wrapped runner: each of its failures, why it is excused, and the paths of its files in the attempt."""
+
+    name: str
+    verdict: str
+    seconds: float
+    texts: tuple[str, ...] = ()
+    retries: int = 0
+    excused: str = ""
+    files: tuple[str, ...] = ()
+
+
 class Attempt(Part, frozen=True):
-    """One attempt. `start` is in seconds since the first event of the run; a step is verb, seconds, outcome, tool calls."""
+    """One attempt. `start` is in seconds since the first event of the run; a step is verb, seconds, outcome, tool calls.
+
+    Of its cases the first are those that did not pass; `cases_left_out` is the number of the others beyond a limit.
+    """
 
     number: int
     outcome: str
@@ -56,7 +71,8 @@ class Attempt(Part, frozen=True):
     files: tuple[File, ...] = ()
     findings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()
-    cases: tuple[str, ...] = ()
+    cases: tuple[CaseRow, ...] = ()
+    cases_left_out: int = 0
     incidents: tuple[str, ...] = ()
     held: bool = False
 
@@ -70,7 +86,10 @@ class Point(Part, frozen=True, array_like=True):
 
 
 class Task(Part, frozen=True):
-    """A test by a method. `change` is what is new against the run before: `new failure`, `fixed`, `new`, `slower`, `faster`."""
+    """A test by a method. `change` is what is new against the run before: `new failure`, `fixed`, `new`, `slower`, `faster`.
+
+    `usual` are the seconds between which no duration is unusual, by the passes of `past`.
+    """
 
     task: str
     test: str
@@ -91,6 +110,7 @@ class Task(Part, frozen=True):
     tries: tuple[Attempt, ...] = ()
     past: tuple[Point, ...] = ()
     trend: str = ""
+    usual: tuple[float, float] | None = None
 
 
 class TestRow(Part, frozen=True):
@@ -123,6 +143,17 @@ class Change(Part, frozen=True, array_like=True):
     component: str
     state: str
     reason: str
+
+
+class Sample(Part, frozen=True, array_like=True):
+    """The load of the machine in the seconds up to a time, in percent; `other` is the part by programs outside of the run."""
+
+    at: float
+    seconds: float
+    cpu: float
+    other: float
+    memory: float
+    workers: int
 
 
 class Table(Part, frozen=True):
@@ -171,5 +202,8 @@ class Page(Part, frozen=True, kw_only=True):
     news: dict[str, tuple[str, ...]]
     previous: str = ""
     commands: tuple[str, ...] = ()
+    machine: tuple[Sample, ...] = ()
+    tool: str = "orchestra"
+    profile: str = ""
     notes: tuple[str, ...] = ()
     tables: tuple[Table, ...] = ()

@@ -8,14 +8,18 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
-from orchestra.ledger import trend
+from orchestra.ledger import baseline, trend
 from orchestra.ledger.case import Case
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
 from orchestra.ledger.run_record import RunRecord
+from orchestra.plan import Baseline
 from orchestra.report.evidence_text import line_of
-from orchestra.report.page_data import Attempt, Error, File, Point, Progress, Task
-from orchestra.report.rows import Report, Row, Try, odd_of
+from orchestra.report.page_data import Attempt, CaseRow, Error, File, Point, Progress, Task
+from orchestra.report.rows import QUIET, Report, Row, Try, odd_of
+
+CASES: Final = 300
+"""Cases of an attempt that the page has besides those that did not pass."""
 
 POINTS: Final = 30
 """Earlier runs that the history of a test shows."""
@@ -46,6 +50,7 @@ def tasks(report: Report, progress: Progress | None = None, *, served: bool = Fa
             tries=tuple(_attempt(one, row, report, served=served) for one in row.tries),
             past=tuple(_past(row.task, report.earlier)),
             trend=_trend(row, report.earlier),
+            usual=_usual(row.task, report.earlier, report.rule),
         )
 
 
@@ -79,6 +84,13 @@ def _trend(row: Row, earlier: Sequence[RunRecord]) -> str:
     return "; ".join((f"{trend.slope(seconds):+.4f} s a run", *levels))
 
 
+def _usual(task: str, earlier: Sequence[RunRecord], rule: Baseline) -> tuple[float, float] | None:
+    """Return the bounds of a usual duration by earlier passes, as the baseline has them; None for too few."""
+    seconds = [found for record in earlier if (found := _passing(record, task)) is not None][-rule.window :]
+    limits = baseline.bounds(baseline.usual(seconds), rule) if seconds else None
+    return None if limits is None else (round(limits.fast, 3), round(limits.slow, 3))
+
+
 def _passing(record: RunRecord, task: str) -> float | None:
     found = record.executions.get(task)
     return found.passing if found is not None else None
@@ -86,7 +98,7 @@ def _passing(record: RunRecord, task: str) -> float | None:
 
 def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
     body = one.body
-    end = since(report.started, one.ended)
+    end, cases = since(report.started, one.ended), tuple(_cases(body.cases))
     return Attempt(
         number=body.attempt,
         outcome=body.outcome,
@@ -97,7 +109,8 @@ def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
         files=tuple(_file(file, report, served=served) for file in body.evidence),
         findings=tuple(map(_finding, body.findings)),
         dropped=tuple(map(_dropped, body.dropped)),
-        cases=tuple(map(_case, odd_of(body.cases))),
+        cases=cases,
+        cases_left_out=len(body.cases) - len(cases),
         incidents=body.incidents,
         held=body.infra_suspect and one is not row.tries[-1],
     )
@@ -143,9 +156,14 @@ def _finding(one: Finding) -> str:
     return f"{one.level} {one.layer}: {one.text}{where}{f', {one.count} times' if one.count > 1 else ''}"
 
 
-def _case(one: Case) -> str:
-    excused = f" (excused: {one.excused})" if one.excused else ""
-    return f"{one.verdict} {one.name}: {'; '.join((one.message, *one.more))}{excused}"
+def _cases(cases: Sequence[Case]) -> Iterator[CaseRow]:
+    """Yield all cases that did not pass at once, and so many of the others, in the order of the runner."""
+    others = [case for case in cases if case.verdict in QUIET]
+    for case in (*odd_of(cases), *others[:CASES]):
+        texts = tuple(text for text in (case.message, *case.more) if text)
+        yield CaseRow(
+            case.name, case.verdict, round(case.seconds, 3), texts, case.retries, case.excused, case.attachments
+        )
 
 
 def _dropped(one: Dropped) -> str:

@@ -5,18 +5,20 @@ Every form of a report is made of these and of nothing else; `orchestra.report.f
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from orchestra.gates.standard import is_standard
-from orchestra.ledger.case import Case, counted
-from orchestra.ledger.event import AttemptFinished, Compared, ServiceChanged, Verdict
+from orchestra.ledger.case import Case, CaseVerdict, counted
+from orchestra.ledger.event import AttemptFinished, Compared, ResourceSampled, ServiceChanged, Verdict
 from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
 from orchestra.ledger.run_record import RunRecord
 from orchestra.ledger.use import Use
+from orchestra.plan import Baseline
 from orchestra.report.by_hand import ByHand
 from orchestra.report.compare.comparison import Agreement, Comparison
 from orchestra.report.findings import HostRow
@@ -104,11 +106,15 @@ class Row:
         return (message_of(self.failure) if self.failure is not None else "") or self.reason
 
 
+QUIET: Final[frozenset[CaseVerdict]] = frozenset({"passed", "skipped"})
+"""Verdicts of a case that need no look."""
+
+
 def odd_of(cases: Iterable[Case]) -> tuple[Case, ...]:
     """Return the cases that did not pass, or only when they were tried again: failures, excused and flaky ones, in this
     order.
     """
-    odd = [case for case in cases if case.verdict not in {"passed", "skipped"}]
+    odd = [case for case in cases if case.verdict not in QUIET]
     return tuple(sorted(odd, key=lambda case: (not case.bad, case.verdict == "flaky")))
 
 
@@ -238,6 +244,23 @@ class Contents:
     pictures: Mapping[str, bytes] = field(default_factory=dict)
 
 
+_PLACE = re.compile(r"(.+?):([0-9]+):([0-9]+)(?=$|[ ,])")
+
+
+class Position(NamedTuple):
+    """A place in a spec."""
+
+    file: str
+    line: int
+    column: int
+
+
+def position(place: str) -> Position | None:
+    """Return where a place is, without the block behind it; None where it names no line."""
+    found = _PLACE.match(place)
+    return Position(found[1], int(found[2]), int(found[3])) if found else None
+
+
 @dataclass(frozen=True, slots=True)
 class Report:
     """A run as it is reported.
@@ -272,6 +295,9 @@ class Report:
         changes: of the rows of the health matrix, in order.
         earlier: the runs before this one, in the order of time.
         contents: texts and pictures of the evidence.
+        samples: of the load of the machine, in order.
+        rule: by which a duration is an unusual one.
+        tool: the program that a command to type names: `orchestra`, or the launcher of the spec.
     """
 
     suite: str
@@ -307,3 +333,6 @@ class Report:
     changes: tuple[Seen[ServiceChanged], ...] = ()
     earlier: tuple[RunRecord, ...] = ()
     contents: Contents = Contents()
+    samples: tuple[Seen[ResourceSampled], ...] = ()
+    rule: Baseline = field(default_factory=Baseline)
+    tool: str = "orchestra"

@@ -80,11 +80,7 @@ def status(
     while True:
         going = under_way(folder)
         _fresh(folder, going=going)
-        text = (
-            nofollow.read(folder / STATE).decode()
-            if as_json
-            else "\n".join(lines(_state(folder, methods), going=going))
-        )
+        text = _json(folder) if as_json else "\n".join(lines(_state(folder, methods), going=going))
         if text != shown:
             say_data("\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else "", end="")
             if as_json:
@@ -96,6 +92,16 @@ def status(
         if not watch or not going:
             return EXIT_OK
         time.sleep(WATCH_SECONDS)
+
+
+def _json(folder: Path) -> str:
+    return nofollow.read(folder / STATE).decode()
+
+
+def json_at_end(folder: Path) -> str:
+    """Return the state.json of a run that has ended."""
+    _fresh(folder, going=False)
+    return _json(folder)
 
 
 def _to_do(root: Path, folder: Path, format_: str) -> int:

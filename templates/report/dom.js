@@ -31,7 +31,7 @@ function bytes(size) {
 
 const plural = (number, word) => `${number} ${word}${number === 1 ? "" : "s"}`;
 
-const SIGNS = { passed: "✓", unchanged: "=", flaky: "↻", failed: "✗", timeout: "⧖", error: "!", blocked: "⊘", skipped: "–",
+const SIGNS = { passed: "✓", unchanged: "=", flaky: "↻", failed: "✗", timeout: "◷", error: "!", blocked: "⊘", skipped: "–",
   interrupted: "■", running: "▸", waiting: "·", connecting: "…", warned: "!", not_applicable: "–" };
 
 const badge = (word, more) => h("span", { class: `badge ${word} ${more || ""}` }, h("span", { "aria-hidden": "true" }, SIGNS[word] || ""),
@@ -57,7 +57,10 @@ const copyButton = (label, text) => h("button", { type: "button", onclick: (even
 
 const command = (line) => h("p", { class: "command" }, h("code", {}, line), copyButton("Copy", line));
 
+// A cell of one long word, a digest for instance, is broken anywhere, so that its table is no wider than the window.
+const LONG = /\S{25}/;
+
 const table = (title, heads, rows) => h("section", { class: "card" }, h("h2", {}, title),
   h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
     h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", {}, cell))))))));
+      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", { class: typeof cell === "string" && LONG.test(cell) ? "long" : undefined }, cell))))))));

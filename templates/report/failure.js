@@ -61,7 +61,7 @@ function asText(task, attempt) {
     out.push(`${file.kind}: ${run.folder}/${file.path || decodeURIComponent(file.href.slice(2))}`);
     if (file.text) out.push(file.text.trimEnd());
   }
-  out.push(`repeat: orchestra run --suite ${run.suite} ${task.test} --method ${task.method}`);
+  out.push(`repeat: ${again(task)}`);
   return `${out.join("\n")}\n`;
 }
 
@@ -138,9 +138,23 @@ function stepList(attempt) {
 }
 
 function cases(attempt) {
-  const odd = attempt.cases || [];
-  if (!odd.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, "Cases"), h("ul", {}, odd.map((text) => h("li", {}, text))));
+  const all = attempt.cases || [];
+  if (!all.length) return null;
+  const quiet = (one) => one[1] === "passed" || one[1] === "skipped";
+  const [odd, rest] = [all.filter((one) => !quiet(one)), all.filter(quiet)];
+  const words = [...new Set(rest.map((one) => one[1]))].map((word) => `${rest.filter((one) => one[1] === word).length} ${word}`).join(", ");
+  const left = attempt.cases_left_out ? `, ${attempt.cases_left_out} more in ctrf.json` : "";
+  return h("section", { class: "card wide" }, h("h2", {}, plural(all.length + (attempt.cases_left_out || 0), "case")), odd.length > 0 && caseTable(attempt, odd, "Cases that did not pass at once"),
+    rest.length > 0 && h("details", { open: !odd.length && rest.length <= 40 }, h("summary", {}, words + left), caseTable(attempt, rest, "Other cases")));
+}
+
+function caseTable(attempt, rows, label) {
+  const found = (path) => (attempt.files || []).find((file) => file.href.endsWith(`/${path.split("/").map(encodeURIComponent).join("/")}`));
+  const links = (paths) => (paths || []).map(found).filter(Boolean).map((file) => [" ", h("a", { href: file.href, target: "_blank", rel: "noreferrer" }, file.name)]);
+  const remark = (retries, excused) => [retries && plural(retries, "retry").replace("retrys", "retries"), excused && `excused: ${excused}`].filter(Boolean).join(", ");
+  return h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": label }, h("table", {}, h("thead", {}, h("tr", {}, ["case", "result", "time", "why"].map((head) => h("th", { scope: "col" }, head)))),
+    h("tbody", {}, rows.map(([name, verdict, seconds, texts, retries, excused, files]) => h("tr", {}, h("td", { class: "long" }, name), h("td", {}, badge(verdict)), h("td", {}, duration(seconds)),
+      h("td", { class: "why" }, (texts || []).map((text) => h("div", {}, text)), h("div", { class: "quiet small" }, remark(retries, excused), links(files))))))));
 }
 
 function files(attempt) {
@@ -155,7 +169,7 @@ function files(attempt) {
 function traceLink(file) {
   if (file.kind !== "trace" || !file.name.endsWith(".zip")) return "";
   if (served) return [" ", h("a", { href: viewer(file), target: "_blank", rel: "noreferrer" }, "open in the trace viewer")];
-  return h("span", { class: "quiet small" }, ` (orchestra open ${run.run} shows it)`);
+  return h("span", { class: "quiet small" }, ` (${tool()} open ${run.run} shows it)`);
 }
 
 // A bar for each earlier run and this one: as high as a pass took, full where it did not pass.
@@ -166,13 +180,22 @@ function bars(task, height) {
   const drawn = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: height - Math.max(3, height * (seconds || most) / most), width: 9, height: Math.max(3, height * (seconds || most) / most), rx: 2, class: verdict },
     s("title", {}, `${name}: ${verdict}${seconds ? `, ${duration(seconds)}` : ""}`)));
   const verdicts = all.map((point) => point[1]).join(", ");
-  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, drawn);
+  return s("svg", { class: "chart", width: all.length * 12, height, role: "img", "aria-label": `${task.task}, ${plural(all.length, "run")}, this one last: ${verdicts}` }, band(task, all.length * 12, height, most), drawn);
+}
+
+const usual = (task) => (task.usual ? `usual: ${duration(task.usual[0])} to ${duration(task.usual[1])}` : "");
+
+// The durations that are not unusual, behind the bars, as far as these go.
+function band(task, width, height, most) {
+  if (!task.usual) return null;
+  const y = (seconds) => height - height * Math.min(1, seconds / most);
+  return s("rect", { class: "usual", x: 0, y: y(task.usual[1]), width, height: Math.max(1, y(task.usual[0]) - y(task.usual[1])) }, s("title", {}, usual(task)));
 }
 
 function past(task) {
   if (!task.past?.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "History"), bars(task, 60), task.trend && h("p", {}, task.trend),
-    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.`));
+    h("p", { class: "quiet small" }, `${plural(task.past.length, "earlier run")}; a bar is the time of a pass, a full one a run that did not pass.${task.usual ? ` The band is what is ${usual(task)}.` : ""}`));
 }
 
 function around(task) {
@@ -221,8 +244,10 @@ function detail(main, test, method, number) {
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
     all ? sideBySide(tries) : why(task, attempt),
     attempt && !all && h("div", { class: "grid" }, [strip(attempt), shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
-    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(`orchestra run --suite ${run.suite} ${quoted(task.test)} --method ${task.method}`)),
+    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(again(task))),
   ].filter(Boolean));
 }
 
+const tool = () => run.tool || "orchestra";
+const again = (task) => `${tool()} run --suite ${run.suite}${run.profile ? ` --profile ${run.profile}` : ""} ${quoted(task.test)} --method ${task.method}`;
 const quoted = (text) => (/^[\w@%+=:,./-]+$/.test(text) ? text : `'${text.replaceAll("'", "'\"'\"'")}'`);

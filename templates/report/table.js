@@ -8,7 +8,7 @@ function cell(task, method) {
   const flags = [...(task.degraded?.length ? ["degraded"] : []), ...(task.excused ? ["excused"] : []), ...(task.change ? [task.change] : [])];
   return h("a", { class: "cell", href: address(task) }, name, badge(task.verdict),
     h("span", { class: "time" }, task.mark && h("span", { class: "mark" }, `${task.mark} `), task.attempts ? duration(task.seconds) : ""),
-    flags.length ? h("span", { class: "flag" }, flags.join(", ")) : "");
+    flags.length ? h("span", { class: "flag", title: flags.join(", ") }, flags.join(", ")) : "");
 }
 
 function item(test, position) {
@@ -22,6 +22,8 @@ class Matrix {
   constructor() {
     this.rows = [];
     this.body = h("tbody");
+    // On a narrow window each method has a line of its own in the row of a test.
+    document.documentElement.style.setProperty("--narrow-row", `${44 + 28 * run.methods.length}px`);
     const heads = [["id", "test"], ["what", "title"], ...run.methods.map(([id, title]) => ["by", id, title])];
     this.element = h("table", { class: "matrix" }, h("caption", { class: "unseen" }, "Tests by methods"),
       h("thead", {}, h("tr", {}, heads.map(([kind, text, title]) => h("th", { class: kind, scope: "col", title }, text)))), this.body);
@@ -47,7 +49,7 @@ class Matrix {
     let to = this.rows.length;
     let height = 0;
     if (to > PLENTY) {
-      height = parseFloat(getComputedStyle(document.documentElement).getPropertyValue("--row"));
+      height = this.rowHeight();
       const above = -this.body.getBoundingClientRect().top;
       from = Math.max(0, Math.floor(above / height) - MARGIN);
       to = Math.min(to, Math.max(MARGIN, Math.ceil((above + innerHeight) / height) + MARGIN));
@@ -59,6 +61,11 @@ class Matrix {
     const space = (number) => number > 0 && this.spacer(number * height);
     this.body.replaceChildren(...[space(from), ...this.rows.slice(from, to).map((test, number) => item(test, from + number)),
       space(this.rows.length - to)].filter(Boolean));
+  }
+
+  rowHeight() {
+    const style = getComputedStyle(document.documentElement);
+    return parseFloat(style.getPropertyValue(matchMedia("(max-width: 640px)").matches ? "--narrow-row" : "--row"));
   }
 
   spacer(height) {

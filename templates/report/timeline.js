@@ -40,6 +40,19 @@ function states(span) {
   return rows;
 }
 
+// The load of the machine on the same axis: processors by all programs, by others than the run, and memory.
+const LOAD = 54;
+
+function load(y, x, scale) {
+  const up = (percent) => y + LOAD - LOAD * Math.min(100, percent) / 100;
+  const samples = run.machine.map(([at, seconds, ...figures]) => [x + Math.max(0, at - seconds) * scale, x + at * scale, ...figures]);
+  const area = (column) => samples.map((one) => `M${one[0]},${y + LOAD}V${up(one[column])}H${one[1]}V${y + LOAD}Z`).join("");
+  const memory = samples.map((one, number) => `${number ? "L" : "M"}${one[0]},${up(one[4])}H${one[1]}`).join("");
+  const shown = ([at, seconds, cpu, other, used, workers]) => `up to ${clock(at)}: processors ${cpu} %, by others ${other} %, memory ${used} %, ${plural(workers, "worker")}`;
+  return [s("path", { class: "cpu", d: area(2) }), s("path", { class: "others", d: area(3) }), s("path", { class: "memory", d: memory }),
+    samples.map((one, number) => s("rect", { class: "look", x: one[0], y, width: Math.max(1, one[1] - one[0]), height: LOAD }, s("title", {}, shown(run.machine[number]))))];
+}
+
 function timeline(main) {
   const groups = run.methods.map(([method]) => ({ name: method, bars: attempts(method) }));
   const span = Math.max(run.span || 0, ...groups.flatMap((group) => group.bars.map((bar) => bar.start + bar.seconds)), 0.1);
@@ -54,22 +67,26 @@ function timeline(main) {
     ({ start: gate.at, seconds: 0.001, word: { passed: "passed", failed: "failed", warned: "flaky" }[gate.result] || "other", state: `${gate.name} ${gate.result}`, reason: gate.values, lane: 0 }));
   decided.sort((a, b) => ["passed", "other", "flaky", "failed"].indexOf(a.word) - ["passed", "other", "flaky", "failed"].indexOf(b.word)); // on top: failed
   if (decided.length) groups.push({ name: "gates", lanes: 1, bars: decided, least: 4 });
-  const width = Math.max(640, (main.clientWidth || 1200) - 60);
+  if (run.machine?.length) groups.push({ name: "machine", bars: [], lanes: 3, load: true });
+  const width = Math.max(640, (main.clientWidth || 1200) - 80);
   const scale = (width - LABEL - EDGE) / span;
   let y = 24;
   const parts = ticks(span).map((at) => [s("line", { class: "axis", x1: LABEL + at * scale, x2: LABEL + at * scale, y1: 18, y2: "100%" }), s("text", { x: LABEL + at * scale, y: 12, "text-anchor": "middle" }, clock(at))]);
   for (const group of groups) {
     parts.push(s("text", { x: 0, y: y + 14 }, group.name.length > 13 ? `${group.name.slice(0, 12)}…` : group.name));
-    for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - EDGE, height: LANE - 3, rx: 3 }));
+    if (group.load) parts.push(s("rect", { class: "lane", x: LABEL, y, width: width - LABEL - EDGE, height: LOAD, rx: 3 }));
+    else for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - EDGE, height: LANE - 3, rx: 3 }));
     for (const bar of group.bars) {
       const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(group.least || 1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
         s("title", {}, bar.task ? `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` : `${group.name}: ${bar.state} ${bar.reason || ""}`));
       parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` }, rect) : rect);
     }
+    if (group.load) parts.push(...load(y, LABEL, scale).flat());
     y += group.lanes * LANE + 10;
   }
   const chart = s("svg", { class: "chart", width, height: y, "aria-label": "Attempts and servers over the time of the run" }, parts);
-  const legend = [["passed", "passed, healthy"], ["failed", "failed, timeout"], ["error", "error"], ["flaky", "unhealthy"], ["running", "starting"], ["", "stopped, skipped"]];
+  const loads = run.machine?.length ? [["cpu", "processors"], ["others", "by other programs"], ["memory", "memory"]] : [];
+  const legend = [["passed", "passed, healthy"], ["failed", "failed, timeout"], ["error", "error"], ["flaky", "unhealthy"], ["running", "starting"], ["", "stopped, skipped"], ...loads];
   main.replaceChildren(...[h("section", { class: "card" }, h("h1", {}, "Timeline"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" }, chart),
     h("ul", { class: "legend" }, legend.map(([word, label]) => h("li", {}, h("i", { class: word }), label)))),
   run.incidents?.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], run.incidents) : null].filter(Boolean));

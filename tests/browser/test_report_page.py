@@ -15,6 +15,8 @@ import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
 from orchestra import plan as plans
+from orchestra.ledger.event import ResourceSampled
+from orchestra.ledger.life import Seen
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.report.compare.comparison import compare
 from orchestra.report.compare.sides import Side
@@ -27,6 +29,7 @@ from orchestra.report.rows import Report
 from tests.support import runs as samples
 from tests.support.hostile import NASTY
 from tests.support.pages import data_of
+from tests.support.paths import ROOT
 
 FOLDER = f".orchestra/market/runs/{samples.RUN}"
 VIEWS = (
@@ -42,6 +45,8 @@ VIEWS = (
     "#/run",
 )
 WIDTHS = (360, 768, 1280)
+PICTURES = ROOT / "test-results" / "report"
+"""Pictures of each view at each width, in light and dark, for people to look at; git ignores them."""
 NUL = "\0"  # in no name of a file
 READY = "html[data-ready]"
 
@@ -119,7 +124,13 @@ def everything(tmp_path) -> Report:
         samples.PLAN, samples.ledger(tmp_path, samples.everything()), lambda _: "specs/m.yaml:7:9"
     )
     runs = [(f"run{number}", 1.0 if number < 12 else 2.0 + number / 1000) for number in range(24)]
-    return replace(report, earlier=tuple(RunRecord(run, executions={"cli:B001": passing(took)}) for run, took in runs))
+    looks = [ResourceSampled(cpu_percent=50.0 + at, memory_percent=25.0, workers=2, seconds=10.0) for at in (0, 30)]
+    seen = tuple(Seen(at, f"2026-01-02T03:04:{5 + 10 * at:02}.000000Z", look) for at, look in enumerate(looks, 1))
+    return replace(
+        report,
+        samples=seen,
+        earlier=tuple(RunRecord(run, executions={"cli:B001": passing(took)}) for run, took in runs),
+    )
 
 
 def passing(seconds: float) -> Execution:
@@ -157,8 +168,10 @@ def test_the_first_screen_has_the_verdict_each_test_and_the_gates_that_decided(w
 
 
 def test_a_failure_shows_step_message_both_texts_and_its_picture(watched, everything, tmp_path):
-    page = watched.open(html(everything, FOLDER), tmp_path, "#/test/B003/cli")
+    report = replace(everything, tool=".venv/bin/orchestra", profile="staging")
+    page = watched.open(html(report, FOLDER), tmp_path, "#/test/B003/cli")
     text = page.inner_text("main")
+    assert ".venv/bin/orchestra run --suite market --profile staging B003 --method cli" in text
     for part in ("Step 2 expect", 'the heading "Market" is not visible', "no such element", "look at the screenshot"):
         assert part in text
     page.wait_for_function("document.querySelector('.shots img').naturalWidth === 40")
@@ -195,6 +208,11 @@ def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(w
     places = ((frame[side] - shown[side]) / shown[size] for side, size in (("x", "width"), ("y", "height")))
     sizes = (frame[size] / shown[size] for size in ("width", "height"))
     assert [*places, *sizes] == pytest.approx([0.25, 0.1, 0.5, 0.2], abs=0.01)
+    inside = page.eval_on_selector(
+        ".frame", "(one) => [one.clientWidth, one.clientHeight, getComputedStyle(one).boxShadow]"
+    )
+    assert inside[:2] == pytest.approx([frame["width"], frame["height"]], abs=1), "it is around an element of one line"
+    assert "inset" not in inside[2]
     assert page.locator(".strip figcaption").all_inner_texts() == ["step 1 goto", "step 2 click"]
     page.click("text=side by side")
     page.wait_for_selector(".columns .frame")
@@ -203,6 +221,39 @@ def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(w
     assert [head.partition("\n")[0].strip() for head in heads] == ["Attempt 1", "Attempt 2"]
     messages = page.locator(".columns .message").all_inner_texts()
     assert messages == ['the heading "Market" is not visible', "another reason"]
+
+
+def test_each_case_of_a_wrapped_runner_is_shown(watched, tmp_path):
+    shot = "attempts/cli/B001/1/test-results/shot 1.png"
+    cases = [
+        {"name": "cart > adds", "verdict": "passed", "seconds": 0.25},
+        {
+            "name": "cart > pays",
+            "verdict": "failed",
+            "seconds": 2.0,
+            "message": "no\n<b>card</b>",
+            "more": ["tear-down"],
+            "attachments": ["test-results/shot 1.png"],
+        },
+        {"name": "cart > signs", "verdict": "flaky", "retries": 2, "message": "too early"},
+        {"name": "cart > old", "verdict": "failed", "message": "known", "excused": "bug 7"},
+        *({"name": f"list > {number}", "verdict": "skipped"} for number in range(400)),
+    ]
+    evidence = [samples.evidence(shot, "screenshot")]
+    made = [samples.run_started(selection=["cli:B001"])]
+    made += [*samples.attempt("cli:B001", 1, "failed", error=samples.failure(), cases=cases, evidence=evidence)]
+    made += [samples.verdict("cli:B001", "failed"), samples.run_finished()]
+    watched.files = False
+    page = watched.open(html(samples.reported(samples.PLAN, samples.events(made)), FOLDER), tmp_path, "#/test/B001/cli")
+    assert page.locator("h2 >> text=404 cases").count() == 1
+    odd = [row.split("\t") for row in page.locator("[aria-label^=Cases] tbody tr").all_inner_texts()]
+    assert [row[0] for row in odd] == ["cart > pays", "cart > old", "cart > signs"]
+    assert odd[0][3].split("\n") == ["", "no", "<b>card</b>", "tear-down", " shot 1.png"]
+    assert ("excused: bug 7" in odd[1][3], "2 retries" in odd[2][3]) == (True, True)
+    assert page.inner_text("summary >> text=1 passed") == "1 passed, 299 skipped, 101 more in ctrf.json"
+    page.click("summary >> text=1 passed")
+    assert page.locator("[aria-label='Other cases'] tbody tr").count() == 300
+    page.screenshot(path=PICTURES / "cases.png", full_page=False)
 
 
 def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
@@ -341,9 +392,27 @@ def test_the_timeline_has_a_bar_for_each_attempt_and_each_state_of_a_server(watc
     ]
     assert sorted(bar.rpartition(",")[0] for bar in bars) == sorted(expected)
     marks = len(everything.incidents) + sum(gate.at != "" for gate in everything.gates)
-    assert page.locator(".chart rect:not(.lane)").count() == len(expected) + len(everything.changes) + marks
+    shown = len(expected) + len(everything.changes) + marks + len(everything.samples)
+    assert page.locator(".chart rect:not(.lane)").count() == shown
     assert "after:pass_rate failed" in page.text_content(".chart")
     assert "3 misses open" in page.text_content(".chart")
+
+
+def test_the_timeline_has_the_load_of_the_machine_on_its_axis(watched, everything, tmp_path):
+    page = watched.open(html(everything, FOLDER), tmp_path, "#/timeline")
+    titles = page.eval_on_selector_all(".chart .look title", "all => all.map((one) => one.textContent)")
+    assert titles == [
+        "up to 10 s: processors 50 %, by others 0 %, memory 25 %, 2 workers",
+        "up to 20 s: processors 80 %, by others 0 %, memory 25 %, 2 workers",
+    ]
+    (left, top), (right, higher) = page.eval_on_selector_all(
+        ".chart .look", "all => all.map((one) => [one.x.baseVal.value, one.y.baseVal.value])"
+    )
+    area = page.get_attribute(".chart .cpu", "d")
+    steps = re.findall(r"M([\d.]+),([\d.]+)V([\d.]+)", area)
+    drawn = [number for x, y, up in steps for number in (float(x), float(y) - float(up))]
+    assert drawn == pytest.approx([left, 27.0, right, 43.2]), "half and four fifths of the height"
+    assert (top, left < right) == (higher, True)
 
 
 def test_the_needs_are_a_graph_with_the_longest_chain_and_what_is_blocked(watched, everything, tmp_path):
@@ -372,9 +441,13 @@ def test_the_needs_are_a_graph_with_the_longest_chain_and_what_is_blocked(watche
 def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watched, everything, tmp_path):
     page = watched.open(html(everything, FOLDER), tmp_path, "#/history")
     [row] = [row for row in page.locator("tbody tr").all() if "cli:B001" in row.inner_text()]
-    assert row.locator("svg rect").count() == len(everything.earlier) + 1
+    assert row.locator("svg rect:not(.usual)").count() == len(everything.earlier) + 1
+    band = row.locator("svg .usual")
+    assert band.locator("title").text_content() == "usual: 1.5 s to 2.5 s", "of the last 20 passes"
     assert "changed at run12: 1.000 s to 2.0" in row.inner_text()
     assert "24 of 24" in row.inner_text()
+    go(page, "#/test/B001/cli")
+    assert "The band is what is usual: 1.5 s to 2.5 s." in page.inner_text("main")
 
 
 def test_ten_thousand_tests_are_a_few_rows_at_a_time(watched, tmp_path):
@@ -395,9 +468,12 @@ def test_ten_thousand_tests_are_a_few_rows_at_a_time(watched, tmp_path):
 def test_no_view_is_wider_than_the_window(browser, everything, tmp_path, scheme, width):
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     Watched(page).open(html(everything, FOLDER), tmp_path)
+    PICTURES.mkdir(parents=True, exist_ok=True)
     for view in VIEWS:
         go(page, view)
         assert page.evaluate("document.documentElement.scrollWidth - innerWidth") <= 0, view
+        name = re.sub(r"\W+", "-", view.strip("#/")) or "first"
+        page.screenshot(path=PICTURES / f"{name}-{width}-{scheme}.png", full_page=True)
     page.close()
 
 

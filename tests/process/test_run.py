@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from orchestra.gates.catalogue import METRICS
 from orchestra.gates.standard import STANDARD
 from orchestra.ledger import reading
-from tests.support.project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, environment, py
+from tests.support.terminal import Terminal
 
 OK = py("pass")
 BAD = py("raise SystemExit(3)")
@@ -115,6 +117,18 @@ def test_run_ends_in_1_when_a_test_fails_and_says_where(failing):
     assert failing.events("run_finished")[0]["body"]["exit_code"] == 1
 
 
+def test_json_is_the_state_at_the_end_and_alone_on_stdout(failing):
+    done = failing.run("run", "--json")
+    assert (done.code, "1 failed" in done.err) == (1, True), done.err
+    state = json.loads(done.out)
+    assert (state["phase"], state["exit_code"]) == ("finished", 1)
+    assert state["format"] >= 1
+    assert done.out == failing.run("status", "--json").out
+    for option in ("--detach", "--list", "--all-suites"):
+        refused = failing.run("run", "--json", option)
+        assert (refused.code, refused.out, "--json" in refused.err) == (2, "", True), refused.err
+
+
 def test_list_and_dry_run_start_nothing(healthy):
     assert healthy.run("run", "--list", "b").out == "cli:b  b\n"
     assert healthy.run("run", "--dry-run", "b").out == "cli:a  The first  (needed)\ncli:b  b\n"
@@ -139,8 +153,48 @@ def test_wrong_words_are_told(healthy, words, code, said):
     assert "Traceback" not in done.err
 
 
+def at_terminal(project: SuiteProject, *words: str, **env: str) -> tuple[int, str]:
+    """Run `orchestra …` with its stderr at a terminal; its exit code, and what the terminal shows."""
+    terminal = Terminal()
+    argv = [sys.executable, "-m", "orchestra", *words]
+    whole = environment(TERM="dumb", **env)
+    done = subprocess.run(argv, cwd=project.root, env=whole, stderr=terminal.out, check=False)
+    return done.returncode, terminal.text()
+
+
+def test_a_plan_that_is_stale_by_a_comment_runs(healthy):
+    healthy.write(HEALTHY + "# a comment\n")
+    before = (healthy.root / ".orchestra/outputs.txt").read_bytes()
+    assert healthy.run("run", "a").code == 0
+    assert healthy.doit("cli:a", CI="true").code == 0
+    assert (healthy.root / ".orchestra/outputs.txt").read_bytes() == before
+    assert healthy.run("audit").code == 0
+    assert healthy.run("compile", "--check").code == 1
+
+
+def test_a_person_at_a_terminal_need_not_compile(healthy):
+    healthy.write(HEALTHY.replace("print('hello')", "print('hallo')"))
+    for env in ({"CI": "true"}, {"CLAUDECODE": "1"}):
+        code, shown = at_terminal(healthy, "run", **env)
+        assert (code, "the spec was changed after it was compiled" in shown) == (2, True), shown
+    dodo = healthy.root / "dodo.py"
+    original = dodo.read_text()
+    edited = original + "# mine\n"
+    dodo.write_text(edited)
+    code, shown = at_terminal(healthy, "run")
+    assert (code, "dodo.py: edited by hand" in shown, dodo.read_text()) == (2, True, edited), shown
+    dodo.write_text(original)
+    code, shown = at_terminal(healthy, "run", "a")
+    assert code == 0, shown
+    assert "compiled    specs/s.yaml  changed since the last compile: 3 outputs written" in shown
+    assert healthy.run("compile", "--check").code == 0
+    healthy.write(HEALTHY.replace("title:", "titel:"))
+    code, shown = at_terminal(healthy, "run", "a")
+    assert (code, "specs/s.yaml:" in shown) == (2, True), shown
+
+
 def test_a_stale_plan_is_refused_by_both(healthy):
-    healthy.write(HEALTHY + "# a comment is enough\n")
+    healthy.write(HEALTHY.replace("print('hello')", "print('hallo')"))
     for done in (healthy.run("run"), healthy.doit()):
         assert done.code == 2
         assert "the spec was changed after it was compiled (specs/s.yaml)" in done.err

@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import io
+import json
+from dataclasses import replace
 
 import pytest
 
 from orchestra.report.console.display import Commands, Feed, Plain
+from orchestra.report.console.table import commands
+from orchestra.report.evidence_text import line_of
+from orchestra.report.formats.ctrf import ctrf
 from orchestra.report.github import MOST, MOST_SUMMARY, Github, command, github
 from orchestra.report.rows import Report
 from tests.support import runs as samples
@@ -53,6 +58,31 @@ def test_each_failure_is_an_annotation_on_its_line_of_the_spec(everything):
     assert gates == ["gate after:pass_rate failed", "gate after:forgotten failed"]
     assert [where["title"] for name, where, _ in made if name == "warning"] == [
         "B002 The page renders in Firefox (mcp): flaky"
+    ]
+
+
+@pytest.mark.parametrize("behind", ["", " (block at parts/a b.yaml:3:5)"])
+def test_a_file_whose_name_has_spaces_is_annotated(behind):
+    made = [samples.run_started(selection=["cli:B001"])]
+    made += [*samples.attempt("cli:B001", 1, "failed", error=samples.failure()), samples.verdict("cli:B001", "failed")]
+    report = samples.reported(samples.PLAN, samples.events(made), lambda _: f"my specs/a b: c.yaml:41:9{behind}")
+    rows = tuple(replace(row, place=f"my specs/a b: c.yaml:41:9{behind}") for row in report.rows)
+    where = read(Github().annotations(replace(report, rows=rows))[0])[1]
+    assert (where["file"], where["line"], where["col"]) == ("my specs/a b: c.yaml", "41", "9")
+    test = json.loads(ctrf(replace(report, rows=rows), FOLDER))["results"]["tests"][0]
+    assert (test["filePath"], test["line"]) == ("my specs/a b: c.yaml", 41)
+    assert line_of(rows[0].place) == "my specs/a b: c.yaml:41"
+
+
+def test_the_command_that_repeats_a_failure_is_that_of_its_run(everything):
+    """It names the launcher of the spec and the profile, and its words are quoted for a shell."""
+    report = replace(everything, tool=".venv/bin/orchestra", profile="staging")
+    texts = [read(line)[2] for line in Github().annotations(report)]
+    wanted = ".venv/bin/orchestra run --suite market --profile staging"
+    assert any(text.endswith(f"repeat: {wanted} 'B005[NVDA]'") for text in texts), texts
+    assert list(commands(report)) == [
+        f"{wanted} B003 'B005[NVDA]' --method cli",
+        f"{wanted} B004 --method mcp",
     ]
 
 

@@ -28,7 +28,7 @@ from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.report.console.display import Feed
 from orchestra.report.console.lines import event_line, line
-from orchestra.report.console.table import agreement, counted, exit_meaning, gate_remark, values_text
+from orchestra.report.console.table import agreement, counted, exit_meaning, gate_remark, run_again, values_text
 from orchestra.report.findings import finding_text
 from orchestra.report.fold import report
 from orchestra.report.rows import Report, Row, explained
@@ -91,7 +91,7 @@ class Brief(Feed):
         """Return the report of the run, and the lines that close it."""
         del width
         found = report(self._plan, view)
-        return found, [_cut(text) for text in closing(found, self._read_on(), self._plan.outputs.launcher)]
+        return found, [_cut(text) for text in closing(found, self._read_on())]
 
 
 def verdict_lines(row: Row, folder: str, *, whole: bool) -> Iterator[str]:
@@ -124,18 +124,17 @@ def verdict_lines(row: Row, folder: str, *, whole: bool) -> Iterator[str]:
         yield _detail("evidence", _files(row.failure.evidence, folder))
 
 
-def closing(report: Report, paths: Sequence[str], tool: str) -> Iterator[str]:
+def closing(report: Report, paths: Sequence[str]) -> Iterator[str]:
     """Yield the end of a run: counts, gates that did not pass, the exit code and its meaning, the command for the failures.
 
     Args:
         report: of the run.
         paths: of the files of the report, relative to the project root.
-        tool: the program to type.
     """
     yield line("tests", counted(report.rows))
     bad = [row for row in report.rows if row.verdict not in FINE]
     if bad[NAMED:]:
-        yield line("", f"{NAMED} of {len(bad)} that are not green are named; {tool} show --failed shows more")
+        yield line("", f"{NAMED} of {len(bad)} that are not green are named; {report.tool} show --failed shows more")
     for verdict in ("flaky", "skipped"):
         rows = [row for row in report.rows if row.verdict == verdict]
         names = (f"{row.task} ({one_line(row.reason)})" if row.reason else row.task for row in rows)
@@ -155,7 +154,7 @@ def closing(report: Report, paths: Sequence[str], tool: str) -> Iterator[str]:
         yield line("time", duration(report.seconds))
     yield line("exit", exit_meaning(report))
     if bad and report.exit_code is not None:
-        yield line("again", f"{tool} run --last-failed --suite {report.suite}")
+        yield line("again", run_again(report, " --last-failed"))
     for path in paths:
         if path.endswith(".md"):
             yield line("see", path)

@@ -106,9 +106,15 @@ def commands(report: Report) -> Iterator[str]:
         if row.verdict not in FINE and row.verdict != "blocked" and not row.excused:
             bad.setdefault(row.method, []).append(row.test)
     if report.exit_code is None or report.interrupted:
-        yield f"orchestra run --suite {report.suite} --resume {report.run}"
+        yield f"{report.tool} run --suite {report.suite} --resume {report.run}"
     for method, tests in bad.items():
-        yield f"orchestra run --suite {report.suite} {' '.join(map(shlex.quote, tests[:NAMED]))} --method {method}"
+        yield f"{run_again(report)} {' '.join(map(shlex.quote, tests[:NAMED]))} --method {method}"
+
+
+def run_again(report: Report, option: str = "") -> str:
+    """Return the words that begin each command that runs tests of a report again: as that run did."""
+    profile = f" --profile {report.profile}" if report.profile else ""
+    return f"{report.tool} run{option} --suite {report.suite}{profile}"
 
 
 def _title(rows: Mapping[str, Row]) -> str:

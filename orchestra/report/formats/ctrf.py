@@ -23,7 +23,7 @@ from orchestra.printing import as_json
 from orchestra.report.console.lines import place_of_evidence
 from orchestra.report.findings import finding_text
 from orchestra.report.formats.junit import name_of, trace
-from orchestra.report.rows import Report, Row, files_of, message_of
+from orchestra.report.rows import Report, Row, files_of, message_of, position
 
 SPEC_VERSION = "0.0.0"
 _EPOCH = datetime(1970, 1, 1, tzinfo=UTC)
@@ -101,9 +101,8 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         test["trace"] = draw.visible(trace(row.failure))
     if row.tags:
         test["tags"] = list(row.tags)
-    file, line = _position(row.place)
-    if file:
-        test |= {"filePath": file, "line": line}
+    if (at := position(row.place)) is not None:
+        test |= {"filePath": at.file, "line": at.line}
     if row.attempts > 1:
         test["retries"] = row.attempts - 1
         earlier = row.failures if row.failure is None else row.failures[:-1]
@@ -185,12 +184,6 @@ def _environment(report: Report) -> dict[str, Any]:
     if report.profile:
         given["testEnvironment"] = report.profile
     return {"reportName": draw.one_line(report.title), **given, "extra": facts}
-
-
-def _position(place: str) -> tuple[str, int]:
-    file, _, rest = place.partition(" ")[0].partition(":")
-    line = rest.partition(":")[0]
-    return (file, int(line)) if line.isdecimal() else ("", 0)
 
 
 def _stamp(moment: str) -> int:
