@@ -43,7 +43,7 @@ def imports_of(root: Path, script: Path) -> None:
     _forget(root)
     told = subprocess.run(argv, cwd=root, env=environment({}), capture_output=True, text=True, check=True).stderr
     names = re.findall(r"^import time:[^|]*\|[^|]*\|\s*(\S+)$", told, re.MULTILINE)
-    lines = [f"try:\n    import {name}\nexcept ImportError:\n    pass" for name in names if name != "package"]
+    lines = [f"try:\n    __import__({name!r})\nexcept ImportError:\n    pass" for name in names if name != "package"]
     script.write_text("\n".join(lines) + "\n")
 
 
