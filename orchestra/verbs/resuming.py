@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import NamedTuple
 
 from orchestra.errors import UsageError
 from orchestra.ledger.outcome import FINE
@@ -54,8 +55,16 @@ def target(home: Path, word: str, profile: str) -> Target:
     return Target(folder.name, before.selection, ran_with)
 
 
-def last_failures(home: Path) -> tuple[str, tuple[str, ...]]:
-    """Return the id of the newest run, and its tasks whose verdict is not green, in the order of its selection.
+class Failures(NamedTuple):
+    """The tasks of a run whose verdict is not green, in the order of its selection, and the profile of the run."""
+
+    run: str
+    tasks: tuple[str, ...]
+    profile: str
+
+
+def last_failures(home: Path) -> Failures:
+    """Return what is not green of the newest run.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
@@ -66,7 +75,8 @@ def last_failures(home: Path) -> tuple[str, tuple[str, ...]]:
     """
     folder = find_run(home)
     view = look(folder, steps=False)
-    return folder.name, tuple(task for task in view.selection if not _is_fine(view, task))
+    tasks = tuple(task for task in view.selection if not _is_fine(view, task))
+    return Failures(folder.name, tasks, (view.start.profile if view.start is not None else None) or "")
 
 
 def _is_fine(view: View, task: str) -> bool:

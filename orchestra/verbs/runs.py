@@ -263,11 +263,11 @@ def _goal(
         return Target(selection=selection, profile=profile)
     if selection or methods:
         raise UsageError("the last failures are a selection", "remove SELECTION and --method, or --last-failed")
-    before, failed = last_failures(home)
-    if not failed:
-        warn(f"nothing to run: all tests of run {before} are green")
+    before = last_failures(home)
+    if not before.tasks:
+        warn(f"nothing to run: all tests of run {before.run} are green")
         return None
-    return Target(selection=failed, profile=profile)
+    return Target(selection=before.tasks, profile=profile or before.profile)
 
 
 def _words(options: Options) -> list[str]:
