@@ -42,7 +42,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "compare": ("compare", "Compare two methods, runs or branches."),
     "history": ("history", "Show the results of earlier runs."),
     "baseline": ("baseline", "Show, accept or reset the usual durations of tests."),
-    "doctor": ("runs", "Report what this machine lacks, with hints."),
+    "doctor": ("doctor", "Report what this machine lacks, with hints."),
     "mcp": ("mcp", "Serve these verbs to coding agents as MCP tools."),
     "agent": ("agent", "Configure coding agents."),
 }

@@ -13,11 +13,22 @@ from pathlib import Path
 from typing import Any
 
 from orchestra import project, streams
+from orchestra.errors import OrchestraError
 from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.run.session import Options
 from orchestra.verbs.proven import proven_plan
+
+
+def _select(launch: Launch, suite: str, text: str) -> None:
+    """Take the tasks and the options of `ORCHESTRA_SELECT`; a mistake in it is reported when doit starts a run."""
+    from orchestra.verbs.doit_selection import selected  # noqa: PLC0415 - the command line, which few runs by doit need
+
+    try:
+        launch.only, launch.options = selected(launch.project, suite, launch.profile, text, launch.options)
+    except OrchestraError as error:
+        launch.refused = error
 
 
 class Suites:
@@ -43,7 +54,11 @@ class Suites:
             load=proven_plan,
         )
         first = next(iter(suites), "")
-        self.config: dict[str, Any] = dag.config(launch, list(suites[first]["methods"]) if first else [])
+        text = os.environ.get("ORCHESTRA_SELECT", "")
+        if first and text:
+            _select(launch, first, text)
+        tasks = launch.only or (list(suites[first]["methods"]) if first else [])
+        self.config: dict[str, Any] = dag.config(launch, tasks)
         atexit.register(dag.forget, self.config)
         dag.seam()
 

@@ -34,7 +34,7 @@ def files(root: str | os.PathLike[str], glob: str) -> Iterator[Path]:
         raise ValueError("it is an absolute path")
     if any(_ANY in part and part != _ANY for part in parts):
         raise ValueError(f"'{_ANY}' can only be a whole part of it")
-    names = [_matcher(part) for part in (*parts, "*")] if parts[-1] == _ANY else [_matcher(part) for part in parts]
+    names = _matchers(glob)
     ahead = [(os.fspath(root), _with_none({0}, names))]
     while ahead:
         folder, places = ahead.pop()
@@ -43,6 +43,50 @@ def files(root: str | os.PathLike[str], glob: str) -> Iterator[Path]:
                 yield Path(path)
             if (further := reached - {len(names)}) and os.path.isdir(path):  # noqa: PTH112 - as above
                 ahead.append((path, further))
+
+
+def would_name(glob: str, path: str) -> bool:
+    """Return whether a glob of `files` would name a file, whether or not the file exists.
+
+    Args:
+        glob: as for `files`.
+        path: relative to the root, its parts separated by `/`.
+    """
+    matchers = _matchers(glob)
+    return len(matchers) in _places(matchers, path.split("/"))
+
+
+def leads(glob: str, link: str) -> bool:
+    """Return whether a glob of `files` leads through a link to a folder.
+
+    Args:
+        glob: as for `files`.
+        link: relative to the root; `**` does not follow it.
+    """
+    matchers = _matchers(glob)
+    *folders, last = link.split("/")
+    ahead = _ahead(matchers, _places(matchers, folders), last)
+    return any(place < len(matchers) for place in ahead)
+
+
+def _matchers(glob: str) -> list[_Matcher]:
+    parts = [part for part in glob.split("/") if part not in ("", ".")]
+    return [_matcher(part) for part in ((*parts, "*") if parts[-1:] == [_ANY] else parts)]
+
+
+def _places(matchers: list[_Matcher], folders: Iterable[str]) -> frozenset[int]:
+    """Return the places of a glob behind a path of folders that are no links."""
+    places = _with_none({0}, matchers)
+    for name in folders:
+        stay = {place for place in places if place < len(matchers) and matchers[place] == _ANY}
+        places = _with_none(stay | _ahead(matchers, places, name), matchers)
+    return places
+
+
+def _ahead(matchers: list[_Matcher], places: Iterable[int], name: str) -> set[int]:
+    """Return the places of a glob behind those parts that match a name."""
+    fitting = (place for place in places if place < len(matchers) and matchers[place] != _ANY)
+    return {place + 1 for place in fitting if _matches(matchers[place], name)}
 
 
 _Matcher = Callable[[str], object] | str

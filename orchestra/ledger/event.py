@@ -53,6 +53,18 @@ class Unknown(Body, frozen=True):
     fields: Mapping[str, Any]
 
 
+class Selector(Part, frozen=True):
+    """A word or an option of the command line by which tests were selected."""
+
+    by: Annotated[str, means("the word or the option: `tag:smoke`, `!B003`, `-k basket`")]
+    effect: Annotated[
+        Literal["adds", "removes", "leaves"],
+        means("it adds its tests, removes them, or leaves only them of those before"),
+    ]
+    tasks: Annotated[int, means("so many tasks are meant by it; with `leaves`, so many are left")]
+    why: Annotated[Mapping[Id, str], means("with `--since`, why each task may have another result, by task")] = {}
+
+
 class Sharding(Part, frozen=True, kw_only=True):
     """The place of a run among the shards of a selection."""
 
@@ -101,6 +113,15 @@ class RunStarted(Body, frozen=True, kw_only=True):
         Mapping[Id, Id], means("build of each service and job: digest of command, folder, env and files")
     ] = {}
     opening_seconds: Annotated[float, means("what the run took before this event, by a monotonic clock")] = 0.0
+    selected_by: Annotated[
+        tuple[Selector, ...],
+        means("why these tests were selected; absent where all are. Their needs are added to them"),
+    ] = ()
+    seed: Annotated[int | None, means("of a random order, absent without one")] = None
+    max_failures: Annotated[int, means("so many failures end the run; absent without a limit")] = 0
+    retries: Annotated[int | None, means("retries of each test by the command line; absent where the spec decides")] = (
+        None
+    )
     shard: Annotated[Sharding | None, means("of a run that is one shard of a selection; absent for others")] = None
     merged: Annotated[Merged | None, means("of a run that was merged from shards; absent for others")] = None
 

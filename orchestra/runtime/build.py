@@ -114,11 +114,17 @@ def build_of(root: Path, component: Component) -> Build:
     commands = [one for one in (component.service, component.failover, component.job) if one is not None]
     if not commands:
         return Build()
-    files = tuple(sorted({file for command in commands for file in _files(root.resolve(), command)}))
+    files = files_of(root, component)
     text = plans.encode([[one.run, one.shell, one.cwd, one.env] for one in commands])
     unread = tuple(outside(root, files))
     digest = hashlib.sha256(text + files_digest(root.resolve(), files, unread).encode()).hexdigest()
     return Build(digest, files, all(one.inputs for one in commands), unread)
+
+
+def files_of(root: Path, component: Component) -> tuple[Path, ...]:
+    """Return the files that a component is made of, as far as they are known, sorted."""
+    commands = (one for one in (component.service, component.failover, component.job) if one is not None)
+    return tuple(sorted({file for command in commands for file in _files(root.resolve(), command)}))
 
 
 def _files(root: Path, command: Service | Job) -> Iterable[Path]:

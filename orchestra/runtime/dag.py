@@ -28,7 +28,7 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
-from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError
+from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError, UsageError
 from orchestra.ledger.author import signer_of
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -55,6 +55,8 @@ class Launch:
         profile: the profile whose plan is executed.
         plan: that plan, where it is at hand; else it is read for the suite that doit selects.
         load: reads it, from project, suite and profile.
+        only: the tasks that ORCHESTRA_SELECT selects, which no other tasks of doit may replace; None without one.
+        refused: a mistake in ORCHESTRA_SELECT.
         code: the exit code, once the run is closed.
         told: an error that ended the run, to be reported once.
     """
@@ -65,6 +67,8 @@ class Launch:
     profile: str = ""
     plan: Plan | None = None
     load: Callable[[Project, str, str], Plan] = load_plan
+    only: Sequence[str] | None = None
+    refused: OrchestraError | None = None
     code: int | None = None
     told: OrchestraError | None = None
 
@@ -213,6 +217,13 @@ class Reporter:
         atexit.register(self._outlet.finish)  # if the end of the run is never reached
         sys.stderr = self._outlet
         try:
+            if launch.refused is not None:
+                raise launch.refused
+            if launch.only is not None and set(selected_tasks) != set(launch.only):
+                raise UsageError(
+                    f"ORCHESTRA_SELECT and the tasks of doit are two selections: {', '.join(selected_tasks[:3])}",
+                    "unset ORCHESTRA_SELECT, or name no task",
+                )
             suite, names = _selected(tasks, selected_tasks)
             plan = launch.plan or launch.load(launch.project, suite, launch.profile)
             selection = [

@@ -15,11 +15,24 @@ from orchestra.project import Project
 from orchestra.yamltext.digest import digest_files
 
 
+class StaleError(PlanError):
+    """A plan is intact, and older than its spec.
+
+    Attributes:
+        plan: with the digest of the spec as it is now.
+    """
+
+    def __init__(self, message: str, hint: str, plan: Plan) -> None:
+        super().__init__(message, hint)
+        self.plan = plan
+
+
 def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
     """Return the compiled plan of a suite, if it is of the specs as they are now.
 
     Raises:
-        PlanError: there is none, it is damaged, or the specs were changed since.
+        PlanError: there is none, or it is damaged.
+        StaleError: the specs were changed since.
         PluginError: a plug-in is not installed, or in another version than it was compiled with.
     """
     name = project.plan_file(suite, profile)
@@ -44,7 +57,10 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         why = "git merged it from two branches" if len(known) > 1 else "the spec was changed after it was compiled"
         if known[0].sources == "":
             why = f"{outputs.PATH} does not list it, and its source is unknown"
-        raise PlanError(f"{name}: {why} ({listed})", mend)
+        message = f"{name}: {why} ({listed})"
+        if len(known) == 1 and known[0].sources and outputs.digest(data) == known[0].content:
+            raise StaleError(message, mend, msgspec.structs.replace(plan, source_digest=now))
+        raise PlanError(message, mend)
     if known[0].content and outputs.digest(data) not in {entry.content for entry in known}:
         raise PlanError(f"{name}: the plan was changed or damaged after it was compiled", mend)
     plugins.check(((one.name, one.version) for one in plan.plugins), project.root)

@@ -6,12 +6,16 @@ B004..B009      every id between the two, both included, in natural order (B9 be
 basics          a group, also `group:basics`
 tag:smoke       a tag
 cli:B004        any of these by one method only
+!tag:slow       without these; alone, all others
+
+`select` reads these words. A filter (`titled`, `among`) takes tasks and returns some of them in the same order, so that
+filters can follow each other.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from fnmatch import fnmatchcase
 
 from orchestra.errors import UsageError
@@ -55,7 +59,7 @@ def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> lis
 
     Args:
         plan: the compiled suite.
-        words: forms of the module's docstring; none means every test.
+        words: forms of the module's docstring; without one that is not `!…` every test is meant.
         methods: only these methods; none means all.
 
     Raises:
@@ -68,14 +72,10 @@ def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> lis
             listed = ", ".join(f'"{name}"' for name in known)
             raise UsageError(f'unknown method "{method}"{did_you_mean(method, known)}; there are {listed}')
     allowed = wanted or known
-    chosen: set[str] = set()
-    for word in words or ["*"]:
-        head, colon, rest = word.partition(":")
-        by = [head] if colon and head in known else allowed
-        tests = _tests(plan, rest if colon and head in known else word)
-        if not tests:
-            raise _nothing(plan, word)
-        chosen |= {task_name(method, test.id) for test in tests for method in by if method in test.methods}
+    meant = {word: set(named(plan, word, allowed)) for word in words}
+    added = [tasks for word, tasks in meant.items() if not excludes(word)] or [set(named(plan, "*", allowed))]
+    removed = [tasks for word, tasks in meant.items() if excludes(word)]
+    chosen = set[str]().union(*added).difference(*removed)
     tasks = [task for method in known for test in plan.tests if (task := task_name(method, test.id)) in chosen]
     if not tasks:
         shown = " ".join(words) or "every test"
@@ -83,6 +83,49 @@ def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> lis
             f"nothing to run: {shown} by {', '.join(allowed)} selects no test", "see `orchestra run --list`"
         )
     return tasks
+
+
+def excludes(word: str) -> bool:
+    """Return whether a word of a selection removes tests from it."""
+    return word.startswith("!")
+
+
+def named(plan: Plan, word: str, methods: Iterable[str]) -> list[str]:
+    """Return the task names of a word alone, with or without its `!`, in no order.
+
+    Args:
+        plan: the compiled suite.
+        word: a form of the module's docstring.
+        methods: those that count if the word names none.
+
+    Raises:
+        UsageError: no test answers to the word.
+    """
+    bare = word.removeprefix("!")
+    known = {method.id for method in plan.methods}
+    head, colon, rest = bare.partition(":")
+    own = bool(colon) and head in known
+    tests = _tests(plan, rest if own else bare)
+    if not tests:
+        raise _nothing(plan, word)
+    return [
+        task_name(method, test.id)
+        for test in tests
+        for method in ([head] if own else methods)
+        if method in test.methods
+    ]
+
+
+def titled(plan: Plan, tasks: Iterable[str], texts: Sequence[str]) -> list[str]:
+    """Return the tasks whose title holds one of some texts, whatever the case; all of them without a text."""
+    folded = [text.casefold() for text in texts]
+    fitting = {test.id for test in plan.tests if any(text in test.title.casefold() for text in folded)}
+    return [task for task in tasks if not texts or task.partition(":")[2] in fitting]
+
+
+def among(tasks: Iterable[str], others: Collection[str]) -> list[str]:
+    """Return the tasks that are among others."""
+    return [task for task in tasks if task in others]
 
 
 def _nothing(plan: Plan, word: str) -> UsageError:

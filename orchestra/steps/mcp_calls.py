@@ -388,6 +388,7 @@ _CALLS: Mapping[str, Callable[[_Context], Iterator[ToolCall]]] = {
     "page": _page,
     "close_page": _close_page,
     "mock": _nothing,
+    "clock": _nothing,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

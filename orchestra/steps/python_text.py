@@ -226,6 +226,15 @@ def _python_mock(_step: Step, args: Mapping[str, Any]) -> str:
     return f"context.route({args['url']!r}, lambda route: {act})"
 
 
+def _python_clock(_step: Step, args: Mapping[str, Any]) -> str:
+    if "advance_seconds" in args:
+        return f"context.clock.fast_forward({milliseconds(args['advance_seconds'])})"
+    if "resume" in args:
+        return "context.clock.resume()"
+    call, time = ("install", args["set"]) if "set" in args else ("set_fixed_time", args["fix"])
+    return f"context.clock.{call}({time!r})"
+
+
 def _python_viewport(_step: Step, args: Mapping[str, Any]) -> str:
     return f"page.set_viewport_size({{'width': {args['width']!r}, 'height': {args['height']!r}}})"
 
@@ -271,6 +280,7 @@ _PYTHON: dict[str, Callable[[Step, Mapping[str, Any]], str]] = {
     "page": _python_page,
     "close_page": _python_close_page,
     "mock": _python_mock,
+    "clock": _python_clock,
     "viewport": _python_viewport,
     "back": _on_element("go_back"),
     "reload": _on_element("reload"),

@@ -755,6 +755,23 @@ _ALL: tuple[Verb, ...] = (
         "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.",
     ),
     Verb(
+        "clock",
+        "Set, stop or advance the time that scripts of the pages read, until the end of the test.",
+        {"set": "2026-12-31T23:59:00Z"},
+        fields=(
+            Field("set", TEXT, "the time from which the clock runs on, with its offset", "2026-12-31T23:59:00Z"),
+            Field(
+                "fix", TEXT, "the time at which `Date` stops, with its offset; timers run on", "2026-12-31T23:59:00Z"
+            ),
+            Field("advance_seconds", SECONDS, "the seconds to skip; a timer that is due in them fires once", 3600),
+            Field("resume", {"const": True}, "let the clock run on after `fix`", True),
+        ),
+        playwright="context.clock",
+        detail="Write `set` or `fix` before the page is opened, so that its scripts begin at that time. It is the clock of all\n"
+        "pages of the test: `Date`, timers, `requestAnimationFrame` and `performance`. Limits of steps are of real time.\n"
+        "Exactly one of the keys is allowed. By the method `mcp` the next test begins with a new browser.",
+    ),
+    Verb(
         "viewport",
         "Set the size of the page.",
         {"width": 390, "height": 844},

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import signal
 import sys
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator
 from contextlib import contextmanager, suppress
+from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
 from orchestra.draw import duration, terminal_table
-from orchestra.errors import EXIT_SIGINT, MachineError, OrchestraError, UsageError
+from orchestra.errors import EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError, UsageError
 from orchestra.ledger.runs import STATE, last_ended
 from orchestra.ledger.state_file import state_fields
 from orchestra.plan import Plan
@@ -22,11 +22,12 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import dag, inherited
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.run.session import Options
-from orchestra.runtime.select import select, with_needs
+from orchestra.runtime.select import excludes, named, with_needs
 from orchestra.runtime.servers import lending
 from orchestra.runtime.servers.shared import Shared
+from orchestra.verbs.choosing import Choice, Chosen, choose
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.proven import proven_plan
+from orchestra.verbs.proven import attended, proven_plan
 
 _NOT_RUN = "not run"
 
@@ -35,7 +36,7 @@ class _Part(NamedTuple):
     """A suite that is to run: its plan and its selected tasks."""
 
     plan: Plan
-    tasks: list[str]
+    chosen: Chosen
 
 
 class _Ended(NamedTuple):
@@ -53,15 +54,13 @@ class _Ended(NamedTuple):
         return self.suite, code, self.verdicts, duration(self.seconds) if self.code is not None else "", self.run
 
 
-def run_all(
-    project: Project, words: Sequence[str], methods: Sequence[str], profile: str, options: Options, observe: dag.Watch
-) -> int:
+def run_all(project: Project, choice: Choice, profile: str, options: Options, observe: dag.Watch) -> int:
     """Run every suite that has a selected test, print a summary, and return the worst exit code.
 
     Args:
         project: whose suites.
-        words: the selection; a word must mean a test of one suite at least.
-        methods: only these; a suite without any of them does not run.
+        choice: the selection; a word must mean a test of one suite at least, and a suite without any of its methods
+            does not run.
         profile: of every suite, empty for none.
         options: of each run.
         observe: makes the observers of a run.
@@ -70,7 +69,10 @@ def run_all(
         UsageError: there is no suite, or nothing is selected.
         PlanError: a plan is stale.
     """
-    parts = _parts(project, words, methods, profile)
+    parts = _parts(project, choice, profile)
+    if not parts:
+        warn(f"nothing to run: nothing that a test rests on has changed since {choice.since}")
+        return EXIT_OK
     environment = inherited.environment(os.environ, [row for part in parts for row in part.plan.components])
     suites = {part.plan.suite: (part.plan, _required(part)) for part in parts}
     ended: list[_Ended] = []
@@ -93,42 +95,45 @@ def run_all(
     return max(one.code for one in ended if one.code is not None)
 
 
-def _parts(project: Project, words: Sequence[str], methods: Sequence[str], profile: str) -> list[_Part]:
+def _parts(project: Project, choice: Choice, profile: str) -> list[_Part]:
     names = project.suites()
     if not names:
         project.choose(None)  # reports it
-    plans = [proven_plan(project, name, profile) for name in names]
+    plans = [proven_plan(project, name, profile, renew=attended()) for name in names]
+    words, methods = choice.words, choice.methods
+    adds = [word for word in words if not excludes(word)]
     refused: UsageError | None = None
     meant: set[str] = set()
     parts: list[_Part] = []
+    unchanged = False
     for plan in plans:
-        known = {method.id for method in plan.methods}
-        mine = [method for method in methods if method in known]
+        known = [method.id for method in plan.methods]
+        mine = tuple(method for method in methods if method in known)
         fitting: list[str] = []
         for word in words:
             try:
-                select(plan, [word])
+                fitting += [word] if named(plan, word, known) else []
             except UsageError as error:
                 refused = error
-            else:
-                fitting.append(word)
         meant.update(fitting)
-        if (fitting or not words) and (mine or not methods):
-            with suppress(UsageError):  # the methods that are left run nothing of it
-                parts.append(_Part(plan, select(plan, fitting, mine)))
+        if (not adds or not set(fitting).isdisjoint(adds)) and (mine or not methods):
+            with suppress(UsageError):  # the methods and the titles that are left run nothing of it
+                chosen = choose(plan, replace(choice, words=tuple(fitting), methods=mine), project)
+                unchanged = unchanged or not chosen.tasks
+                parts += [_Part(plan, chosen)] if chosen.tasks else []
     if unknown := [word for word in words if word not in meant]:
         hint = refused.hint if refused is not None else ""
         raise UsageError(f'no suite has a test, group, tag or glob "{unknown[0]}"', hint)
     if lost := [method for method in methods if not any(method == one.id for plan in plans for one in plan.methods)]:
         raise UsageError(f'no suite has the method "{lost[0]}"', "see `orchestra plan --suite NAME`")
-    if not parts:
+    if not parts and not unchanged:
         raise UsageError("nothing is selected in any suite", "see `orchestra run --suite NAME --list`")
     return parts
 
 
 def _required(part: _Part) -> set[str]:
     """Return the rows of the health matrix that the selected tests require."""
-    ids = {task.partition(":")[2] for task in with_needs(part.plan, part.tasks)}
+    ids = {task.partition(":")[2] for task in with_needs(part.plan, part.chosen.tasks)}
     return {name for test in part.plan.tests if test.id in ids for name in test.requires}
 
 
@@ -144,9 +149,9 @@ def _run(launch: Launch, part: _Part, services: Shared) -> _Ended:
     suite, begun = part.plan.suite, time.monotonic()
     home = launch.project.root / PLAN_FOLDER / suite
     before = last_ended(home)
-    launch.options = dataclasses.replace(launch.options, shared=services.lent(suite))
+    launch.options = replace(launch.options, shared=services.lent(suite), selected_by=part.chosen.by)
     try:
-        code = dag.run(launch, suite, part.plan, part.tasks)
+        code = dag.run(launch, suite, part.plan, part.chosen.tasks)
     except OrchestraError as error:
         warn(letter(error.message, error.hint))
         code = error.exit_code

@@ -22,7 +22,7 @@ _COMPLETED = 20
 """So many run ids, the newest, complete a word."""
 
 
-def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
+def run_ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
     """Complete a run by any part of its id."""
     del param
     try:
@@ -36,8 +36,8 @@ def _ids(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[Co
     return [CompletionItem(name) for name in fitting[:_COMPLETED]]
 
 
-run_argument = click.argument("run", required=False, default=LAST, shell_complete=_ids)
-optional_run_argument = click.argument("run", required=False, shell_complete=_ids)
+run_argument = click.argument("run", required=False, default=LAST, shell_complete=run_ids)
+optional_run_argument = click.argument("run", required=False, shell_complete=run_ids)
 
 
 def run_folder(project: Project, suite: str | None, word: str = LAST) -> Path:

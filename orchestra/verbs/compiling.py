@@ -49,6 +49,7 @@ def compile_specs(
     check: bool = False,
     diff: bool = False,
     full: bool = False,
+    over_edits: bool = True,
 ) -> Outcome:
     """Compile specs, or with `check` compare.
 
@@ -59,9 +60,10 @@ def compile_specs(
         check: write nothing.
         diff: show what differs.
         full: compare everything; ignore the stamp of the last check.
+        over_edits: overwrite outputs that were edited by hand.
 
     Raises:
-        OrchestraError: what cannot be read or written.
+        OrchestraError: what cannot be read or written, or must not be overwritten.
     """
     partial = bool(files) or suite is not None
     built = build(project.root, spec_paths(project, files, suite))
@@ -71,7 +73,13 @@ def compile_specs(
         return Outcome(lines, "", last, EXIT_USAGE)
     outputs = _beside(project, built.plans) if partial else emit.files(built.plans, project.suite)
     report = drift.apply(
-        project.root, outputs, check=check, diff=diff, full=full or bool(os.environ.get("CI")), partial=partial
+        project.root,
+        outputs,
+        check=check,
+        diff=diff,
+        full=full or bool(os.environ.get("CI")),
+        partial=partial,
+        over_edits=over_edits,
     )
     lines = tuple(map(unbroken, report.lines))
     if report.drifted:

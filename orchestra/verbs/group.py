@@ -139,11 +139,11 @@ def invoke(table: Mapping[str, tuple[str, str]], load: Callable[[str], click.Com
         error.show()
         return error.exit_code
     except click.ClickException as error:
-        raise _in_our_words(error) from error
+        raise in_our_words(error) from error
     return result if isinstance(result, int) else 0
 
 
-def _in_our_words(error: click.ClickException) -> UsageError:
+def in_our_words(error: click.ClickException) -> UsageError:
     """Return the error of click as one of ours."""
     context = error.ctx if isinstance(error, click.UsageError) else None
     verb = context.command_path if context is not None else "orchestra"

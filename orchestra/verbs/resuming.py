@@ -1,15 +1,13 @@
-"""Resolve `orchestra run --resume` and `--last-failed`: which run is meant, and which of its tasks."""
+"""Resolve `orchestra run --resume`: which run is meant, and which of its tasks."""
 
 from __future__ import annotations
 
 from dataclasses import dataclass
 from pathlib import Path
-from typing import NamedTuple
 
 from orchestra.errors import UsageError
-from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import LAST, find_run, runs_of
-from orchestra.ledger.view import View, look
+from orchestra.ledger.view import look
 from orchestra.runtime.run.resume import nothing_to_resume
 
 
@@ -53,31 +51,3 @@ def target(home: Path, word: str, profile: str) -> Target:
         with_it = f'with profile "{ran_with}"' if ran_with else "without a profile"
         raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "remove --profile")
     return Target(folder.name, before.selection, ran_with)
-
-
-class Failures(NamedTuple):
-    """The tasks of a run whose verdict is not green, in the order of its selection, and the profile of the run."""
-
-    run: str
-    tasks: tuple[str, ...]
-    profile: str
-
-
-def last_failures(home: Path) -> Failures:
-    """Return what is not green of the newest run.
-
-    Args:
-        home: `.orchestra/<suite>`, absolute.
-
-    Raises:
-        UsageError: no run is recorded yet.
-        LedgerError: its ledger is damaged.
-    """
-    folder = find_run(home)
-    view = look(folder, steps=False)
-    tasks = tuple(task for task in view.selection if not _is_fine(view, task))
-    return Failures(folder.name, tasks, (view.start.profile if view.start is not None else None) or "")
-
-
-def _is_fine(view: View, task: str) -> bool:
-    return task in view.verdicts and view.verdicts[task].verdict in FINE

@@ -1,8 +1,10 @@
-"""The verbs that run and that look at the machine: run, doctor."""
+"""The verb that runs: run."""
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import random
 import sys
 from collections.abc import Callable, Collection, Iterable, Sequence
 from functools import partial
@@ -11,7 +13,8 @@ from pathlib import Path
 import click
 from click.shell_completion import CompletionItem
 
-from orchestra.errors import EXIT_MACHINE, EXIT_OK, OrchestraError, UsageError
+from orchestra.errors import EXIT_OK, OrchestraError, UsageError
+from orchestra.ledger.event import Selector
 from orchestra.ledger.runs import LAST
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -20,26 +23,61 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
 from orchestra.report.console.lines import line
 from orchestra.runtime import dag
-from orchestra.runtime.agent_setup import examine_agents, lines_for_agents
 from orchestra.runtime.dag import Launch
-from orchestra.runtime.doctor import Finding, examine
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run import detached as detaching
 from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
-from orchestra.verbs.chosen_run import home_of
+from orchestra.verbs.choosing import Choice, choose, failures_of
+from orchestra.verbs.chosen_run import home_of, run_ids
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
-from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
-from orchestra.verbs.proven import proven_plan
-from orchestra.verbs.resuming import Target, last_failures, target
+from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.proven import attended, proven_plan
+from orchestra.verbs.repeating import repeat
+from orchestra.verbs.resuming import Target, target
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
+from orchestra.verbs.unfit import refuse_together
+from orchestra.verbs.watching import Watched
+from orchestra.verbs.watching import watch as watch_files
 
 DETACHED = "--detached"
 """The word by which `--detach` asks the process of the run to report to it."""
+
+SEEDS = 10_000
+"""A seed that is not given is below this number, so that it is quickly typed."""
+
+GROUPS = {
+    "Which tests": (
+        "methods",
+        "titles",
+        "last_failed",
+        "failed_in",
+        "since",
+        "shard",
+        "all_suites",
+        "suite",
+        "profile",
+    ),
+    "How they run": (
+        "max_failures",
+        "first_failure",
+        "retries",
+        "shuffle",
+        "times",
+        "until_fail",
+        "watched",
+        "workers",
+        "headed",
+        "force",
+    ),
+    "Resume": ("resume", "allow_changed", "trust"),
+    "Output": ("listing", "dry_run", "detach", "as_json", "opened", "brief"),
+}
+"""The options in the help, by what they are about."""
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -52,53 +90,104 @@ def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[
         return []
     tags = sorted({f"tag:{tag}" for test in plan.tests for tag in test.tags})
     words = [*(test.id for test in plan.tests), *(group.id for group in plan.groups), *tags]
-    return [CompletionItem(word) for word in words if word.startswith(incomplete)]
+    without = "!" * incomplete.startswith("!")
+    return [CompletionItem(without + word) for word in words if word.startswith(incomplete.removeprefix("!"))]
+
+
+def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int | None:
+    """Return the seed of `--shuffle`: the given one, or one of its own."""
+    del ctx, param
+    if word is None:
+        return None
+    if not word:
+        return random.SystemRandom().randrange(SEEDS)
+    if not (word.isascii() and word.isdigit() and len(word) < 10):
+        raise UsageError(
+            f'--shuffle takes a number below 1000000000 as its seed, not "{word}"',
+            "write --shuffle last, or --shuffle=SEED",
+        )
+    return int(word)
 
 
 @click.command(
+    cls=Grouped,
+    groups=GROUPS,
     epilog="\b\nExamples:\n  orchestra run                      every test by every method\n"
     "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
+    "  orchestra run '!tag:smoke' '!B003'  all but some\n"
     "  orchestra run basics --method mcp   a group by one method\n"
+    "  orchestra run -k market -k ticker   tests with one of these words in their title\n"
+    "  orchestra run --last-failed -x      what was not green in the newest run, up to the first failure\n"
+    "  orchestra run --failed-in last      the same, of any run\n"
+    "  orchestra run --since main          what rests on files or parts of the spec that differ from main\n"
+    "  orchestra run --max-failures 3      end after three failures\n"
+    "  orchestra run --retries 2           try each failure twice again\n"
+    "  orchestra run --shuffle             in random order; --shuffle SEED repeats one\n"
+    "  orchestra run B004 --repeat 10      ten runs, and how often each test passed\n"
+    "  orchestra run B004 --until-fail     runs until one is not good\n"
+    "  orchestra run --watch               again after each save, until a key ends it\n"
     "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
     "  orchestra run --resume              resume the newest run, without its passed tests\n"
-    "  orchestra run --last-failed         the tests that were not green in the newest run\n"
     "  orchestra run --open                follow it in the browser\n"
     "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
     "  orchestra run --shard 2/4           the second of four parts; `orchestra merge` puts them together\n"
-    "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID."
+    "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID; `!` in front excludes it.",
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
 @suite_option
 @profile_option
 @methods_option
 @click.option(
-    "--all-suites", is_flag=True, help="Every suite, one run each; services that they have alike are started once."
+    "-k", "titles", multiple=True, metavar="TEXT", help="Only tests with TEXT in their title; can be repeated."
 )
+@click.option("--last-failed", is_flag=True, help="Only tests that were not green in the newest run.")
+@click.option("--failed-in", metavar="RUN", shell_complete=run_ids, help="Only tests that were not green in this run.")
+@click.option(
+    "--since", metavar="REV", default="", help="Only tests that rest on what has changed since a revision of git."
+)
+@click.option("--all-suites", is_flag=True, help="Every suite, one run each; equal services are started once.")
+@click.option("--shard", type=ShardType(), help="Only part I of N of the selection; `orchestra plan` shows each.")
+@click.option("-x", "first_failure", is_flag=True, help="The same as --max-failures 1.")
+@click.option("--max-failures", type=click.IntRange(min=1), metavar="N", help="Start no test after N failures.")
+@click.option(
+    "--retries",
+    type=click.IntRange(0, 100),
+    metavar="N",
+    help="N retries of each test, whatever the cause (default: spec).",
+)
+@click.option(
+    "--shuffle",
+    metavar="[SEED]",
+    is_flag=False,
+    flag_value="",
+    callback=_seed,
+    help="Random order within needs and after.",
+)
+@click.option("--repeat", "times", type=click.IntRange(min=1), metavar="N", help="N runs, one after the other.")
+@click.option("--until-fail", is_flag=True, help="Runs until one is not good, at most those of --repeat.")
+@click.option("--watch", "watched", is_flag=True, help="Run again after each save: what changed, and what failed.")
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
 @click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
 @click.option(
-    "--workers",
-    type=click.IntRange(min=1),
-    help="Number of parallel tests for each method (default: that of the spec).",
+    "--workers", type=click.IntRange(min=1), metavar="N", help="Parallel tests for each method (default: spec)."
 )
 @click.option("--headed", is_flag=True, help="Show the browser.")
 @click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
-@click.option("--resume", metavar="[RUN]", is_flag=False, flag_value=LAST, help="Resume a run (default: the newest).")
 @click.option(
-    "--allow-changed", is_flag=True, help="With --resume: accept a changed spec and run the changed tests again."
+    "--resume",
+    metavar="[RUN]",
+    is_flag=False,
+    flag_value=LAST,
+    shell_complete=run_ids,
+    help="Resume a run (default: the newest).",
 )
-@click.option("--trust", is_flag=True, help="With --resume: trust a record that you did not write on this machine.")
+@click.option("--allow-changed", is_flag=True, help="Accept a changed spec and run the changed tests again.")
+@click.option("--trust", is_flag=True, help="Trust a record that you did not write on this machine.")
 @click.option("--detach", is_flag=True, help="Return when the run has begun; it goes on in a session of its own.")
 @click.option("--detached", is_flag=True, hidden=True)
 @click.option(
     "--json", "as_json", is_flag=True, help="JSON on stdout at the end: the state of the run, as `status` has it."
-)
-@click.option("--last-failed", is_flag=True, help="Only the tests that were not green in the newest run.")
-@click.option(
-    "--shard",
-    type=ShardType(),
-    help="Only part I of N of the selection, split by `baseline.json` (default: all of it); `orchestra plan` shows each.",
 )
 @click.option("--open", "opened", is_flag=True, help="Serve the page of the run, live, as `orchestra open` does.")
 @brief_option
@@ -110,7 +199,19 @@ def run(
     suite: str | None,
     profile: str,
     methods: tuple[str, ...],
+    titles: tuple[str, ...],
+    last_failed: bool,
+    failed_in: str | None,
+    since: str,
+    shard: tuple[int, int] | None,
     all_suites: bool,
+    first_failure: bool,
+    max_failures: int | None,
+    retries: int | None,
+    shuffle: int | None,
+    times: int | None,
+    until_fail: bool,
+    watched: bool,
     listing: bool,
     dry_run: bool,
     workers: int | None,
@@ -122,70 +223,99 @@ def run(
     detach: bool,
     detached: bool,
     as_json: bool,
-    last_failed: bool,
-    shard: tuple[int, int] | None,
     opened: bool,
     brief: bool | None,
 ) -> int:
     """Run tests, and what they need, with services, retries, gates and a record of everything."""
+    refuse_together(ctx)
     project = project_of(ctx)
-    if all_suites:
-        unfit: list[tuple[object, str]] = [
-            (suite, "suite"),
-            (resume, "resume"),
-            (listing, "list"),
-            (dry_run, "dry-run"),
-            (detach, "detach"),
-            (as_json, "json"),
-            (shard, "shard"),
-        ]
-        unfit += [(allow_changed, "allow-changed"), (trust, "trust"), (last_failed, "last-failed"), (opened, "open")]
-        if others := [f"--{word}" for value, word in unfit if value]:
-            message = f"--all-suites starts a new run of each suite, and waits for them; {others[0]} does not fit"
-            raise UsageError(message, f"remove {', '.join(others)}, or --all-suites")
-        options = Options(argv=("orchestra", *sys.argv[1:]), workers=workers, headed=headed, force=force)
-        return run_all(project, selection, methods, profile, options, partial(watch.observers, brief=brief))
-    name = home_of(project, suite, () if resume is None else (resume,)).name
-    _check_follower(detach=detach, shown=listing or dry_run, opened=opened, as_json=as_json)
-    for option, given in (("--allow-changed", allow_changed), ("--trust", trust)):
-        if given and resume is None:
-            raise UsageError(f"{option} needs --resume", "add --resume, or remove it")
-    home = project.root / PLAN_FOLDER / name
-    goal = _goal(home, selection, methods, profile, resume=resume, last_failed=last_failed, sharded=shard is not None)
-    if goal is None:
-        return EXIT_OK
-    asked, run_id, selection, profile = selection, goal.run, goal.selection, goal.profile
-    plan = load_plan(project, name, profile) if listing or dry_run else proven_plan(project, name, profile)
-    tasks: Sequence[str] = select(plan, () if run_id else selection, methods)
-    if run_id:  # a task that the plan lost is refused by the run, which knows what it was
-        tasks = [task for task in tasks if task in set(selection)] or tasks
-    part, tasks = shard_of(project, plan, tasks, shard)
-    if listing or dry_run:
-        _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
-        return EXIT_OK
     options = Options(
         argv=("orchestra", *("--detach" if word == DETACHED else word for word in sys.argv[1:])),
         workers=workers,
         headed=headed,
         force=force,
-        resume=run_id,
-        allow_changed=allow_changed,
-        trust=trust,
-        shard=part,
+        seed=shuffle,
+        max_failures=max_failures or int(first_failure),
+        retries=retries,
     )
+    if all_suites:
+        observe = partial(watch.observers, brief=brief)
+        return run_all(project, Choice(selection, methods, titles, since=since), profile, options, observe)
+    words = [word for word in (resume, failed_in) if word is not None]
+    name = home_of(project, suite, words).name
+    home = project.root / PLAN_FOLDER / name
+    goal = Target(profile=profile)
+    if resume is not None:
+        goal = target(home, resume, profile)
+        if goal.why:
+            warn(f"nothing to resume: {goal.why}; a new run starts")
+        options = dataclasses.replace(options, resume=goal.run, allow_changed=allow_changed, trust=trust)
+    choice = Choice(selection, methods, titles, since=since)
+    if last_failed or failed_in is not None:
+        failures = failures_of(home, LAST if failed_in is None else failed_in)
+        if not failures.tasks:
+            warn(f"nothing to run: all tests of run {failures.run} are green")
+            return EXIT_OK
+        choice = dataclasses.replace(choice, failures=failures)
+        goal = Target(profile=profile or failures.profile)
+    plan = proven_plan(project, name, goal.profile, renew=attended() and not (listing or dry_run))
+    tasks, options = _tasks(project, plan, choice, goal, options)
+    if not tasks:
+        warn(f"nothing to run: nothing that the selected tests rest on has changed since {since}")
+        return EXIT_OK
+    part, tasks = shard_of(project, plan, tasks, shard)
+    options = dataclasses.replace(options, shard=part)
+    if listing or dry_run:
+        _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
+        return EXIT_OK
     if detach:
-        words = [*_words(options), f"--suite={name}", *(f"--method={method}" for method in methods)]
-        words += [f"--profile={profile}"] if profile else []
+        words = [*_words(options), f"--suite={name}", *choice.words_of_options()]
+        words += [f"--profile={goal.profile}"] if goal.profile else []
         words += [] if brief is None else ["--brief" if brief else "--full"]
-        return _detach(project, plan, [*words, "--", *(asked or (() if run_id else selection))])
+        return _detach(project, plan, [*words, "--", *selection])
     page = LivePage()
     observers = _heralded if detached else page.observers if opened else watch.observers
     followed = _Followed(partial(observers, brief=brief))
-    code = dag.run(Launch(project, followed.observers, options, profile), name, plan, tasks)
+    launch = Launch(project, followed.observers, options, goal.profile)
+    if times is not None or until_fail:
+        launch.options = dataclasses.replace(options, force=True)
+        return repeat(home, lambda: dag.run(launch, name, plan, tasks), times=times, until_fail=until_fail)
+    if watched:
+        return watch_files(_watched(launch, choice, name))
+    code = dag.run(launch, name, plan, tasks)
     if as_json and followed.folder is not None:
         say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+def _tasks(
+    project: Project, plan: Plan, choice: Choice, goal: Target, options: Options
+) -> tuple[Sequence[str], Options]:
+    """Return the tasks to run, and the options with how they were selected."""
+    if goal.run:  # a task that the plan lost is refused by the run, which knows what it was
+        every = select(plan, ())
+        return [task for task in every if task in set(goal.selection)] or every, options
+    chosen = choose(plan, choice, project)
+    return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
+
+
+def _watched(launch: Launch, choice: Choice, name: str) -> Watched:
+    """Return the suite of a run, to be run again after each change of its files."""
+    project, profile, options = launch.project, launch.profile, launch.options
+
+    def execute(plan: Plan, tasks: Sequence[str]) -> int:
+        by = (*choose(plan, choice, project).by, Selector("--watch", "leaves", len(tasks)))
+        launch.options = dataclasses.replace(options, force=True, selected_by=by)
+        return dag.run(launch, name, plan, tasks)
+
+    return Watched(
+        root=project.root,
+        home=project.root / PLAN_FOLDER / name,
+        load=lambda: proven_plan(project, name, profile, renew=True),
+        choose=lambda plan: choose(plan, choice, project).tasks,
+        execute=execute,
+    )
 
 
 class _Followed:
@@ -201,73 +331,12 @@ class _Followed:
         return self._observers(root, plan, folder)
 
 
-def _check_follower(*, detach: bool, shown: bool, opened: bool, as_json: bool) -> None:
-    """Refuse options of a command that follows its run where it follows none.
-
-    Args:
-        detach: it returns when the run has begun.
-        shown: it starts no run, and shows the tests.
-        opened: it serves the page of the run.
-        as_json: it prints the state of the run at its end.
-
-    Raises:
-        UsageError: an option does not fit.
-    """
-    if detach and shown:
-        raise UsageError("--detach starts a run, --list and --dry-run do not", "remove one of them")
-    if opened and (detach or shown):
-        raise UsageError(
-            "--open serves the page of a run that this command follows", "remove --open, or the other option"
-        )
-    if as_json and (detach or shown):
-        raise UsageError(
-            "--json prints the state of a run that this command follows",
-            "remove --json, or the other option; `orchestra status --json` prints it at any time",
-        )
-
-
 def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
     """Print tasks with their titles, and which of them only the needs of others add."""
     titles = {test.id: test.title for test in plan.tests}
     for task in shown:
         pulled = "" if task in selected else "  (needed)"
         say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
-
-
-def _goal(
-    home: Path,
-    selection: tuple[str, ...],
-    methods: tuple[str, ...],
-    profile: str,
-    *,
-    resume: str | None,
-    last_failed: bool,
-    sharded: bool,
-) -> Target | None:
-    """Return which tests run, of which run; None if there is nothing to run, which is reported.
-
-    Raises:
-        UsageError: there are two selections.
-    """
-    if sharded and (resume is not None or last_failed):
-        why = "--last-failed: that differs between machines" if last_failed else "--resume: a run resumes its own shard"
-        raise UsageError(f"--shard does not go with {why}", "remove one of them")
-    if resume is not None and (selection or methods or last_failed):
-        raise UsageError("a resumed run has its own selection", "remove SELECTION, --method and --last-failed")
-    if resume is not None:
-        goal = target(home, resume, profile)
-        if goal.why:
-            warn(f"nothing to resume: {goal.why}; a new run starts")
-        return goal
-    if not last_failed:
-        return Target(selection=selection, profile=profile)
-    if selection or methods:
-        raise UsageError("the last failures are a selection", "remove SELECTION and --method, or --last-failed")
-    before = last_failures(home)
-    if not before.tasks:
-        warn(f"nothing to run: all tests of run {before.run} are green")
-        return None
-    return Target(selection=before.tasks, profile=profile or before.profile)
 
 
 def _words(options: Options) -> list[str]:
@@ -279,6 +348,9 @@ def _words(options: Options) -> list[str]:
         *([f"--resume={options.resume}"] if options.resume else []),
         *(["--allow-changed"] if options.allow_changed else []),
         *(["--trust"] if options.trust else []),
+        *([f"--shuffle={options.seed}"] if options.seed is not None else []),
+        *([f"--max-failures={options.max_failures}"] if options.max_failures else []),
+        *([f"--retries={options.retries}"] if options.retries is not None else []),
         *([f"--shard={options.shard.name}"] if options.shard is not None else []),
     ]
 
@@ -303,30 +375,3 @@ def _detach(project: Project, plan: Plan, words: Sequence[str]) -> int:
     for word, verb in (("follow", "wait"), ("stop", "stop")):
         say(line(word, f"{tool} {verb} {started.run} --suite {suite}"))
     return EXIT_OK
-
-
-@click.command(epilog="\b\nExamples:\n  orchestra doctor\n  orchestra doctor --agents  the needs of coding agents")
-@click.option("--agents", is_flag=True, help="Report the needs of coding agents instead, and lines for AGENTS.md.")
-@click.pass_context
-def doctor(ctx: click.Context, *, agents: bool) -> int:
-    """Check this machine and this project, and report missing parts. Exit 3 if a required part is missing."""
-    project = project_of(ctx)
-    if not agents:
-        return _report(examine(project, os.environ))
-    plans = [load_plan(project, suite) for suite in project.suites()]
-    code = _report(examine_agents(project.root, plans, os.environ))
-    if lines := lines_for_agents(plans):
-        say("\nlines for AGENTS.md:\n")
-        say("\n".join(lines))
-    return code
-
-
-def _report(findings: Iterable[Finding]) -> int:
-    """Print findings as they come, and return the exit code."""
-    broken = 0
-    for finding in findings:
-        broken += finding.state == "broken"
-        say(unbroken(f"{finding.state:<8} {finding.subject:<16} {finding.found}"))
-        if finding.hint:
-            say(unbroken(f"{'':<25} hint: {finding.hint}"))
-    return EXIT_MACHINE if broken else EXIT_OK

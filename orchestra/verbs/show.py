@@ -13,13 +13,17 @@ from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.view import look
+from orchestra.plan import Plan, closure
 from orchestra.printing import unbroken
+from orchestra.project import Project
 from orchestra.report.attempt_text import attested_lines, evidence_paths, lines
 from orchestra.report.console.brief import NAMED
 from orchestra.report.console.brief import verdict_lines as short
-from orchestra.report.console.lines import verdict_lines
+from orchestra.report.console.lines import line, verdict_lines
 from orchestra.report.watch import for_agent, relative, report_of
+from orchestra.runtime.files import matching
 from orchestra.runtime.select import select
+from orchestra.runtime.since import reasons, revision
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.opening import opener, serve_run, start
 
@@ -83,6 +87,38 @@ def show_failed(root: Path, folder: Path, *, brief: bool | None) -> int:
         say(f"and {len(rows) - SHOWN_FAILURES} more: {', '.join(row.task for row in rows[SHOWN_FAILURES:][:NAMED])}, …")
     if not rows:
         warn(f"all tests of run {folder.name} are green")
+    return EXIT_OK
+
+
+def show_why(project: Project, plan: Plan, tasks: Sequence[str], name: str) -> int:
+    """Print why each test may have another result than at a revision, or on which files and services it rests.
+
+    Args:
+        project: of the plan.
+        plan: the compiled suite.
+        tasks: the tests.
+        name: the revision.
+
+    Raises:
+        UsageError: git does not know it.
+    """
+    then = revision(project.root, name, project.plan_file(plan.suite, plan.profile))
+    why, tests = reasons(project.root, plan, then), {test.id: test for test in plan.tests}
+    for task in tasks:
+        if task in why:
+            say(line("runs", task, why[task]))
+            continue
+        test = tests[task.partition(":")[2]]
+        files = sum(1 for _ in matching(project.root, test.inputs))
+        rows = [row.id for row in closure(plan.components, test.requires)]
+        rests = [f"{files} input{'s' * (files != 1)}", *([f"services {', '.join(rows)}"] if rows else [])]
+        say(
+            line(
+                "left out",
+                task,
+                f"the same as in {name} ({then.commit[:12]}): its part of the spec, {', '.join(rests)}",
+            )
+        )
     return EXIT_OK
 
 

@@ -22,7 +22,7 @@ from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.sharding import print_split, print_split_json, sharded
-from orchestra.verbs.show import show_failed, show_record
+from orchestra.verbs.show import show_failed, show_record, show_why
 from orchestra.yamltext.places import Places
 
 
@@ -94,6 +94,7 @@ def plan(
     "  orchestra show B004 --method mcp  the tool calls\n"
     "  orchestra show last B004          the result of the newest run\n"
     "  orchestra show 1a2b B004          the result of the run with this part in its id\n"
+    "  orchestra show B004 --why main    why `run --since main` runs it, or not\n"
     "  orchestra show --failed           the tests of the newest run that are not green"
 )
 @click.argument("selection", nargs=-1, metavar="[RUN] [TEST...]")
@@ -109,6 +110,13 @@ def plan(
     flag_value="",
     help="With RUN: open the files of a kind (default: screenshot, else log).",
 )
+@click.option(
+    "--why",
+    metavar="[REV]",
+    is_flag=False,
+    flag_value="HEAD",
+    help="Why a run of what changed since REV runs the tests, or does not (default: HEAD).",
+)
 @click.option("--failed", is_flag=True, help="The tests of RUN that are not green (default: of the newest run).")
 @brief_option
 @click.pass_context
@@ -121,6 +129,7 @@ def show(
     method: str | None,
     run: str | None,
     opened: str | None,
+    why: str | None,
     failed: bool,
     brief: bool | None,
 ) -> int:
@@ -129,6 +138,11 @@ def show(
     With RUN: print their results in that run, of every test without TEST.
     """
     project = project_of(ctx)
+    if why is not None:
+        if failed or run is not None or opened is not None:
+            raise UsageError("--why is about tests as they are now", "remove --failed, --run and --open, or --why")
+        compiled = load_plan(project, project.choose(suite), profile)
+        return show_why(project, compiled, select(compiled, selection, [method] if method else []), why)
     if failed:
         word, *others = [*([run] if run is not None else []), *selection] or [LAST]
         if others or method or opened is not None:
@@ -145,8 +159,12 @@ def show(
         return show_record(project.root, run_folder(project, suite, run), selection, method, opened)
     if opened is not None:
         raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
-    name = project.choose(suite)
-    compiled = load_plan(project, name, profile)
+    _print_tests(project, load_plan(project, project.choose(suite), profile), selection, method)
+    return EXIT_OK
+
+
+def _print_tests(project: Project, compiled: Plan, selection: Sequence[str], method: str | None) -> None:
+    """Print tests of a plan as they will run."""
     tasks = select(compiled, selection, [method] if method else [])
     places = Places(project.root, compiled.sources, compiled.profile)
     tests = {test.id: test for test in compiled.tests}
@@ -160,7 +178,6 @@ def show(
             say("")
         shown.add(test_id)
         say("\n".join(map(unbroken, describe(compiled, tests[test_id], methods[by], places))))
-    return EXIT_OK
 
 
 def _is_run(project: Project, suite: str | None, profile: str, word: str) -> bool:

@@ -119,7 +119,7 @@ def test_a_stale_plan_and_a_suite_in_use_are_refused_at_once(waits):
     run = begun(waits)
     refused = waits.run("run", "--detach")
     assert (refused.code, f"run {run} (process " in refused.err) == (3, True)
-    waits.write(f"{HEAD}{WAITS} # changed\n")
+    waits.write(f"{HEAD}{WAITS.replace('echo odd', 'echo even')}")
     stale = waits.run("run", "--detach")
     assert (stale.code, "run `orchestra compile`" in stale.err) == (2, True)
     assert waits.run("stop", run).code == 0

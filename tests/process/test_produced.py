@@ -36,8 +36,11 @@ def signed_in_ci(ground: Ground) -> None:
     ci = {"CI": "true", "GITHUB_ACTIONS": "true", "GITHUB_RUN_ID": "7", "GITHUB_REPOSITORY": "a/b", "USER": ""}
     ground.write(
         f"{HEAD}tests:\n  a: {{inputs: [specs/s.yaml], {py('pass')[1:-1]}}}\n  b: {py('raise SystemExit(1)')}\n"
+        f"  none: {py('pass')}\n"
     ).compile()
-    assert ground.run("run", "--workers", "2", ORCHESTRA_SIGN_KEY=pem(KEY), **ci).code == 1
+    ground.git("init", "--quiet").git("commit", "--quiet", "--allow-empty", "--message", "first")
+    words = ("--workers", "2", "--since", "HEAD", "--shuffle", "1", "--max-failures", "9", "--retries", "0")
+    assert ground.run("run", "!none", *words, ORCHESTRA_SIGN_KEY=pem(KEY), **ci).code == 1
     assert ground.run("run", "--resume", "--workers", "1", USER="somebody").code == 1
 
 

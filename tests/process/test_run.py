@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -14,7 +15,8 @@ import pytest
 from orchestra.gates.catalogue import METRICS
 from orchestra.gates.standard import STANDARD
 from orchestra.ledger import reading
-from tests.support.project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, environment, py
+from tests.support.terminal import Terminal
 
 OK = py("pass")
 BAD = py("raise SystemExit(3)")
@@ -151,8 +153,48 @@ def test_wrong_words_are_told(healthy, words, code, said):
     assert "Traceback" not in done.err
 
 
+def at_terminal(project: SuiteProject, *words: str, **env: str) -> tuple[int, str]:
+    """Run `orchestra …` with its stderr at a terminal; its exit code, and what the terminal shows."""
+    terminal = Terminal()
+    argv = [sys.executable, "-m", "orchestra", *words]
+    whole = environment(TERM="dumb", **env)
+    done = subprocess.run(argv, cwd=project.root, env=whole, stderr=terminal.out, check=False)
+    return done.returncode, terminal.text()
+
+
+def test_a_plan_that_is_stale_by_a_comment_runs(healthy):
+    healthy.write(HEALTHY + "# a comment\n")
+    before = (healthy.root / ".orchestra/outputs.txt").read_bytes()
+    assert healthy.run("run", "a").code == 0
+    assert healthy.doit("cli:a", CI="true").code == 0
+    assert (healthy.root / ".orchestra/outputs.txt").read_bytes() == before
+    assert healthy.run("audit").code == 0
+    assert healthy.run("compile", "--check").code == 1
+
+
+def test_a_person_at_a_terminal_need_not_compile(healthy):
+    healthy.write(HEALTHY.replace("print('hello')", "print('hallo')"))
+    for env in ({"CI": "true"}, {"CLAUDECODE": "1"}):
+        code, shown = at_terminal(healthy, "run", **env)
+        assert (code, "the spec was changed after it was compiled" in shown) == (2, True), shown
+    dodo = healthy.root / "dodo.py"
+    original = dodo.read_text()
+    edited = original + "# mine\n"
+    dodo.write_text(edited)
+    code, shown = at_terminal(healthy, "run")
+    assert (code, "dodo.py: edited by hand" in shown, dodo.read_text()) == (2, True, edited), shown
+    dodo.write_text(original)
+    code, shown = at_terminal(healthy, "run", "a")
+    assert code == 0, shown
+    assert "compiled    specs/s.yaml  changed since the last compile: 3 outputs written" in shown
+    assert healthy.run("compile", "--check").code == 0
+    healthy.write(HEALTHY.replace("title:", "titel:"))
+    code, shown = at_terminal(healthy, "run", "a")
+    assert (code, "specs/s.yaml:" in shown) == (2, True), shown
+
+
 def test_a_stale_plan_is_refused_by_both(healthy):
-    healthy.write(HEALTHY + "# a comment is enough\n")
+    healthy.write(HEALTHY.replace("print('hello')", "print('hallo')"))
     for done in (healthy.run("run"), healthy.doit()):
         assert done.code == 2
         assert "the spec was changed after it was compiled (specs/s.yaml)" in done.err

@@ -30,10 +30,17 @@ class Terminal:
                 self._parts.append(part)
                 self._grown.notify_all()
 
-    def wait_for(self, text: str) -> None:
-        """Return when the text has been written; a display that never writes it hangs until the test's time is over."""
+    def wait_for(self, text: str, times: int = 1) -> None:
+        """Return when the text has been written so many times; a display that never writes it hangs until the test's time
+        is over.
+        """
         with self._grown:
-            assert self._grown.wait_for(lambda: text.encode() in b"".join(self._parts), timeout=60), text
+            written = lambda: b"".join(self._parts).count(text.encode()) >= times  # noqa: E731
+            assert self._grown.wait_for(written, timeout=60), (text, b"".join(self._parts).decode())
+
+    def press(self, keys: str) -> None:
+        """Type keys."""
+        os.write(self._master, keys.encode())
 
     def text(self) -> str:
         """All that was written, after the writer is done."""

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from types import SimpleNamespace
 
 import msgspec
@@ -22,7 +23,8 @@ from orchestra.runtime.files import matching
 from orchestra.runtime.gates.figures import figures
 from orchestra.runtime.gates.gate import Gates
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.select import natural, select, with_needs
+from orchestra.runtime.select import among, named, natural, select, titled, with_needs
+from orchestra.verbs.choosing import Choice, Failures, choose
 from tests.support.events import body, view
 from tests.support.runs import run_started
 
@@ -54,15 +56,81 @@ PLAN = Plan(
         (["B1*"], ["mcp"], ["mcp:B1", "mcp:B10"]),
         (["tag:smoke"], ["mcp"], ["mcp:B1"]),
         (["basic", "B10"], ["cli"], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]", "cli:B10"]),
+        (["!tag:smoke"], [], ["cli:B2[chromium]", "cli:B2[firefox]", "cli:B10", "mcp:B10"]),
+        (["basic", "!B2[firefox]", "!mcp:B1"], [], ["cli:B1", "cli:B2[chromium]"]),
+        (["!basic", "B1", "B10"], ["cli"], ["cli:B10"]),
+        (["!mcp:*"], [], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]", "cli:B10"]),
     ],
 )
 def test_selection(words, methods, tasks):
     assert select(PLAN, words, methods) == tasks
 
 
-def test_an_empty_selection_is_a_mistake():
-    with pytest.raises(UsageError, match="selects no test"):
-        select(PLAN, ["B2"], ["mcp"])
+@pytest.mark.parametrize(
+    "words, methods, message",
+    [
+        (["B2"], ["mcp"], "selects no test"),
+        (["B1", "!B1"], [], "nothing to run: B1 !B1 by cli, mcp selects no test"),
+        (["!B*"], [], "selects no test"),
+        (["!B3"], [], 'no test, group, tag or glob "!B3"'),
+        (["!"], [], 'no test, group, tag or glob "!"'),
+        (["!!B1"], [], 'no test, group, tag or glob "!!B1"'),
+        (["!tag:smok"], [], 'no test, group, tag or glob "!tag:smok".*did you mean'),
+    ],
+)
+def test_an_empty_selection_is_a_mistake(words, methods, message):
+    with pytest.raises(UsageError, match=re.escape(message).replace(r"\.\*", ".*")):
+        select(PLAN, words, methods)
+
+
+@given(st.lists(st.sampled_from(["B1", "B2", "B10", "basic", "tag:smoke", "B1*", "mcp:B10"])), st.booleans())
+def test_a_word_with_and_without_its_mark_part_the_suite(words, by_one_method):
+    methods = ["cli"] if by_one_method else []
+    every = select(PLAN, [], methods)
+    for word in words:
+        try:
+            rest = set(select(PLAN, ["!" + word], methods))
+        except UsageError:  # the word means every test
+            rest = set()
+        assert rest == set(every) - set(named(PLAN, word, methods or ["cli", "mcp"]))
+
+
+def test_filters_follow_each_other():
+    tests = tuple(msgspec.structs.replace(test, title=f"Market {test.id}") for test in PLAN.tests)
+    plan = msgspec.structs.replace(PLAN, tests=tests)
+    every = select(plan, ())
+    assert titled(plan, every, []) == every
+    assert titled(plan, every, ["MARKET b1"]) == ["cli:B1", "cli:B10", "mcp:B1", "mcp:B10"]
+    assert among(titled(plan, every, ["b10", "b2["]), {"cli:B10", "cli:B2[firefox]"}) == ["cli:B2[firefox]", "cli:B10"]
+
+
+FAILURES = Failures("20260102T030405Z-1a2b", ("cli:B1", "cli:B10", "cli:gone"))
+
+
+def test_a_choice_names_what_selects_its_tests(capsys):
+    chosen = choose(PLAN, Choice(words=("B1*", "!mcp:B10"), methods=("cli",), failures=FAILURES))
+    assert chosen.tasks == ["cli:B1", "cli:B10"]
+    assert [(one.by, one.effect, one.tasks) for one in chosen.by] == [
+        ("B1*", "adds", 2),
+        ("!mcp:B10", "removes", 1),
+        ("--method cli", "leaves", 2),
+        (f"--failed-in {FAILURES.run}", "leaves", 2),
+    ]
+    assert "no longer has cli:gone of run" in capsys.readouterr().err
+    assert choose(PLAN, Choice()).by == ()
+
+
+@pytest.mark.parametrize(
+    "choice, message",
+    [
+        (Choice(titles=("basket", "cart")), 'no title holds "basket" or "cart"; there are B1 "", B2[chromium] ""'),
+        (Choice(("B2",), failures=FAILURES), "is not selected: cli:B1, cli:B10"),
+        (Choice(failures=Failures("r", ("cli:gone",))), "the spec no longer has what was not green in run r: cli:gone"),
+    ],
+)
+def test_a_choice_that_leaves_nothing_is_refused(choice, message):
+    with pytest.raises(UsageError, match=re.escape(message)):
+        choose(PLAN, choice)
 
 
 def test_needs_are_pulled_in_where_the_method_runs_them():

@@ -128,7 +128,7 @@ READERS = {
         "runtime/select.py": "tags",
         "runtime/engine/job.py": "timeout_seconds",
         "runtime/driver/sections.py": "action_timeout_seconds action_idle_seconds",
-        "runtime/run/conclude.py": "retries",
+        "runtime/run/opening.py": "retries",
         "runtime/run/schedule.py": "skip",
         "runtime/attempts/record.py": "evidence",
         "runtime/attempt.py": "record before finally_ command",

@@ -45,10 +45,10 @@ def plans(draw):
     )
 
 
-def simulate(plan: Plan, selection: list[str], seed: int) -> list[tuple[str, str]]:
+def simulate(plan: Plan, selection: list[str], seed: int, shuffled: int | None = None) -> list[tuple[str, str]]:
     """Push what doit would push, take what may run, end in any order; the events."""
     chance = random.Random(seed)
-    queue = Queue(plan, selection)
+    queue = Queue(plan, selection, seed=shuffled)
     tests = {test.id: test for test in plan.tests}
     selected, done, pushed, running, events = set(selection), set(), set(), [], []
 
@@ -74,12 +74,12 @@ def simulate(plan: Plan, selection: list[str], seed: int) -> list[tuple[str, str
     return events
 
 
-@given(plans(), st.integers(0, 1000), st.data())
-def test_every_selected_task_runs_once_and_in_order(plan, seed, data):
+@given(plans(), st.integers(0, 1000), st.data(), st.none() | st.integers(0, 9))
+def test_every_selected_task_runs_once_and_in_order(plan, seed, data, shuffled):
     everything = [task_name(method.id, test.id) for method in plan.methods for test in plan.tests]
     chosen = data.draw(st.sets(st.sampled_from(everything), min_size=1))
     selection = [task for task in everything if task in chosen]
-    events = simulate(plan, selection, seed)
+    events = simulate(plan, selection, seed, shuffled)
     assert sorted(task for what, task in events if what == "start") == sorted(selection)
     at = {event: index for index, event in enumerate(events)}
     tests = {test.id: test for test in plan.tests}
@@ -140,6 +140,23 @@ def test_an_empty_group_passes_its_own_order_on():
     assert queue.take("m") == "m:c"
     assert queue.completed("m", "g0")
     assert not queue.completed("m", "g2")
+
+
+def test_a_seed_repeats_its_order_even_in_a_single_session():
+    tests = tuple(Case(f"t{number}", "", ("m",)) for number in range(30))
+    plan = Plan("s", "", tests, (Method("m", "", "mcp", single_session=True),))
+    names = [f"m:t{number}" for number in range(30)]
+
+    def order(seed):
+        queue = Queue(plan, names, {"m:t3": 9.0}, seed)
+        for name in reversed(names):
+            queue.push(name)
+        return [queue.take("m") for _ in names]
+
+    assert order(None) == names
+    assert order(4) == order(4)
+    assert sorted(order(4)) == sorted(names)
+    assert len({tuple(order(seed)) for seed in (None, 4, 5)}) == 3
 
 
 def test_a_single_session_keeps_the_order_of_the_plan():

@@ -52,6 +52,7 @@ _DONE: dict[State, str] = {
 # A run refuses a plan that is older than its spec, so plans are moved last; the list of outputs after all of them.
 _ORDER = {"plan": 1, "index": 2}
 _TOP_BYTES = 4096
+_BY_HAND = frozenset({"edited", "conflict", "left"})
 _KEPT = frozenset({"left", "unknown"})
 """The states that a compile does not change."""
 
@@ -102,6 +103,7 @@ def apply(
     diff: bool = False,
     full: bool = False,
     partial: bool = False,
+    over_edits: bool = True,
 ) -> Report:
     """Write the files that differ, all or none; with `check` only report the differences.
 
@@ -111,11 +113,12 @@ def apply(
         check: write no output.
         diff: make a diff.
         full: leave no stamp for the next check.
+        over_edits: overwrite what was edited by hand; else refuse.
         partial: not all specs of the project were compiled: what others compile to stays, on the disk and in the index.
 
     Raises:
         ForeignFileError: an output path holds a file that is not ours; nothing is written.
-        UsageError: an output path leads out of the root.
+        UsageError: an output path leads out of the root, or there is an edit that must not be overwritten.
         MachineError: the disk or a folder refuses; nothing is changed.
     """
     root = root.resolve()
@@ -128,6 +131,11 @@ def apply(
     if not partial:
         compared += _orphans(root, known, [file.path for file in files])
     amiss = tuple(sorted((output for output in compared if output.state != "same"), key=lambda output: output.path))
+    if edited := [output.path for output in amiss if output.state in _BY_HAND and not over_edits]:
+        raise UsageError(
+            f"{', '.join(edited)}: edited by hand",
+            "make the edit in the spec, then run `orchestra compile`, which overwrites it",
+        )
     if not check:
         write_all([change for output in sorted(amiss, key=_order) for change in _change(output)])
     if not (full or partial or (check and amiss)):

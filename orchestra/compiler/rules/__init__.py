@@ -13,6 +13,7 @@ from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.rules import (
     address,
     characters,
+    clock,
     commands,
     cycles,
     drivers,
@@ -48,6 +49,7 @@ RULES: dict[str, Rule] = {
         saved,
         address,
         drivers,
+        clock,
         emulation,
         commands,
         keys,

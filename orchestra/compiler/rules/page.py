@@ -34,6 +34,7 @@ _SUBJECTS = {
     "address": "Addresses",
     "drivers": "Methods and drivers",
     "commands": "Methods and drivers",
+    "clock": "Emulation",
     "emulation": "Emulation",
     "matrix": "Tests",
     "keys": "Keys without an effect",

@@ -170,6 +170,8 @@ def _carries(verb: Verb) -> Schema:
         more["dependentRequired"] = {"opens_with": ["as"]}
     if verb.name == "scroll":
         more["anyOf"] = [{"required": [key]} for key in ("to", *KINDS)]
+    if verb.name == "clock":
+        more.update(_one_of(("set", "fix", "advance_seconds", "resume")))
     if verb.name == "mock":
         more["dependentSchemas"] = {
             "json": {"properties": {"body": NEVER, "file": NEVER, "abort": NEVER}},

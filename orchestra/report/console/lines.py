@@ -183,7 +183,18 @@ def _started(body: RunStarted) -> str:
     number = len(body.selection)
     profile = f"profile {body.profile}" if body.profile else ""
     shard = f"shard {body.shard.name}" if body.shard is not None else ""
-    return line("run", body.run, body.suite, profile, shard, f"{number} test{'s' * (number != 1)} to run")
+    order = "" if body.seed is None else f"in random order (--shuffle {body.seed})"
+    number_text = f"{number} test{'s' * (number != 1)} to run"
+    return line("run", body.run, body.suite, profile, shard, number_text, selection_text(body), order)
+
+
+def selection_text(body: RunStarted) -> str:
+    """Return the words and options by which tests are not in a run; empty where none took any.
+
+    A method is not among them: each line of a verdict names it.
+    """
+    taking = (one.by for one in body.selected_by if one.effect != "adds")
+    return ", ".join(by for by in taking if not by.startswith("--method "))
 
 
 def _resumed(body: RunResumed) -> str:

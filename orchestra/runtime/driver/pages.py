@@ -117,7 +117,9 @@ def was_closed(name: str) -> StepError:
 
 def needs_no_page(job: Job) -> bool:
     """Return True if a step does nothing on the current page."""
-    return job.step.verb in ("page", "dialog", "mock") or (job.step.verb == "close_page" and "name" in job.args)
+    return job.step.verb in ("page", "dialog", "mock", "clock") or (
+        job.step.verb == "close_page" and "name" in job.args
+    )
 
 
 def acted(verb: str, message: str) -> bool:

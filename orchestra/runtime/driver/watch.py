@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestra.runtime.attempts.observed import CANCELLED, Observed, Reply
+from orchestra.runtime.driver.clock import Clock
 from orchestra.runtime.driver.mocking import Mocks
 from orchestra.runtime.driver.own_doing import OwnDoing
 from orchestra.runtime.driver.page_events import (
@@ -43,6 +44,7 @@ class Watch:
         under_way: the requests that have not come to their end.
         own: the errors that are of our own making.
         mocks: the mocks of the test.
+        clock: the clock of the test.
         requests: those that pages have sent.
     """
 
@@ -58,6 +60,7 @@ class Watch:
         self.failed = ""
         self.own = OwnDoing()
         self.mocks = Mocks()
+        self.clock = Clock()
         self.requests: list[Any] = []
         self._earlier: set[Any] = set()
         self._left_behind: set[Any] = set()
@@ -69,7 +72,7 @@ class Watch:
         self.mask = mask
         self.counts.clear()
         self.observed = Observed(mask)
-        self.mocks, self.requests = Mocks(), []
+        self.mocks, self.clock, self.requests = Mocks(), Clock(), []
         self._earlier = set(self.under_way)  # how they end is no matter of what comes
         self._abandoned &= self.under_way
 

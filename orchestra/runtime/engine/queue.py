@@ -9,6 +9,7 @@ run.
 from __future__ import annotations
 
 import heapq
+import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -37,9 +38,16 @@ class Queue:
         plan: the suite.
         selection: the tasks of the run, in the plan's order.
         seconds: measured durations by task.
+        seed: of a random order among the tasks that can run, in a single session, too; None for the order above.
     """
 
-    def __init__(self, plan: Plan, selection: Sequence[str], seconds: Mapping[str, float] | None = None) -> None:
+    def __init__(
+        self,
+        plan: Plan,
+        selection: Sequence[str],
+        seconds: Mapping[str, float] | None = None,
+        seed: int | None = None,
+    ) -> None:
         self._tests = {test.id: test for test in plan.tests}
         self._free = dict(plan.resources)
         self._rank = {task: index for index, task in enumerate(selection)}
@@ -51,7 +59,8 @@ class Queue:
         self._ready: dict[str, list[tuple[float, int, str]]] = {method.id: [] for method in plan.methods}
         self._parked: dict[str, list[str]] = defaultdict(list)
         self._link(plan, selection)
-        self._priority = _priorities(plan, self._rank, seconds or {})
+        self._turn = self._rank if seed is None else _shuffled(selection, seed)
+        self._priority = _priorities(plan, self._rank, seconds or {}) if seed is None else {}
         # In a single session tests share a page: there the order of the plan is kept, whatever would be quicker.
         self._in_order = frozenset(method.id for method in plan.methods if method.single_session)
 
@@ -118,8 +127,8 @@ class Queue:
         if bucket.blockers:
             bucket.held.append(task)
         else:
-            priority = 0.0 if method in self._in_order else self._priority[task]
-            heapq.heappush(self._ready[method], (-priority, self._rank[task], task))
+            priority = 0.0 if method in self._in_order else self._priority.get(task, 0.0)
+            heapq.heappush(self._ready[method], (-priority, self._turn[task], task))
 
     def take(self, method: str) -> str | None:
         """Return the next task of a method that may start now, its resources taken; None when there is none."""
@@ -175,6 +184,13 @@ class Queue:
     def completed(self, method: str, group: str) -> bool:
         """Return True if every selected test of a group has its verdict by a method."""
         return self._buckets[method, group].left == 0
+
+
+def _shuffled(selection: Sequence[str], seed: int) -> dict[str, int]:
+    """Return the place of each task in a random order, the same for a seed and a selection."""
+    order = list(selection)
+    random.Random(seed).shuffle(order)  # noqa: S311 - an order to repeat, no secret
+    return {task: index for index, task in enumerate(order)}
 
 
 def _priorities(plan: Plan, rank: Mapping[str, int], seconds: Mapping[str, float]) -> dict[str, float]:

@@ -109,7 +109,7 @@ class Conclusion:
         run, test = self._run, task.test
         result = self._decisions.excuse_cases(task, result)
         life = run.view.life(task.name)
-        follow_up, incidents = self._outages.ended(result, test.retries, held=life.held)
+        follow_up, incidents = self._outages.ended(result, run.retries_of(test), held=life.held)
         again = follow_up.again and not self._ending.begun()
         ended = attempt_finished(
             test,

@@ -11,6 +11,7 @@ from orchestra.ledger.event import GroupCompleted, Verdict, VerdictGiven
 from orchestra.ledger.outcome import FINE
 from orchestra.runtime.attempt import Result
 from orchestra.runtime.attempts.excuse import Excused, excuse, excuse_blocked, excuse_cases, unsearched
+from orchestra.runtime.attempts.follow_up import FAILURES
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.verdict import speed_class
 from orchestra.runtime.bounded.patterns import PatternError
@@ -39,6 +40,8 @@ class Decisions:
         self._matrix = matrix
         self._outages = outages
         self._given: deque[tuple[int, str]] = deque()
+        self._failures = 0
+        self._ended_by = ""
 
     def take_over(self) -> None:
         """Take over the verdicts of earlier segments."""
@@ -93,8 +96,22 @@ class Decisions:
             incidents=self._outages.of(name, (row.incident for row in required if verdict == "blocked")),
         )
         self._given.append((self._run.recorder.add(event, later=True).seq, name))
+        self._count(event)
         self._queue.done(name)
         self._end_group(task.method.id, task.test.group)
+
+    def _count(self, given: VerdictGiven) -> None:
+        """Count a failure that fails the run, for the limit of the command line."""
+        if given.verdict not in FAILURES or given.excused:
+            return
+        self._failures += 1
+        if self._failures == self._run.options.max_failures:
+            number = f"{self._failures} test{'s' * (self._failures > 1)} failed, the last was {given.task}"
+            self._ended_by = f"{number} (--max-failures {self._failures})"
+
+    def limit_reached(self) -> str:
+        """Return why no further test starts, if so many tests have failed; empty if tests can."""
+        return self._ended_by
 
     def excuse_cases(self, task: Task, result: Result) -> Result:
         """Return a result with excuses for its cases. A run that is ending waits for no pattern."""

@@ -8,20 +8,21 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import get_args
 
 from orchestra import __version__
 from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import Note, RunResumed, RunStarted, Sharding, Verdict
+from orchestra.ledger.event import Note, RunResumed, RunStarted, Selector, Sharding, Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.origin import Provenance, machine_shape
 from orchestra.ledger.runs import newest_id
 from orchestra.ledger.transaction import recover
 from orchestra.ledger.view import Observer, View
-from orchestra.plan import Method, Plan, Test
+from orchestra.plan import Cause, Method, Plan, Retry, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import scratch
 from orchestra.runtime.attempt import drives_browser
@@ -56,6 +57,10 @@ class Options:
         trust: resume a run that this user did not make on this machine.
         sign: signs the seals of the record; None for no signature.
         shared: services that this run shares with those of other suites.
+        selected_by: why its tests were selected, for the record.
+        seed: of a random order; None for the order of the shortest run.
+        max_failures: after so many failures no further test starts; 0 for no limit.
+        retries: of each test, whatever the cause; None leaves them to the spec.
         shard: the part of a selection that this run is; None for a whole one.
     """
 
@@ -68,6 +73,10 @@ class Options:
     trust: bool = False
     sign: Signer | None = None
     shared: Mapping[str, UpRow] = field(default_factory=dict)
+    selected_by: tuple[Selector, ...] = ()
+    seed: int | None = None
+    max_failures: int = 0
+    retries: int | None = None
     shard: Sharding | None = None
 
 
@@ -164,6 +173,11 @@ class Run:
     def place(self, pointer: str) -> str:
         """Return where a JSON pointer is in the spec, for people."""
         return self.places.text((pointer,))
+
+    def retries_of(self, test: Test) -> Retry:
+        """Return the retries of a test: those of the command line, else its own."""
+        given = self.options.retries
+        return test.retries if given is None else Retry(given, get_args(Cause))
 
     def seconds(self) -> float:
         """Return how long the run has taken so far, in all its segments."""
@@ -291,6 +305,10 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             provenance=origin,
             builds=run.builds.digests,
             opening_seconds=run.seconds(),
+            selected_by=run.options.selected_by,
+            seed=run.options.seed,
+            max_failures=run.options.max_failures,
+            retries=run.options.retries,
             shard=run.options.shard,
         )
     )

@@ -97,7 +97,7 @@ class Schedule:
             self._decisions.decide(task, "interrupted", f"{SIGNAL_NAMES[self._ending.signal]} before it started")
             return
         needs = [task_name(task.method.id, need) for need in task.test.needs]
-        blocked = blocked_by(needs, self._run.view.verdicts) or self._measures.gates.blocked()
+        blocked = blocked_by(needs, self._run.view.verdicts) or self._halted()
         missing = self._run.browsers.get(task.test.browser)
         if task.test.skip:
             self._decisions.decide(task, "skipped", task.test.skip)
@@ -161,12 +161,14 @@ class Schedule:
             return
         if gates.due():
             self._measures.sample(self.workers())
-        if gates.blocked():
-            self.decide_waiting("blocked", gates.blocked())
-            return
+        halted = self._halted()
+        if halted:
+            self.decide_waiting("blocked", halted)
         awaiting, self._awaiting = self._awaiting, []
         for task in awaiting:
             self.admit(task)
+        if halted:
+            return
         for method in self._run.plan.methods:
             while True:
                 busy = self._busy[method.id]
@@ -201,6 +203,10 @@ class Schedule:
         else:
             self._matrix.request(required)
             self._awaiting.append(task)
+
+    def _halted(self) -> str:
+        """Return the reason why no further test starts; empty if tests can."""
+        return self._measures.gates.blocked() or self._decisions.limit_reached()
 
     def _renewed(self, component: str, method: str) -> None:
         message = f'"{component}" is renewed before the tests of {method}, by `between_methods`'
@@ -269,12 +275,19 @@ class Schedule:
     # ------------------------------------------------------------------------------------------- what will never start
 
     def decide_waiting(self, verdict: Verdict, reason: str) -> None:
-        """Give one verdict to all that was pushed and has not started."""
+        """Give one verdict to all that was pushed and has not started.
+
+        A test that waits for its retry or repeat has started: it cannot be `blocked`.
+        """
+        begun = {
+            name for name in self._queue.waiting() if verdict == "blocked" and self._run.view.life(name).number
+        } | self.running.keys()
         for task in self._awaiting:
-            self.leave(task)
-        self._awaiting.clear()
+            if task.name not in begun:
+                self.leave(task)
+        self._awaiting = [task for task in self._awaiting if task.name in begun]
         for name in self._queue.waiting():
-            if not self._decisions.decided(name) and name not in self.running:
+            if not self._decisions.decided(name) and name not in begun:
                 self._decisions.decide(self._run.tasks[name], verdict, reason)
 
     def give_up(self) -> None:

@@ -104,7 +104,8 @@ class Session:
             tls=plan.tls,
             lendings=sharing.lendings,
         )
-        queue = Queue(plan, selection, {task: last.seconds for task, last in run.last_executions.items()})
+        durations = {task: last.seconds for task, last in run.last_executions.items()}
+        queue = Queue(plan, selection, durations, options.seed)
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)
         self._measures = measures = Measures(run, matrix)
         self._decisions = decisions = Decisions(run, ending, queue, matrix, outages)

@@ -82,12 +82,14 @@ class SharedBrowser:
 
     Attributes:
         watch: the ear on the page.
+        clocked: whether its pages have a clock of the test.
         endpoint: where the MCP server attaches.
         version: engine and version, for people.
     """
 
     def __init__(self) -> None:
         self.watch = PageWatch()
+        self.clocked = False
         self.endpoint = ""
         self.version = ""
         self._playwright: Playwright | None = None
@@ -187,6 +189,7 @@ class SharedBrowser:
             playwright.async_api.Error: it does not start.
             StepError: it cannot emulate what is asked for.
         """
+        self.clocked = False
         browser, emulation, tls = wanted.browser, wanted.emulation, wanted.tls
         options = launch_options(browser, environment, headless=not wanted.headed)
         # The run handles signals; a browser that ended by itself at Ctrl-C would look like a crash.

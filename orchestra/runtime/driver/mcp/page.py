@@ -9,6 +9,7 @@ from typing import Any, Literal
 from playwright.async_api import Dialog, Error, Page
 
 from orchestra.ledger.parts import Box
+from orchestra.runtime.driver.clock import Clock
 from orchestra.runtime.driver.contract import Job, StepError
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
@@ -82,6 +83,16 @@ class PageView:
     def requests(self) -> list[Any]:
         """The requests of the test so far."""
         return self._browser.watch.requests
+
+    @property
+    def clock(self) -> Clock:
+        """The clock of the test."""
+        return self._browser.watch.clock
+
+    def set_clock(self, method: str, given: dict[str, Any]) -> None:
+        """Call a method of Playwright's clock, which a context does not give up."""
+        self._browser.clocked = True
+        self._run(getattr(self._browser.context.clock, method)(**given), ANSWER_SECONDS)
 
     def mock(self, mock: Mock) -> None:
         """Answer requests in place of the network, until the end of the test."""

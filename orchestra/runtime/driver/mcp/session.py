@@ -114,6 +114,8 @@ class McpSession:
         wanted = Wanted(request.browser, request.headed, request.tls, emulation_of(request))
         self._repairs, self.restarts = Repairs("kept"), 0
         try:
+            if self.browser.clocked:
+                self._kind = None  # an own clock stays with a context
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted, _DIED)
             else:

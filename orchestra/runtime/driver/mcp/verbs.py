@@ -17,6 +17,7 @@ import msgspec
 from playwright.async_api import Page
 
 from orchestra.runtime.driver import dialogs
+from orchestra.runtime.driver.clock import change_of
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.downloading import Guard
@@ -399,6 +400,10 @@ def _dialog(sender: Sender, job: Job) -> None:
     sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
 
 
+def _clock(sender: Sender, job: Job) -> None:
+    sender.page.set_clock(*change_of(sender.page.clock, job))
+
+
 def _mock(sender: Sender, job: Job) -> None:
     sender.page.mock(mock_of(job))
 
@@ -417,6 +422,7 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "screenshot": _screenshot,
     "download": _download,
     "dialog": _dialog,
+    "clock": _clock,
     "mock": _mock,
     "page": _page,
     "close_page": _close_page,

@@ -14,6 +14,7 @@ from typing import Any, TypeVar
 from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+from orchestra.runtime.driver.clock import change_of
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import Answer
@@ -288,6 +289,11 @@ def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
         stage.page.remove_listener("filechooser", keep)
 
 
+def _clock(stage: Stage, job: Job) -> None:
+    method, given = change_of(stage.watch.clock, job)
+    getattr(stage.pages.main.context.clock, method)(**given)
+
+
 def _mock(stage: Stage, job: Job) -> None:
     mock, mocks, context = mock_of(job), stage.watch.mocks, stage.pages.main.context
     mocks.add(mock)
@@ -510,6 +516,7 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "dialog": _dialog,
     "page": _page,
     "close_page": _close_page,
+    "clock": _clock,
     "mock": _mock,
     "viewport": _viewport,
     "back": _back,

@@ -1,0 +1,170 @@
+"""`orchestra run --watch`: after each save run the tests that rest on the change, and those that failed."""
+
+from __future__ import annotations
+
+import os
+import select
+import sys
+import termios
+import time
+import tty
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from orchestra.errors import EXIT_OK, EXIT_SIGINT, OrchestraError, SpecError, UsageError
+from orchestra.ledger.runs import LAST
+from orchestra.plan import Plan
+from orchestra.printing import letter
+from orchestra.report.console.lines import line
+from orchestra.runtime.select import among
+from orchestra.runtime.since import Revision, Stamps, reasons, stamps
+from orchestra.verbs.choosing import failures_of
+from orchestra.verbs.group import warn
+from orchestra.verbs.opening import opener, start
+
+LOOK_SECONDS = 0.3
+"""The pause between two looks at the files; a look at many files takes its time, and the pause is ten times as long."""
+
+_ALL, _FAILED, _OPEN, _QUIT = "a", "f", "o", "q"
+
+
+@dataclass(slots=True)
+class Watched:
+    """A suite whose files are watched.
+
+    Attributes:
+        root: the project root.
+        home: `.orchestra/<suite>`, absolute.
+        load: returns the plan as it is now, compiled again if it is stale.
+        choose: returns the tasks of the command line in a plan.
+        execute: carries out a run, and returns its exit code.
+        plan: of the last run; None before the first one.
+        files: the files that its tests rest on, as they were when it began.
+        seen: the same files at the last look, after a mistake in the spec, too.
+        code: the exit code of the last run.
+    """
+
+    root: Path
+    home: Path
+    load: Callable[[], Plan]
+    choose: Callable[[Plan], list[str]]
+    execute: Callable[[Plan, Sequence[str]], int]
+    plan: Plan | None = None
+    files: Stamps = field(default_factory=dict)
+    seen: Stamps = field(default_factory=dict)
+    code: int = EXIT_OK
+
+    def run(self, which: str = "") -> None:
+        """Run all tests of the command line, those that failed, or those that a change touched and those that failed.
+
+        A mistake is printed, and the last plan stays: the next save may fix it.
+
+        Args:
+            which: a key; empty after a change.
+        """
+        if self.plan is not None:
+            self.seen = stamps(self.root, self.plan)
+        try:
+            plan = self.load()
+            self.seen = stamps(self.root, plan)
+            tasks = self._tasks(plan, which)
+        except SpecError as error:
+            warn("\n".join(problem.text() for problem in error.diagnostics))
+            return
+        except OrchestraError as error:
+            warn(letter(error.message, error.hint))
+            return
+        self.files = self.seen
+        if not tasks:
+            warn(line("watching", "no test failed" if which == _FAILED else "no test rests on this change"))
+            return
+        self.plan = plan
+        self.code = self.execute(plan, tasks)
+
+    def _tasks(self, plan: Plan, which: str) -> list[str]:
+        tasks = self.choose(plan)
+        if which == _ALL or self.plan is None:
+            return tasks
+        failed = set(failures_of(self.home, LAST).tasks)
+        if which == _FAILED:
+            return among(tasks, failed)
+        changed = {path for path in {*self.files, *self.seen} if self.files.get(path) != self.seen.get(path)}
+        since = Revision("the last run", "", self.files.keys(), changed, plan=self.plan)
+        return among(tasks, reasons(self.root, plan, since).keys() | failed)
+
+    def changed(self) -> bool:
+        """Return whether a file has changed since the last look of a run, once no file changes any more."""
+        if self.plan is None:
+            return False
+        now = stamps(self.root, self.plan)
+        if now == self.seen:
+            return False
+        while True:  # a storm of changes is one change
+            time.sleep(LOOK_SECONDS)
+            later = stamps(self.root, self.plan)
+            if later == now:
+                return True
+            now = later
+
+
+def watch(watched: Watched) -> int:
+    """Run tests, then again after each change and by keys, until a key ends it. Return the exit code of the last run.
+
+    Raises:
+        UsageError: there is no terminal for the keys.
+    """
+    if not (sys.stdin.isatty() and sys.stderr.isatty()):
+        raise UsageError("--watch needs a terminal: it is ended by a key", "run without --watch")
+    watched.run(_ALL)
+    if watched.plan is None:
+        return watched.code or UsageError.exit_code
+    with _keys():
+        while watched.code < EXIT_SIGINT:
+            termios.tcflush(sys.stdin, termios.TCIFLUSH)
+            warn(line("watching", "a all", "f failed", "o open the report", "q quit"))
+            key = _wait(watched)
+            if key == _QUIT:
+                break
+            if key == _OPEN:
+                _open_report(watched)
+            else:
+                watched.run(key)
+    return watched.code
+
+
+def _wait(watched: Watched) -> str:
+    """Wait for a key or a change, and return the key; empty for a change."""
+    while True:
+        begun = time.monotonic()
+        if watched.changed():
+            return ""
+        pause = max(LOOK_SECONDS, 10 * (time.monotonic() - begun))
+        if select.select([sys.stdin], [], [], pause)[0]:
+            key = os.read(sys.stdin.fileno(), 1).decode(errors="replace").lower()
+            if key in {_ALL, _FAILED, _OPEN, _QUIT}:
+                return key
+            if key in {"", "\x04"}:  # the terminal is gone, or its input has ended
+                return _QUIT
+
+
+def _open_report(watched: Watched) -> None:
+    file = watched.home / "runs" / LAST / "report.html"
+    with suppress(UsageError):
+        start(watched.root, opener(watched.root), str(file))
+        return
+    warn(line("report", str(file)))
+
+
+@contextmanager
+def _keys() -> Iterator[None]:
+    """Let keys come without a line end, and not be shown."""
+    before = termios.tcgetattr(sys.stdin)
+    try:
+        tty.setcbreak(sys.stdin)
+        yield
+    except KeyboardInterrupt:
+        return
+    finally:
+        termios.tcsetattr(sys.stdin, termios.TCSADRAIN, before)

@@ -1,0 +1,253 @@
+"""The options of `orchestra run` that change what runs and how often: one suite, run with each of them."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from orchestra.project import find
+from orchestra.runtime.load_plan import load_plan
+from orchestra.runtime.since import reasons, revision
+from tests.support.project import SuiteProject, call, environment, py
+from tests.support.terminal import Terminal
+
+# `often` fails in its second execution of three, and then passes again.
+OFTEN = "import pathlib, sys; seen = pathlib.Path('seen'); n = len(seen.read_text()) if seen.exists() else 0; seen.write_text('x' * (n + 1)); sys.exit(n == 1)"
+SPEC = f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: command, workers: 1}}}}
+tests:
+  first: {{title: The basket opens, tags: [slow], inputs: ["data/*.txt"], {py("pass")[1:-1]}}}
+  second: {{title: The basket is empty, {py("raise SystemExit(3)")[1:-1]}}}
+  third: {{title: The basket holds a book, after: [second], {py("pass")[1:-1]}}}
+  fourth: {{title: The page of a book, needs: [third], {py("raise SystemExit(4)")[1:-1]}}}
+  often: {{title: The price, after: [fourth], {py(OFTEN)[1:-1]}}}
+"""
+
+
+@pytest.fixture(scope="module")
+def suite(tmp_path_factory) -> SuiteProject:
+    """One project for all tests of this file; each looks only at the runs that it starts."""
+    root: Path = tmp_path_factory.mktemp("part")
+    (root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    project = SuiteProject(root).write(SPEC).compile()
+    assert project.process("run", "first").code == 0
+    return project
+
+
+def started(project: SuiteProject) -> dict:
+    """The fields of the first event of the last run that the command line fills."""
+    body = project.events("run_started")[0]["body"]
+    fields = ("selected_by", "seed", "max_failures", "retries")
+    return {name: body[name] for name in fields if name in body}
+
+
+def committed(project: SuiteProject) -> str:
+    """Make a commit of the project, with its plan, and return its hash."""
+    (project.root / "data").mkdir(exist_ok=True)
+    (project.root / "data/one.txt").write_text("1")
+    (project.root / ".gitignore").write_text(".orchestra/*/runs\n__pycache__\n")
+    if not (project.root / ".git").exists():
+        project.git("init", "-q")
+    project.git("add", "-A")
+    project.git("commit", "-q", "--allow-empty", "-m", "all")
+    return project.git("rev-parse", "HEAD").strip()
+
+
+def test_a_run_ends_after_so_many_failures_and_its_rest_runs_by_itself(suite):
+    ended = suite.process("run", "-x", "!tag:slow", "-k", "basket", "-k", "BOOK")
+    assert ended.code == 1
+    assert "3 tests to run  !tag:slow, -k basket -k BOOK\n" in ended.err
+    reason = "1 test failed, the last was cli:second (--max-failures 1)"
+    assert suite.verdicts() == {"cli:second": "failed", "cli:third": "blocked", "cli:fourth": "blocked"}
+    assert suite.reasons()["cli:third"] == reason
+    assert started(suite) == {
+        "max_failures": 1,
+        "selected_by": [
+            {"by": "!tag:slow", "effect": "removes", "tasks": 1},
+            {"by": "-k basket -k BOOK", "effect": "leaves", "tasks": 3},
+        ],
+    }
+    assert suite.run("audit").code == 0
+    run = suite.folder.name
+    words = ("--last-failed", "!second", "--shuffle", "7", "--max-failures", "2", "--retries", "1")
+    assert suite.process("run", *words, "--detach").code == 0
+    assert suite.run("wait").code == 1
+    assert suite.verdicts() == {"cli:third": "passed", "cli:fourth": "failed"}
+    listed = [{"by": "!second", "effect": "removes", "tasks": 1}]
+    assert started(suite) == {
+        "selected_by": [*listed, {"by": f"--failed-in {run}", "effect": "leaves", "tasks": 2}],
+        "seed": 7,
+        "max_failures": 2,
+        "retries": 1,
+    }
+    [retry] = [event["body"] for event in suite.events("attempt_finished") if event["body"]["retry"]]
+    assert (retry["retry_cause"], retry["retries_left"]) == ("failed", 0)
+    listing = suite.process("run", "--failed-in", run, "--list").out
+    assert [row.split()[0] for row in listing.splitlines()] == ["cli:second", "cli:third", "cli:fourth"]
+
+
+def test_a_test_is_repeated_until_it_fails(suite):
+    (suite.root / "seen").unlink(missing_ok=True)
+    ended = suite.process("run", "often", "--repeat", "3", "--until-fail")
+    assert ended.code == 1
+    assert f"repeated    2 runs, 1 not good: {suite.folder.name}\n" in ended.out
+    assert "cli:often  1 of 2" in ended.out
+    again = suite.process("run", "often", "--repeat", "2")
+    assert (again.code, "repeated    2 runs, 0 not good: none\n" in again.out) == (0, True)
+    (suite.root / "seen").write_text("x")
+    assert suite.process("run", "often", "--retries", "1").code == 0
+    assert suite.verdicts() == {"cli:often": "flaky"}
+
+
+@pytest.mark.parametrize(
+    "change, why",
+    [
+        ("", ""),
+        ("echo 2 > data/one.txt", "data/one.txt changed"),
+        ("echo 2 > data/one.txt; git add -A", "data/one.txt changed"),
+        ("echo 2 > data/two.txt", "data/two.txt is not in {rev}"),
+        ("rm data/one.txt", "data/one.txt changed"),
+        ("git mv data/one.txt one.txt", "data/one.txt changed"),
+        ("git update-index --skip-worktree data/one.txt", "git is asked not to look for changes of data/one.txt"),
+        ("echo 2 > other.txt", ""),
+        ("touch data/one.txt", ""),
+    ],
+)
+def test_git_is_asked_what_changed(suite, change, why):
+    commit = committed(suite)
+    subprocess.run(["sh", "-c", change], cwd=suite.root, check=True)
+    since = revision(suite.root, "HEAD", ".orchestra/s/plan.json")
+    plan = load_plan(find(suite.root), "s")
+    assert (since.commit, since.plan is not None) == (commit, True)
+    found = reasons(suite.root, plan, since)
+    assert found.get("cli:first", "") == why.format(rev="HEAD")
+    assert found["cli:second"] == "it runs a program and declares no inputs"
+    suite.git("update-index", "--no-skip-worktree", *suite.git("ls-files", "data").split())
+    suite.git("reset", "-q", "--hard", "HEAD")
+    suite.git("clean", "-fdq")
+
+
+def test_a_run_since_a_revision_records_why(suite):
+    commit = committed(suite)
+    none = suite.process("run", "first", "--since", "HEAD")
+    assert (none.code, "nothing that the selected tests rest on has changed since HEAD" in none.err) == (0, True)
+    shown = suite.run("show", "first", "--why").out
+    assert shown == f"left out    cli:first  the same as in HEAD ({commit[:12]}): its part of the spec, 1 input\n"
+    comment = suite.root / "specs/s.yaml"
+    comment.write_text(comment.read_text().replace("tests:", "# a comment\ntests:"))
+    suite.compile()
+    assert suite.process("run", "first", "--since", "HEAD").code == 0
+    assert suite.process("run", "first", "--since", "HEAD").err == none.err
+    (suite.root / "data/one.txt").write_text("2")
+    assert suite.run("show", "first", "--why", commit).out == "runs        cli:first  data/one.txt changed\n"
+    assert suite.process("run", "first", "--since", "HEAD").code == 0
+    by = [{"by": "first", "effect": "adds", "tasks": 1}]
+    why = {"cli:first": "data/one.txt changed"}
+    by.append({"by": f"--since HEAD ({commit[:12]})", "effect": "leaves", "tasks": 1, "why": why})
+    assert started(suite)["selected_by"] == by
+    unknown = suite.process("run", "--since", "no-branch")
+    assert (unknown.code, '--since: git knows no commit "no-branch"' in unknown.err) == (2, True)
+    option = suite.process("run", "--since=--all")
+    assert (option.code, 'git knows no commit "--all"' in option.err) == (2, True)
+
+
+def test_doit_takes_the_selection_of_a_variable(suite):
+    (suite.root / "seen").unlink(missing_ok=True)
+    words = "'!tag:slow' -k price -k empty --max-failures 1 --shuffle 3"
+    assert suite.doit(ORCHESTRA_SELECT=words).code == 1
+    assert suite.verdicts().keys() == {"cli:second", "cli:often"}
+    assert (started(suite)["max_failures"], started(suite)["seed"]) == (1, 3)
+    assert suite.doit("cli:often", ORCHESTRA_SELECT="--retries 2").code == 0
+    refused = {
+        "--resume": "ORCHESTRA_SELECT: --resume does not fit a run by doit",
+        "'a": "is not words of a command line: No closing quotation",
+        "--fast": 'ORCHESTRA_SELECT: unknown option "--fast"',
+        "nothing": 'no test, group, tag or glob "nothing"',
+    }
+    run = suite.folder.name
+    for value, message in refused.items():
+        ended = suite.doit(ORCHESTRA_SELECT=value)
+        assert (ended.code, "Traceback" in ended.err) == (2, False), ended.err
+        assert message in ended.err
+    two = suite.doit("cli:often", ORCHESTRA_SELECT="often second")
+    assert (two.code, "are two selections: cli:often" in two.err) == (2, True)
+    assert suite.folder.name == run
+
+
+@pytest.mark.parametrize(
+    "words, message",
+    [
+        ("-x --max-failures 3", "-x is --max-failures 1; --max-failures does not fit"),
+        ("--last-failed --failed-in last", "--last-failed is --failed-in last; --failed-in does not fit"),
+        ("--resume --repeat 2", "a resumed run is one run; --repeat does not fit"),
+        ("--resume -k a", "a resumed run has its own selection; -k does not fit"),
+        ("--all-suites --until-fail", "waits for them; --until-fail does not fit"),
+        ("--detach --repeat 2", "--detach starts one run; --repeat does not fit"),
+        ("--open --until-fail", "--open serves the page of one run; --until-fail does not fit"),
+        ("--max-failures 0", "invalid value for '--max-failures'"),
+        ("--shuffle first", '--shuffle takes a number below 1000000000 as its seed, not "first"'),
+        ("-k nothing", 'no title holds "nothing"; there are first "The basket opens", second'),
+        ("!frst", 'no test, group, tag or glob "!frst"'),
+        ("--failed-in 1999", 'no run "1999" of suite "s"'),
+        ("--trust", "--trust needs --resume"),
+        ("--watch", "--watch needs a terminal: it is ended by a key"),
+        ("--watch --detach", "--watch runs tests after each change; --detach does not fit"),
+    ],
+)
+def test_bad_values_are_refused_with_a_letter(suite, words, message):
+    ended = call(["run", *words.split()], suite.root, environment())
+    assert (ended.code, message in ended.err) == (2, True), ended.err
+    assert ended.err.startswith("error: ")
+
+
+WATCHED = f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: command, workers: 1}}}}
+tests:
+  one: {{inputs: [one.txt], {py("import sys; sys.exit('bad' in open('one.txt').read())")[1:-1]}}}
+  two: {{inputs: [two.txt], {py("pass")[1:-1]}}}
+"""
+
+
+def test_a_run_watches_its_files(project):
+    for name in ("one", "two"):
+        (project.root / f"{name}.txt").write_text("good")
+    project.write(WATCHED).compile()
+    terminal = Terminal()
+    argv = [sys.executable, "-m", "orchestra", "run", "--watch"]
+    whole = environment(TERM="dumb")
+    process = subprocess.Popen(argv, cwd=project.root, env=whole, stdin=terminal.out, stderr=terminal.out)
+    try:
+        terminal.wait_for("watching    ")
+        assert project.verdicts() == {"cli:one": "passed", "cli:two": "passed"}
+        (project.root / "one.txt").write_text("a bad one")
+        terminal.wait_for("watching    ", 2)
+        assert project.verdicts() == {"cli:one": "failed"}
+        assert project.events("run_started")[0]["body"]["selected_by"][-1]["by"] == "--watch"
+        (project.root / "two.txt").write_text("better")
+        terminal.wait_for("watching    ", 3)
+        assert project.verdicts() == {"cli:one": "failed", "cli:two": "passed"}
+        project.write(WATCHED.replace("inputs: [two", "input: [two"))
+        terminal.wait_for("specs/s.yaml:6:")
+        terminal.wait_for("watching    ", 4)
+        (project.root / "one.txt").write_text("good again")  # the last plan knows its files
+        terminal.wait_for("watching    ", 5)
+        project.write(WATCHED + "# right\n")
+        terminal.wait_for("watching    ", 6)
+        assert project.verdicts() == {"cli:one": "passed"}
+        terminal.press("f")
+        terminal.wait_for("no test failed")
+        terminal.wait_for("watching    a all", 7)
+        terminal.press("a")
+        terminal.wait_for("watching    a all", 8)
+        assert project.verdicts() == {"cli:one": "passed", "cli:two": "passed"}
+        terminal.press("q")
+        assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    terminal.text()
