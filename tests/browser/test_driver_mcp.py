@@ -451,7 +451,6 @@ def test_a_failure_is_of_the_same_kind(both, case):
     [
         [{"click": {"text": "Never"}}],
         [{"goto": "${s.url}/silent"}],
-        [{"evaluate": "() => new Promise(() => {})"}],
         *(
             pytest.param(said, marks=pytest.mark.nightly)
             for said in (
@@ -469,6 +468,15 @@ def test_the_time_of_the_test_is_over(both, said):
     """Its time is enough for the steps before on a busy machine."""
     _, mcp = failed(both(*said, timeout_seconds=5), "timeout", "timeout")
     assert mcp.failure.message.startswith(f"the test's 5 s were over in step {len(said) + 1} ({next(iter(said[-1]))})")
+
+
+@browser
+def test_the_time_of_the_test_is_over_in_a_script(both):
+    """One after the other: `playwright` ends what its process has started, which is more here than in a worker."""
+    never = {"evaluate": "() => new Promise(() => {})"}
+    for name in ("mcp", "playwright"):
+        failed([result := both.run(name, [OPEN, never], timeout_seconds=5)], "timeout", "timeout")
+        assert result.failure.message.startswith("the test's 5 s were over in step 2 (evaluate)")
 
 
 @browser
