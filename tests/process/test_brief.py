@@ -110,3 +110,14 @@ def test_many_failures_are_named_up_to_a_limit(project):
     shown = as_agent(project, "show", "--failed").out
     assert "and 10 more: cli:T011" in shown
     assert project.process("show", "--failed").out.count("failed ") == NAMED + 5
+
+
+def test_the_last_failures_run_again_with_the_profile_of_their_run(project):
+    project.write(
+        HEAD
+        + "vars: {code: 0}\nprofiles: {broken: {vars: {code: 3}}}\n"
+        + 'tests: {a: {command: {argv: [sh, -c, "exit ${vars.code}"]}}}\n'
+    ).compile()
+    first = project.process("run", "--profile", "broken", "--brief")
+    assert "again       orchestra run --last-failed --suite s --profile broken\n" in first.err
+    assert [project.process("run", "--last-failed").code for _ in range(2)] == [1, 1]
