@@ -122,7 +122,11 @@ profiles: {staging: {vars: {place: staging}}}
 vars: {place: here}
 groups: {basics: {}}
 tests:
-""" + "".join(f'  B00{n}: {{group: basics, tags: [smoke], command: {{argv: ["true"]}}}}\n' for n in range(1, 10))
+""" + "".join(
+    f"  B00{n}: {{title: The basket holds {n} books, group: basics, tags: [{'slow' if n == 9 else 'smoke'}], "
+    'command: {argv: ["true"]}}\n'
+    for n in range(1, 10)
+)
 OTHER = 'orchestra: 1\nsuite: self\nmethods: {cli: {driver: command}}\ntests: {lint: {command: {argv: ["true"]}}}\n'
 
 

@@ -108,7 +108,7 @@ def test_the_events_of_a_run_are_those_of_one_without_the_secret(project):
 
 FREE_TEXT = {
     "run_started": "argv provenance.environment.values provenance.git.branch provenance.git.dirty=key provenance.job"
-    " provenance.user selected_by.by",
+    " provenance.user selected_by.by selected_by.why",
     "run_resumed": "argv provenance.environment.values provenance.git.branch provenance.git.dirty=key provenance.job"
     " provenance.user",
     "attempt_finished": "cases.attachments cases.cause cases.excused cases.message cases.more cases.name died.reason disturbed dropped.reason error.expected error.found error.hint error.message facts findings.text findings.where"
