@@ -212,7 +212,7 @@ def doubled(events: Iterator[Event], told: set[str]) -> set[str]:
 
 
 def bare(report: Report) -> Report:
-    """Return a report without times, load, earlier runs, the id of the run, and how often it was resumed."""
+    """Return a report without times, load and its samples, earlier runs, the id of the run, and how often it was resumed."""
     rows = []
     for row in report.rows:
         failures = tuple(
@@ -233,6 +233,7 @@ def bare(report: Report) -> Report:
         provenance=(),
         use=None,
         spent={},
+        samples=(),
         earlier=(),
         contents=Contents(),
     )
