@@ -383,7 +383,7 @@ def test_down_waits_for_no_run_and_says_so(served):
     done = served.run("down")
     assert done.code == 3
     assert "is in progress and may use them" in done.err
-    assert matrix(served)["backend"]["by"].startswith("run ")
+    until(lambda: matrix(served)["backend"]["by"].startswith("run "), "the state of the run, written after its events")
     run.send_signal(signal.SIGINT)
     run.communicate()
 
