@@ -359,6 +359,30 @@ def test_a_part_of_the_specs_writes_the_first_list_of_outputs(project):
     assert (project / ".orchestra/outputs.txt").exists()
 
 
+def test_an_edit_by_hand_stays_where_it_must(project):
+    drift.apply(project, compiled(project))
+    table = project / "docs/shop.md"
+    table.write_text(table.read_text() + "a line\n")
+    with pytest.raises(UsageError) as caught:
+        drift.apply(project, compiled(project), over_edits=False)
+    assert caught.value.message == "docs/shop.md: edited by hand"
+    assert table.read_text().endswith("a line\n")
+
+
+def test_a_file_that_cannot_be_read_is_no_orphan(project, monkeypatch):
+    def refuses(path):
+        if Path(path).name == "old.md":
+            raise PermissionError(13, "Permission denied", str(path))
+        return open_read(path)
+
+    open_read = drift.nofollow.open_read
+    drift.apply(project, compiled(project))
+    (project / "docs/old.md").write_bytes((project / "docs/shop.md").read_bytes())
+    assert [found.path for found in drift.apply(project, compiled(project), check=True).found] == ["docs/old.md"]
+    monkeypatch.setattr(drift.nofollow, "open_read", refuses)
+    assert drift.apply(project, compiled(project), check=True).found == ()
+
+
 # ---------------------------------------------------------------------------------------------------------------- links
 def test_no_output_leads_out_of_the_root(project, tmp_path_factory):
     outside = tmp_path_factory.mktemp("outside")

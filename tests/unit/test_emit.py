@@ -16,7 +16,7 @@ from orchestra import plan as plans
 from orchestra.cli import VERBS
 from orchestra.compiler.emit import escape, files, marker
 from orchestra.errors import UsageError
-from orchestra.plan import Gate, Group, Method, Outputs
+from orchestra.plan import Emulation, Gate, Group, Method, Outputs
 from tests.support import golden
 from tests.support import plans as plan_samples
 from tests.support.paths import DATA, ROOT
@@ -54,6 +54,27 @@ def test_golden(name, given, default):
         golden.check(GOLDEN / name / (file.path.lstrip(".").replace("/.", "/") + ".txt"), file.content.decode())
     kept = {path.relative_to(GOLDEN / name).as_posix() for path in (GOLDEN / name).rglob("*.txt")}
     assert kept == {file.path.lstrip(".").replace("/.", "/") + ".txt" for file in made}
+
+
+def test_a_row_names_the_environment_that_its_pages_see():
+    plan = plan_samples.market()
+    first, *others = plan.tests
+    dark, german = Emulation(color_scheme="dark"), Emulation(locale="de-DE")
+    emulating = msgspec.structs.replace(first, emulation=dark, emulation_by={"mcp": german})
+    made = by_path(msgspec.structs.replace(plan, tests=(emulating, *others)))
+    (row,) = (
+        line for line in made["docs/market.md"].splitlines() if line.startswith(f"| `{first.id}` | {first.title}")
+    )
+    assert "emulates `color_scheme dark`; emulates `locale de-DE` by `mcp`" in row
+
+
+def test_the_text_of_a_command_has_the_selection_and_no_front_matter():
+    plan = plan_samples.market()
+    text = files.command_text(plan, plan.methods[0], "B001 'B002'")
+    whole = by_path(plan)[f".claude/commands/{plan.methods[0].command}.md"]
+    assert text in whole.replace("$ARGUMENTS", "B001 'B002'")
+    assert "B001 'B002'" in text
+    assert "allowed-tools" not in text
 
 
 def test_the_same_plans_give_the_same_bytes_in_any_order():

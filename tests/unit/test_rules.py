@@ -186,6 +186,34 @@ def test_the_rules_pass_over_a_very_long_spec_without_a_word():
     assert problem.message.count("->") == 10_000
 
 
+PASSED_OVER = {
+    "a component of two ways and one unknown": (
+        "health:\n  base: {service: {run: [base]}, shared: true}\n  left: {needs: [base], service: {run: [left]}, shared: true}\n"
+        "  right: {needs: [base, left, lost], service: {run: [right]}, shared: true}\ntests: {B001: {steps: [reload]}}\n",
+        ["unknown-component"],
+    ),
+    "a renewal between the methods of a suite with one": (
+        "health: {seed: {job: {run: [seed]}, between_methods: [restart]}}\ntests: {B001: {steps: [reload]}}\n",
+        ["idle-renewal"],
+    ),
+    "a block that uses itself, after a page": (
+        "blocks: {open: {steps: [{page: {as: t}}, {use: open}]}}\ntests: {B001: {steps: [{use: open}, close_page]}}\n",
+        ["block-cycle"],
+    ),
+    "a browser that there is not": (
+        "tests: {B001: {matrix: {browser: [opera]}, emulate: {device: Pixel 7}, steps: [reload]}}\n",
+        ["matrix-value"],
+    ),
+}
+
+
+@pytest.mark.parametrize("case", PASSED_OVER)
+def test_a_rule_passes_over_what_another_reports(case, tmp_path):
+    text, rules = PASSED_OVER[case]
+    source = write(tmp_path, text)
+    assert [problem.rule for problem in check(source.data, source)] == rules
+
+
 WHOLE = include.load(DATA / "ok", "steps.yaml").data
 
 

@@ -211,6 +211,13 @@ def test_every_mistake_has_its_line():
             ['a.yaml:3:30: "scroll" is "middle"; allowed are "top", "bottom" [schema-value]'],
         ),
         (
+            spec("tests: {a: {steps: [{expect: {css: li, to: {have_count: {between: [1]}}}}, {page: {opens_with: [reload], name: x}}]}}\n"),
+            [
+                'a.yaml:3:67: "between" is a list of 1; it must have at least 2 [schema-value]',
+                'a.yaml:3:84: "opens_with" needs "as" [schema-conflict]',
+            ],
+        ),
+        (
             spec("tests: {a: {steps: [{back: {}, x: 1}]}}\n"),
             [f'a.yaml:3:32: unknown key "x"; allowed are {", ".join(map(json.dumps, VERBS))} [schema-unknown-key]'],
         ),

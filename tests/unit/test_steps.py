@@ -15,7 +15,7 @@ from orchestra.steps import page_script
 from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
 from orchestra.steps.page_script import literal, observable, observer
 from orchestra.steps.target import KINDS, NARROWING, Target, js_locator, target_of
-from orchestra.steps.vocabulary import VERBS, Step, conditions, file_name, milliseconds
+from orchestra.steps.vocabulary import VERBS, Step, conditions, file_name, milliseconds, row_of
 
 SEND = Target("role", "button", name="Send")
 REPLY = Target("testid", "reply")
@@ -307,3 +307,8 @@ def test_python_text_is_one_statement_whatever_the_texts(text: str):
     ):
         assert len(ast.parse(playwright_text(step)).body) == 1
         assert "\n" not in playwright_text(step)
+
+
+def test_a_table_that_lacks_a_step_is_named():
+    with pytest.raises(LookupError, match=r"^'?the table of orchestra.steps.x lacks the step \"visit\"'?$"):
+        row_of({}, "visit", "orchestra.steps.x")

@@ -319,11 +319,11 @@ def _one_of_keys(violation: Violation) -> Iterator[Finding]:
 
 
 def _needs(violation: Violation) -> Iterator[Finding]:
-    for key, needed in violation.value.items():
-        for other in needed:
-            if key in violation.instance and other not in violation.instance:
-                message = f'"{key}" needs "{other}"'
-                yield Finding((*violation.path, key), "schema-conflict", message, at_key=True, lacking=(other,))
+    given = violation.instance
+    pairs = [(key, other) for key, needed in violation.value.items() if key in given for other in needed]
+    for key, other in [(key, other) for key, other in pairs if other not in given]:
+        message = f'"{key}" needs "{other}"'
+        yield Finding((*violation.path, key), "schema-conflict", message, at_key=True, lacking=(other,))
 
 
 def _forbidden(violation: Violation) -> Iterator[Finding]:

@@ -1,0 +1,94 @@
+"""The packages under `plugins:`: their probes and drivers are usable in a spec, and each fault names the package."""
+
+from __future__ import annotations
+
+import pytest
+
+from orchestra.compiler import build as compiler
+
+MODULE = """\
+from orchestra.drivers import DriverKind
+from orchestra.probes.kind import ProbeKind
+from orchestra.steps.vocabulary import TEXT, Field
+
+async def ask(args, scene): ...
+
+PROBE = ProbeKind("line", "a line", {"send": "PING"}, ask, fields=(Field("send", TEXT, "the line", "PING", required=True),))
+PAGES = DriverKind("pages", "pages", frozenset({"browser"}), "sample_driver", browsers=(), verbs=frozenset({"goto"}))
+"""
+HEAD = "orchestra: 1\nsuite: s\n"
+STEPS = "steps: [{goto: 'http://localhost/'}]"
+TESTS = f"tests: {{A: {{{STEPS}}}}}\n"
+
+
+@pytest.fixture
+def project(tmp_path, monkeypatch):
+    """Two packages of the same entry points, one without any, and a folder for specs."""
+    packages, root = tmp_path / "packages", tmp_path / "project"
+    root.mkdir()
+    packages.mkdir()
+    (packages / "sample_kinds.py").write_text(MODULE)
+    points = "[orchestra.probes]\nline = sample_kinds:PROBE\n[orchestra.drivers]\npages = sample_kinds:PAGES\n"
+    for name, text in (("orchestra-sample", points), ("orchestra-twin", points), ("plain", "")):
+        folder = packages / f"{name.replace('-', '_')}-1.0.dist-info"
+        folder.mkdir()
+        (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
+        (folder / "entry_points.txt").write_text(text)
+    monkeypatch.syspath_prepend(str(packages))
+    return root
+
+
+def built(root, text):
+    (root / "s.yaml").write_text(HEAD + text)
+    return compiler.build(root, ["s.yaml"])
+
+
+def problems(root, text):
+    return [f"{one.message} ({one.rule}): {one.hint}" for one in built(root, text).diagnostics]
+
+
+def test_a_plan_names_the_kinds_that_a_package_brings(project):
+    text = (
+        "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}}\n"
+        "health: {web: {service: {run: [web], port: 8000}, ready: {line: {send: PING}}}}\n" + TESTS
+    )
+    (plan,) = built(project, text).plans
+    assert [(one.name, one.probes, one.drivers) for one in plan.plugins] == [
+        ("orchestra-sample", ("line",), ("pages",))
+    ]
+    assert (plan.methods[0].plugin, plan.components[0].ready.probe.plugin) == ("orchestra-sample", "orchestra-sample")
+
+
+FAULTS = {
+    "not installed": ("[orchestra-nowhere]", 'the plug-in "orchestra-nowhere" is not installed (plug-in): pip install orchestra-nowhere'),
+    "no plug-in": ("[plain]", 'the package "plain" 1.0 is no plug-in: it has no entry point orchestra.probes, orchestra.drivers, orchestra.formats (plug-in): remove it, or correct the name'),
+    "the same kind twice": ("[orchestra-sample, orchestra-twin]", 'the plug-in "orchestra-twin" 1.0 brings a probe "line", as does orchestra-sample (plug-in): use only one of the packages'),
+    "not used": ("[orchestra-sample]", 'the plug-in "orchestra-sample" is not used: it brings probe line and driver pages (plug-in): use it, or remove it from `plugins:`'),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("case", FAULTS)
+def test_a_fault_of_a_plug_in_names_its_package(project, case):
+    named, problem = FAULTS[case]
+    driver = "pages" if case == "the same kind twice" else "playwright"
+    assert problems(project, f"plugins: {named}\nmethods: {{t: {{driver: {driver}}}}}\n{TESTS}") == [problem]
+
+
+def test_what_is_no_name_is_a_problem_of_the_schema_alone(project):
+    found = built(project, f"plugins: [3]\n{TESTS}").diagnostics
+    assert [one.rule for one in found] == ["schema-type"]
+
+
+def test_an_unknown_driver_names_the_package_that_brings_it(project):
+    (problem,) = problems(project, f"methods: {{t: {{driver: pages}}}}\n{TESTS}")
+    assert problem.endswith("write `plugins: [orchestra-sample]`, which brings the driver pages")
+
+
+def test_a_driver_is_asked_for_its_steps_and_its_keys(project):
+    head = "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}, h: {driver: http}}\n"
+    lacks = f"{head}tests: {{A: {{methods: [t], emulate: {{locale: de-DE}}, steps: [{{goto: 'http://localhost/'}}, reload]}},"
+    lacks += f" B: {{methods: [t], {STEPS}}}, C: {{methods: [h], steps: [{{http: {{GET: 'http://localhost/'}}}}]}}}}\n"
+    assert [one.partition(" (")[0] for one in problems(project, lacks)] == [
+        'the driver "pages" of the method "t" does not emulate anything for "A"',
+        'the driver "pages" of the method "t" has no step "reload"; it has "goto"',
+    ]
