@@ -188,8 +188,10 @@ def test_the_rules_pass_over_a_very_long_spec_without_a_word():
 
 PASSED_OVER = {
     "a component of two ways and one unknown": (
-        "health:\n  base: {service: {run: [base]}, shared: true}\n  left: {needs: [base], service: {run: [left]}, shared: true}\n"
-        "  right: {needs: [base, left, lost], service: {run: [right]}, shared: true}\ntests: {B001: {steps: [reload]}}\n",
+        (
+            "health:\n  base: {service: {run: [base]}, shared: true}\n  left: {needs: [base], service: {run: [left]}, shared: true}\n"
+            "  right: {needs: [base, left, lost], service: {run: [right]}, shared: true}\ntests: {B001: {steps: [reload]}}\n"
+        ),
         ["unknown-component"],
     ),
     "a renewal between the methods of a suite with one": (
