@@ -214,7 +214,7 @@ def test_a_pass_that_was_taken_back_is_not_rested_on(project):
 
 @pytest.mark.parametrize(
     "word, said",
-    [("frist", 'no checkpoint "frist" (did you mean'), ("999", "the checkpoints are cli:first (event")],
+    [("frist", 'no checkpoint "frist" (did you mean'), ("99999", "the checkpoints are cli:first (event")],
 )
 def test_a_checkpoint_that_is_none_is_told(copy, word, said):
     told = copy.run("rollback", word)
