@@ -29,6 +29,9 @@ TESTS = (
     "tests/browser/test_expectations.py",
     "tests/browser/test_more_steps.py",
     "tests/browser/test_pages.py",
+    "tests/browser/test_emulation.py",
+    "tests/browser/test_mock.py",
+    "tests/browser/test_clock.py",
 )
 
 
