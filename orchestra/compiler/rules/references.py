@@ -13,7 +13,7 @@ from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.names import ENV_NAME, Reference
-from orchestra.steps.vocabulary import NAME
+from orchestra.steps.schemas import NAME
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
