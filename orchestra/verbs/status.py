@@ -7,6 +7,7 @@ folded from the ledger, because its file may be a tenth of a second old.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -18,10 +19,10 @@ import click
 
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError, UsageError
+from orchestra.ledger.disk import disk_error
 from orchestra.ledger.lock import under_way
+from orchestra.ledger.quick import STATE, state_fields
 from orchestra.ledger.running_step import RunningStep, running_steps
-from orchestra.ledger.runs import STATE
-from orchestra.ledger.state_file import state_fields
 from orchestra.printing import one_line
 from orchestra.verbs.chosen_run import require_methods, run_argument, run_folder
 from orchestra.verbs.group import say, say_data, say_json
@@ -124,9 +125,9 @@ def _fresh(folder: Path, *, going: bool) -> None:
     if going:
         return
     try:
-        if state_fields(folder / STATE, {"sealed"}).get("sealed"):
+        if state_fields(os.fspath(folder / STATE), {"sealed"}).get("sealed"):
             return
-    except (MachineError, ValueError):
+    except (OSError, ValueError):
         pass
     from orchestra.ledger.state import state_of, write_state  # noqa: PLC0415 - a run that ended well does not need it
     from orchestra.ledger.view import look  # noqa: PLC0415
@@ -136,7 +137,9 @@ def _fresh(folder: Path, *, going: bool) -> None:
 
 def _state(folder: Path, methods: Collection[str]) -> Mapping[str, Any]:
     try:
-        state = state_fields(folder / STATE, _WANTED | {"completed"} if methods else _WANTED)
+        state = state_fields(os.fspath(folder / STATE), _WANTED | {"completed"} if methods else _WANTED)
+    except OSError as error:
+        raise disk_error(error, folder / STATE, "read") from error
     except ValueError as error:
         raise MachineError(str(error), "the ledger is complete: `orchestra report` reads it") from error
     return _of_methods(state, methods) if methods else state
