@@ -21,12 +21,12 @@ _PASSWORD = re.compile(r"pass(?:word|wort|code|phrase)|mot de passe|contraseña"
 _ACTIONS = frozenset({"click", "press", "goto", "back", "reload", "select", "check", "uncheck", "fill", "type"})
 
 SECRET = "PASSWORD"  # noqa: S105 - the name of a variable
-"""The variable that stands for the content of a password field, which no file gets."""
+"""The variable with the content of a password field, which no file gets."""
 
 
 @dataclass(slots=True)
 class Draft:
-    """What was recorded so far.
+    """The steps and notes recorded so far.
 
     Attributes:
         bases: name of a component to its URL; an address below it is written as `${name.url}`.

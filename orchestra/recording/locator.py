@@ -195,7 +195,7 @@ def _outside(target: Target, frame: str) -> Target:
 
 
 def _entered(target: Target) -> tuple[Target, str]:
-    """Return the target inside which a frame is, and the CSS selector of the frame that a target stands for."""
+    """Return the target inside which a frame is, and the CSS selector of the frame that a target means."""
     within: Target = target.get("within", {})
     if "frame" in target:
         within = _outside(within, target["frame"])

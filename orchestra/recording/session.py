@@ -192,7 +192,7 @@ def _wait(asked: _Asked, draft: Draft) -> None:
         draft.add("wait", {"text": asked.text("textGone"), "nth": 0}, be="hidden", **limit)
     if not (asked.text("text") or asked.text("textGone")):
         draft.note(
-            f"line {asked.line}: a pause is left out: an `expect` or a `wait` is the condition that it stands for"
+            f"line {asked.line}: a pause is left out: an `expect` or a `wait` states the condition"
         )
 
 

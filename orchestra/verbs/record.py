@@ -11,12 +11,14 @@ from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.ledger.disk import disk_error
 from orchestra.recording import calls, session
 from orchestra.recording.draft import Draft
+from orchestra.recording.files import relative
 from orchestra.recording.suite import step_lines
 from orchestra.report.console.lines import line
 from orchestra.verbs.compiling import inside
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import project_of
 from orchestra.verbs.recorded import Goal, goal_of, prove, take
+from orchestra.yamltext.parse import parse
 
 INTO = "specs/recorded.yaml"
 """The spec that gets a recorded test where none is named."""
@@ -85,6 +87,8 @@ def record(
         raise UsageError(f'"{name}" is no id of a test', "write a letter, then letters, digits and _: R001")
     goal = goal_of(project_of(ctx), inside(project_of(ctx), into))
     draft = _from_log(log, {**goal.bases, **bases})
+    if printed:
+        relative(draft, goal.project.root, str)
     for note in draft.notes:
         warn(line("note", note))
     if printed:
@@ -107,7 +111,8 @@ def _keep(goal: Goal, draft: Draft, name: str | None, title: str) -> int:
     if not draft.expectations:
         warn(line("note", f"{test} expects nothing of the page: add an `expect`, or it passes whatever the page shows"))
     steps = f"{len(draft.steps)} step{'s' * (len(draft.steps) != 1)}"
-    warn(line("recorded", test, f"{steps} in {goal.file}"))
+    place = parse(goal.path.read_bytes(), goal.file).place(("tests", test), key=True)
+    warn(line("recorded", test, f"{steps} in {goal.file}:{place.line}"))
     return prove(goal, test)
 
 

@@ -14,7 +14,7 @@ from orchestra.diagnostic import Diagnostic
 from orchestra.drivers import DRIVERS
 from orchestra.errors import EXIT_FAILED, EXIT_OK, SpecError, UsageError
 from orchestra.ledger.disk import disk_error
-from orchestra.ledger.runs import LAST
+from orchestra.ledger.runs import LAST, find_run
 from orchestra.ledger.view import look
 from orchestra.plan import Method, Plan
 from orchestra.project import PLAN_FOLDER, Project
@@ -229,7 +229,7 @@ def prove(goal: Goal, name: str) -> int:
     tasks = [f"{method}:{test.id}" for test in plan.tests if name in {test.id, test.of} for method in test.methods]
     launch = Launch(goal.project, watch.observers, Options(argv=("orchestra", *sys.argv[1:]), force=True), "")
     code = dag.run(launch, goal.suite, plan, tasks)
-    given = look(goal.project.root / PLAN_FOLDER / goal.suite / "runs" / LAST, steps=False).verdicts
+    given = look(find_run(goal.project.root / PLAN_FOLDER / goal.suite, LAST), steps=False).verdicts
     bad = {task: given[task].verdict if task in given else "error" for task in tasks}
     bad = {task: verdict for task, verdict in bad.items() if verdict not in {"passed", "flaky"}}
     if bad:

@@ -42,6 +42,9 @@ STEPS = """\
 - press: Escape"""
 
 
+LOST = "not found in the current page snapshot. Try capturing new snapshot."
+
+
 def drafted(*called: calls.Called) -> Draft:
     return draft_of(called, Draft())
 
@@ -55,8 +58,7 @@ def test_a_session_of_the_mcp_server_becomes_steps():
     assert "\n".join(step_lines(draft.steps)) == STEPS
     assert [re.sub(r"\d+", "N", note) for note in draft.notes] == [
         "line N: no step does what browser_evaluate does: it is left out",
-        "line N: browser_click had failed and is left out: Error: Ref eN not found in the current page snapshot. "
-        + "Try capturing new snapshot.",
+        f"line N: browser_click had failed and is left out: Error: Ref eN {LOST}",
     ]
     assert draft.expectations == 2
 
