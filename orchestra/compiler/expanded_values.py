@@ -14,8 +14,10 @@ from orchestra.compiler.lower.resolve import scalar_text
 from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan
 from orchestra.steps import bounds, vacuous
+from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS
+from orchestra.steps.schemas import REFERENCE_TARGET, Schema
 from orchestra.steps.target import NARROWING, Target
-from orchestra.steps.vocabulary import CONDITIONS, EACH_CONDITIONS, REFERENCE_TARGET, VERBS, Schema, Step
+from orchestra.steps.vocabulary import VERBS, Step
 from orchestra.yamltext.document import Path
 
 RULE = "number-value"

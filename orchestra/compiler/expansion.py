@@ -75,7 +75,7 @@ def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) ->
 
 def _combinations(test: TestSpec) -> int:
     """Return how many tests an entry makes; beyond a billion it does not matter any more."""
-    return min(math.prod(map(len, resolve.dimensions(test).values())), _ENOUGH)
+    return min(math.prod(map(len, resolve.dimensions(test).values())) + len(resolve.included(test)), _ENOUGH)
 
 
 def _matrices(spec: Spec, source: Assembled) -> Iterator[Diagnostic]:

@@ -10,7 +10,7 @@ A little longer than most modules: reading and merging share what they know of t
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path as FilePath
@@ -18,6 +18,7 @@ from pathlib import PurePosixPath
 from posixpath import normpath
 from typing import Any, NamedTuple
 
+from orchestra.compiler import row_files
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError, UsageError
 from orchestra.yamltext.digest import digest_texts
@@ -37,10 +38,12 @@ class Assembled:
 
     Attributes:
         data: the merged tree, without `include` and `override`; anything at all when the main file is no mapping.
-        documents: the files as they were read: the main file, then each included one in the order in which it is met.
+        documents: the files as they were read: the main file, then each included one in the order in which it is met,
+            then the files with rows.
         digest: over the bytes of all files, as `orchestra.yamltext.digest.digest_files(root, paths)` computes it.
         paths: of the files, relative to the root, in the order of `documents`.
         owners: the document that each unit was taken from.
+        grafts: the document of each `rows` that names a file; the data has its rows in place of the name.
     """
 
     data: Json
@@ -48,11 +51,15 @@ class Assembled:
     digest: str
     paths: tuple[str, ...]
     owners: dict[Path, Document] = field(repr=False, compare=False)
+    grafts: dict[Path, Document] = field(default_factory=dict, repr=False, compare=False)
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return the place of the value (or the key) of `path`, or of its nearest existing ancestor, in the file that
         won.
         """
+        for depth in range(3, len(path)) if self.grafts else ():
+            if path[:depth] in self.grafts:
+                return self.grafts[path[:depth]].place(path[depth:], key=key)
         owners = (self.owners[path[:depth]] for depth in range(1, 4) if path[:depth] in self.owners)
         # Outside of units, in a section that several files share: the first file that has the line, or an ancestor's.
         ancestors = (path[:depth] for depth in range(len(path), -1, -1))
@@ -66,7 +73,8 @@ class Assembled:
             trap
             for document in self.documents
             for trap in document.traps
-            if trap.path[:1] not in ((_INCLUDE,), (_OVERRIDE,)) and self.place(trap.path) == trap.place
+            if isinstance(trap.path[0], int)
+            or (trap.path[:1] not in ((_INCLUDE,), (_OVERRIDE,)) and self.place(trap.path) == trap.place)
         )
 
 
@@ -97,8 +105,34 @@ def load(root: FilePath, path: str) -> Assembled:
     if merged.problems:
         raise SpecError(tuple(sorted(merged.problems)))
     data: Json = merged.tree() if isinstance(main.data, dict) else main.data
-    digest = digest_texts((part.document.file, part.raw) for part in reading.parts.values())
-    return Assembled(data, documents, digest, tuple(reading.parts), merged.owners())
+    assembled = Assembled(data, documents, "", tuple(reading.parts), merged.owners())
+    texts = {part.document.file: part.raw for part in reading.parts.values()}
+    assembled = _with_rows(assembled, reading, texts)
+    return replace(assembled, digest=digest_texts(texts.items()))
+
+
+def _with_rows(assembled: Assembled, reading: _Reading, texts: dict[str, bytes]) -> Assembled:
+    """Return the spec with the rows of files in place of their names; `texts` gets the files."""
+    data, grafts = assembled.data, {}
+    known: dict[str, Document] = {}
+    problems: set[Diagnostic] = set()
+    for path, written in row_files.named(data) if isinstance(data, dict) else ():
+        try:
+            name, raw = reading.fetch(written)
+            known[name] = known.get(name) or row_files.read(raw, name)
+        except _UnreadableError as error:
+            message = f'the row file "{written}" {error.reason}'
+            place = assembled.place((*path, "file"))
+            problems.add(Diagnostic(place, row_files.RULE, message, error.hint))
+        except SpecError as error:
+            problems.update(error.diagnostics)
+        else:
+            texts[name], grafts[path] = raw, known[name]
+            data = row_files.replaced(data, path, known[name].data)
+    if problems:
+        raise SpecError(tuple(sorted(problems)))
+    documents = (*assembled.documents, *known.values())
+    return replace(assembled, data=data, documents=documents, paths=tuple(texts), grafts=grafts)
 
 
 def _relative(path: str, root: FilePath) -> str:
@@ -152,7 +186,7 @@ class _Reading:
                 hint = "check the spelling; paths are relative to the project root"
                 raise _UnreadableError("does not exist", hint, missing=True)
             if not real.is_file():
-                raise _UnreadableError("is not a file", "name a YAML file")
+                raise _UnreadableError("is not a file", "name a file, not a folder")
             with real.open("rb") as handle:
                 # One byte more than is allowed is enough to refuse a file of any length.
                 return name, handle.read(MAX_BYTES + 1)

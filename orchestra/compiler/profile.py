@@ -19,7 +19,8 @@ class Profiled(Assembled):
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return the place of the value (or the key): in the profile if it sets it, else in the spec."""
         inside: Path = ("profiles", self.profile, *path)
-        if locate(inside, self.documents) is not None:
+        in_file = any(inside[: len(path)] == path for path in self.grafts)
+        if in_file or locate(inside, self.documents) is not None:
             return Assembled.place(self, inside, key=key)
         return Assembled.place(self, path, key=key)
 

@@ -13,7 +13,8 @@ from orchestra.compiler.lower.steps import lower_step
 from orchestra.compiler.schema import models
 from orchestra.compiler.schema.steps import REFERENCE, definitions
 from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
-from orchestra.steps.vocabulary import VERBS, Field, Verb
+from orchestra.steps.schemas import Field
+from orchestra.steps.vocabulary import VERBS, Verb
 from orchestra.yamltext.flow import flow
 
 Schema = dict[str, Any]

@@ -12,7 +12,7 @@ from typing import Any, Protocol, TypeAlias
 import msgspec
 
 from orchestra.plan import Probe
-from orchestra.steps.vocabulary import SECONDS, Field
+from orchestra.steps.schemas import SECONDS, Field
 
 TIMEOUT = Field("timeout_seconds", SECONDS, "the limit of one probe", 2, default=int(Probe("", {}).timeout_seconds))
 """The limit of a probe, for kinds that can take long; the runtime enforces it, the question never sees it."""

@@ -11,7 +11,7 @@ from urllib.parse import urlsplit
 from orchestra.names import ENV_NAME
 from orchestra.probes.kind import Answer, Args, ProbeKind, Scene
 from orchestra.probes.reply import impostor, misfit, short
-from orchestra.steps.vocabulary import BOOLEAN, MAPPING, SECONDS, TEXT, TEXT_MAPPING, TEXTS, Field, Schema
+from orchestra.steps.schemas import BOOLEAN, MAPPING, SECONDS, TEXT, TEXT_MAPPING, TEXTS, Field, Schema
 
 _MEGABYTE = 1024 * 1024
 _PORT: Schema = {"type": "integer", "minimum": 1}

@@ -6,8 +6,9 @@ import math
 from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
+from orchestra.steps.conditions import conditions
 from orchestra.steps.vacuous import Where
-from orchestra.steps.vocabulary import Step, conditions
+from orchestra.steps.vocabulary import Step
 
 HINT = "correct the expectation, or remove it"
 

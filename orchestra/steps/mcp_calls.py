@@ -18,18 +18,11 @@ from typing import Any, Literal, cast
 import msgspec
 
 from orchestra.steps import page_script
+from orchestra.steps.conditions import conditions, conditions_of_target
 from orchestra.steps.page_script import literal
 from orchestra.steps.python_text import playwright_text
 from orchestra.steps.target import Target, js_locator, target_of
-from orchestra.steps.vocabulary import (
-    Step,
-    conditions,
-    conditions_of_target,
-    file_name,
-    is_repeated,
-    milliseconds,
-    row_of,
-)
+from orchestra.steps.vocabulary import Step, file_name, is_repeated, milliseconds, row_of
 
 __all__ = ["TYPED", "ToolCall", "chooser_calls", "mcp_calls", "no_key", "playwright_text"]
 

@@ -11,8 +11,8 @@ from typing import Any, Literal, TypeAlias
 
 import msgspec
 
+from orchestra.steps.conditions import Condition
 from orchestra.steps.target import Target, js_string
-from orchestra.steps.vocabulary import Condition
 
 State: TypeAlias = Literal["visible", "hidden"]
 

@@ -6,17 +6,10 @@ import re
 from collections.abc import Callable, Mapping
 from typing import Any
 
+from orchestra.steps.conditions import Condition, conditions, conditions_of_target
 from orchestra.steps.page_script import scrolling
 from orchestra.steps.target import python_locator, target_of
-from orchestra.steps.vocabulary import (
-    Condition,
-    Step,
-    conditions,
-    conditions_of_target,
-    file_name,
-    milliseconds,
-    row_of,
-)
+from orchestra.steps.vocabulary import Step, file_name, milliseconds, row_of
 
 
 def playwright_text(step: Step) -> str:

@@ -7,7 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.pattern import PatternFaultError, compiled
-from orchestra.steps.vocabulary import Step, conditions
+from orchestra.steps.conditions import conditions
+from orchestra.steps.vocabulary import Step
 
 Where = tuple[str | int, ...]
 

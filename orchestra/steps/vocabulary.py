@@ -2,169 +2,43 @@
 
 A step in a spec is a mapping with one verb as its key: `{fill: {label: Message, value: hello}}`. The arguments of a step
 (`value`, `key`, `files`) are never target keys, so one mapping holds both. Longer than other modules because it is
-one table with the types of its rows.
+one table.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Callable, Iterator, Mapping
-from typing import Any, Literal, NamedTuple, TypeAlias, TypeVar
+from collections.abc import Mapping
+from typing import Any, Literal, TypeVar
 
 import msgspec
 
-from orchestra.steps.target import KINDS, NARROWING, Target
+from orchestra.steps.schemas import (
+    ANY,
+    BOOLEAN,
+    COUNT,
+    MAPPING,
+    NAME,
+    NATURAL,
+    NUMBER,
+    REFERENCE_TARGET,
+    SECONDS,
+    SIZE,
+    TEXT,
+    TEXT_MAPPING,
+    TEXTS,
+    Field,
+    Schema,
+    described,
+    object_of,
+)
+from orchestra.steps.target import Target
 
 Row = TypeVar("Row")
-Schema: TypeAlias = dict[str, Any]
-TEXT: Schema = {"type": "string"}
-NUMBER: Schema = {"type": "number"}
-BOOLEAN: Schema = {"type": "boolean"}
-COUNT: Schema = {"type": "integer", "minimum": 1}
-SECONDS: Schema = {"type": "number", "exclusiveMinimum": 0}
-SIZE: Schema = SECONDS
-ANY: Schema = {}
-TEXTS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
-MAPPING: Schema = {"type": "object", "additionalProperties": {}}
-TEXT_MAPPING: Schema = {"type": "object", "additionalProperties": TEXT}
-REFERENCE_TARGET: Schema = {"$ref": "#/$defs/Target"}
-NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
-
 MAIN = "main"
 """The name of the first page of a test."""
 
 HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
-
-STATES = (
-    "visible",
-    "hidden",
-    "enabled",
-    "disabled",
-    "checked",
-    "focused",
-    "editable",
-    "empty",
-    "in_viewport",
-)
-
-Conditions: TypeAlias = dict[str, tuple[Schema, str, Any]]
-
-
-def _object(properties: Schema, **more: Any) -> Schema:
-    return {"type": "object", "additionalProperties": False, "minProperties": 1, "properties": properties, **more}
-
-
-def _with(schema: Schema, doc: str, example: Any) -> Schema:
-    return {**schema, "description": doc, "examples": [example]}
-
-
-_TEXT_OR_LIST: Schema = {"type": ["string", "array"], "items": TEXT, "minItems": 1}
-_NATURAL: Schema = {"type": "integer", "minimum": 0}
-_EXACT_CLASS: Schema = _object(
-    {
-        "exact": _with(TEXT, "the whole attribute, with white space collapsed", "primary big"),
-        "set": _with(TEXTS, "the classes, all of them, in any order", ["big", "primary"]),
-    },
-    maxProperties=1,
-)
-_COUNTS: Schema = _object(
-    {
-        "at_least": _with(_NATURAL, "the minimum", 1),
-        "at_most": _with(_NATURAL, "the maximum", 5),
-        "between": _with({"type": "array", "items": _NATURAL, "minItems": 2, "maxItems": 2}, "both of them", [1, 5]),
-    }
-)
-_NUMBERS: Schema = _object(
-    {
-        "above": _with(NUMBER, "the exclusive lower bound", 0),
-        "below": _with(NUMBER, "the exclusive upper bound", 100),
-        "between": _with(
-            {"type": "array", "items": NUMBER, "minItems": 2, "maxItems": 2}, "the inclusive bounds", [0.5, 100]
-        ),
-        "pattern": _with(
-            TEXT,
-            "a regular expression that finds the number, or its first group does (JavaScript syntax; default: the first number)",
-            "([0-9.]+) ms",
-        ),
-    },
-    anyOf=[{"required": [bound]} for bound in ("above", "below", "between")],
-)
-
-CONDITIONS: Conditions = {
-    "be": ({"enum": list(STATES)}, "a state of the element", "visible"),
-    "have_text": (
-        _TEXT_OR_LIST,
-        "the whole text, with white space collapsed; a list: the texts of all matches, in order",
-        "Market Parser",
-    ),
-    "contain": (
-        _TEXT_OR_LIST,
-        "a part of the text; a list: parts of the texts of matches, in order, perhaps with others between",
-        "NVDA",
-    ),
-    "match": (TEXT, "a regular expression to find in the text (JavaScript syntax)", "^NVDA .* [0-9]+"),
-    "have_number": (
-        _NUMBERS,
-        (
-            "the bounds of the number in the text, or in the value of an input; commas in it separate thousands; a hyphen "
-            "after a letter, a digit or another hyphen is no minus; without a number, `not` does not hold either"
-        ),
-        {"below": 200, "pattern": "([0-9.]+) ms"},
-    ),
-    "have_value": (TEXT, "the value of an input", "Market status"),
-    "have_values": (TEXTS, "the values of the selected options of a multiple select, in order", ["NVDA", "AMD"]),
-    "have_count": (
-        {**_COUNTS, "type": ["integer", "object"], "minimum": 0},
-        "the number of elements that the target matches, or its bounds",
-        3,
-    ),
-    "have_attribute": (
-        {"type": "object", "additionalProperties": {"type": ["string", "null"]}, "minProperties": 1},
-        "attributes and their whole values; `null` for an attribute that the element lacks",
-        {"aria-busy": "false"},
-    ),
-    "have_class": (
-        {**_EXACT_CLASS, "type": ["string", "array", "object"], "items": TEXT, "minItems": 1},
-        "a class that the element has; a list: one for each match, in order; a mapping: all classes",
-        "active",
-    ),
-    "have_css": (
-        {**TEXT_MAPPING, "minProperties": 1},
-        "CSS properties, with hyphens (`font-family`), and their computed values; a property that does not exist fails",
-        {"color": "rgb(255, 0, 0)"},
-    ),
-    "have_role": (TEXT, "the ARIA role", "button"),
-    "have_accessible_name": (TEXT, "the whole accessible name, with white space collapsed", "Send"),
-}
-
-EACH_CONDITIONS: Conditions = {
-    **{name: (TEXT, CONDITIONS[name][1].partition(";")[0], CONDITIONS[name][2]) for name in ("have_text", "contain")},
-    "have_class": (
-        {**_EXACT_CLASS, "type": ["string", "object"]},
-        "a class that the element has; a mapping: all classes",
-        "active",
-    ),
-    **{name: CONDITIONS[name] for name in ("be", "match", "have_number", "have_value", "have_attribute", "have_css")},
-}
-"""The conditions of `all` and `any`: a script of the page checks them for all matches at one moment."""
-
-PAGE_CONDITIONS: Conditions = {name: (TEXT, *EACH_CONDITIONS[name][1:]) for name in ("have_text", "contain", "match")}
-
-
-class Field(msgspec.Struct, frozen=True):
-    """A key of a step or of a probe: its JSON Schema, its meaning, an example, whether it is required, and its default.
-
-    `holds` is more about a text or number, for rules: a `pattern` (a regular expression in the syntax of Python), a
-    `path` of the project, a `port`, the name of a `variable` of the environment, a `part` of a text.
-    """
-
-    name: str
-    schema: Schema
-    doc: str
-    example: Any
-    required: bool = False
-    default: Any = None
-    holds: Literal["", "pattern", "path", "port", "variable", "part"] = ""
 
 
 class Verb(msgspec.Struct, frozen=True):
@@ -212,7 +86,7 @@ class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_field
 
 
 _POINT: Schema = {
-    axis: _with(NUMBER, f"the pixels from the {side}", 100) for axis, side in (("x", "left"), ("y", "top"))
+    axis: described(NUMBER, f"the pixels from the {side}", 100) for axis, side in (("x", "left"), ("y", "top"))
 }
 _WITHIN = Field("within_seconds", SECONDS, "the time to wait for it", 10, default=5.0)
 _FOR_ELEMENT = Field(
@@ -223,12 +97,12 @@ _MESSAGE = Field(
     "message", TEXT, "the name of the assertion, with which the message of its failure begins", "the cart is empty"
 )
 _STATUS: Schema = {"type": ["integer", "array"], "items": {"type": "integer"}, "minItems": 1}
-_UNTIL: Schema = _object(
+_UNTIL: Schema = object_of(
     {
-        "status": _with(_STATUS, "the status to wait for, or a list of them", 200),
-        "match": _with({**MAPPING, "minProperties": 1}, "JSONPath to the value to wait for", {"$.status": "done"}),
-        "every_seconds": _with({**SECONDS, "default": 1}, "the pause between two requests", 2),
-        "within_seconds": _with({**SECONDS, "default": 30}, "the time to wait for the whole reply that is so", 60),
+        "status": described(_STATUS, "the status to wait for, or a list of them", 200),
+        "match": described({**MAPPING, "minProperties": 1}, "JSONPath to the value to wait for", {"$.status": "done"}),
+        "every_seconds": described({**SECONDS, "default": 1}, "the pause between two requests", 2),
+        "within_seconds": described({**SECONDS, "default": 30}, "the time to wait for the whole reply that is so", 60),
     },
     anyOf=[{"required": [key]} for key in ("status", "match")],
 )
@@ -250,12 +124,12 @@ ABORTS = (
 """The reasons for which a request can fail, as Playwright names them."""
 
 _URL_GLOB = "a glob of whole URLs: `**` is any text, `*` any text without `/`, `{a,b}` one of them; all else is literal"
-_REQUEST: Schema = _object(
+_REQUEST: Schema = object_of(
     {
-        "url": _with(TEXT, _URL_GLOB, "**/api/orders"),
-        "method": _with({"enum": list(HTTP_METHODS)}, "the method (default: any)", "POST"),
-        "json": _with(ANY, "the whole JSON body", {"ticker": "NVDA"}),
-        "count": _with(_NATURAL, "the number of such requests (default: one at least)", 1),
+        "url": described(TEXT, _URL_GLOB, "**/api/orders"),
+        "method": described({"enum": list(HTTP_METHODS)}, "the method (default: any)", "POST"),
+        "json": described(ANY, "the whole JSON body", {"ticker": "NVDA"}),
+        "count": described(NATURAL, "the number of such requests (default: one at least)", 1),
     },
     required=["url"],
 )
@@ -484,7 +358,7 @@ _ALL: tuple[Verb, ...] = (
         fields=(
             Field(
                 "to",
-                {"anyOf": [{"type": "string", "enum": ["top", "bottom"]}, {**_object(_POINT)}]},
+                {"anyOf": [{"type": "string", "enum": ["top", "bottom"]}, {**object_of(_POINT)}]},
                 "the place: an end, or CSS pixels from the top left corner",
                 "bottom",
             ),
@@ -739,7 +613,7 @@ _ALL: tuple[Verb, ...] = (
                 holds="path",
             ),
             Field("headers", TEXT_MAPPING, "headers of the reply", {"Retry-After": "5"}, default={}),
-            Field("delay_ms", _NATURAL, "the milliseconds before the reply", 300, default=0),
+            Field("delay_ms", NATURAL, "the milliseconds before the reply", 300, default=0),
             Field("times", COUNT, "the number of requests to answer (default: all); later ones are not mocked", 1),
             Field(
                 "abort",
@@ -895,106 +769,6 @@ def milliseconds(seconds: float) -> int:
     return max(1, round(seconds * 1000))
 
 
-class Condition(NamedTuple):
-    """A condition of an `expect`.
-
-    Attributes:
-        name: of the condition.
-        wanted: its value.
-        negated: whether it must not hold.
-        of: of which matches: `one` of a target that must be one, the whole `set`, `all` or `any` of them.
-    """
-
-    name: str
-    wanted: Any
-    negated: bool
-    of: Literal["one", "set", "all", "any"] = "one"
-
-
 def is_repeated(args: Mapping[str, Any]) -> bool:
     """Return True if the script of an `evaluate` is run again until its value is the expected one."""
     return "within_seconds" in args and bool({"equals", "below"} & args.keys())
-
-
-_BY_KEY = ("have_attribute", "have_css")
-"""Conditions with several values, each of which is a condition of its own."""
-
-
-def conditions(wanted_of: Mapping[str, Any]) -> Iterator[tuple[str, Any, bool]]:
-    """Yield each condition with its value and whether it must not hold."""
-    for name, wanted in wanted_of.items():
-        for inner, value in wanted.items() if name == "not" else ((name, wanted),):
-            parts = [{key: item} for key, item in value.items()] if inner in _BY_KEY else [value]
-            yield from ((inner, part, name == "not") for part in parts)
-
-
-def conditions_of_target(args: Mapping[str, Any]) -> Iterator[Condition]:
-    """Yield each condition of an `expect` on its target."""
-    for name, wanted, negated in conditions(args.get("to", {})):
-        whole = isinstance(wanted, list) if name != "have_values" else False
-        whole = whole or (name == "have_count" and isinstance(wanted, dict))
-        yield Condition(name, wanted, negated, "set" if whole else "one")
-    for name, wanted, negated in conditions(args.get("all", {})):
-        yield Condition(name, wanted, negated, "all")
-    for name, wanted, negated in conditions(args.get("any", {})):
-        yield Condition(name, wanted, negated, "any")
-
-
-_TARGET: Schema = {
-    "properties": {**dict.fromkeys(KINDS, TEXT), **{name: schema for name, (schema, _, _) in NARROWING.items()}}
-}
-
-
-def _bodies(table: Conditions) -> Schema:
-    body: Schema = {"properties": {name: schema for name, (schema, _, _) in table.items()}}
-    body["properties"]["not"] = body
-    return body
-
-
-_REFERENCES: dict[str, Schema] = {
-    "#/$defs/Target": _TARGET,
-    "#/$defs/Conditions": _bodies(CONDITIONS),
-    "#/$defs/EachConditions": _bodies(EACH_CONDITIONS),
-    "#/$defs/PageConditions": {"additionalProperties": _bodies(PAGE_CONDITIONS)},
-}
-
-BODIES: dict[str, Schema] = {
-    verb.name: {
-        "properties": {
-            **_TARGET["properties"],
-            **{field.name: field.schema for field in verb.fields},
-            **({"url": TEXT} if verb.name == "http" else {}),
-        }
-    }
-    for verb in VERBS.values()
-}
-"""The schema of the arguments of each verb, in a spec and in a plan, as far as it requires texts."""
-
-
-def asks_for_text(schema: Schema) -> bool:
-    """Return False if a value of any type is allowed somewhere in a value of this schema."""
-    if "properties" in schema or "additionalProperties" in schema:
-        inner = [*schema.get("properties", {}).values(), schema.get("additionalProperties") or TEXT]
-        return all(asks_for_text(one) for one in inner) and schema.get("additionalProperties") != {}
-    if "items" in schema:
-        return asks_for_text(schema["items"])
-    return schema != ANY
-
-
-def as_text(value: Any, schema: Schema, text_of: Callable[[Any], str]) -> Any:
-    """Return a value with texts where its schema asks for a text, deep: a name may stand for a number or a list.
-
-    Args:
-        value: names replaced.
-        schema: of the value.
-        text_of: makes a text of a value that is none.
-    """
-    schema = _REFERENCES[schema["$ref"]] if "$ref" in schema else schema
-    if isinstance(value, dict) and ("properties" in schema or "additionalProperties" in schema):
-        named, other = schema.get("properties", {}), schema.get("additionalProperties") or {}
-        return {key: as_text(item, named.get(key, other), text_of) for key, item in value.items()}
-    if isinstance(value, list) and "items" in schema:
-        return [as_text(item, schema["items"], text_of) for item in value]
-    if "string" not in schema.get("type", ()) or (value is None and "null" in schema["type"]):
-        return value
-    return text_of(value)

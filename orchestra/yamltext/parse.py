@@ -41,7 +41,7 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
     Raises:
         SpecError: with every problem that could be found, sorted by place.
     """
-    decoded = _decode(text, file)
+    decoded = decode(text, file)
     if number := conflict.line(text.replace(b"\r\n", b"\n")):
         hint = "resolve it, remove the three marker lines, and run `orchestra compile`"
         place = Place(file, number, 1)
@@ -62,7 +62,7 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
     return Document(file, data, marks, walk.traps(data))
 
 
-def _decode(raw: bytes, file: str) -> str:
+def decode(raw: bytes, file: str) -> str:
     """Return the text of a file without its byte-order mark.
 
     Raises:

@@ -20,10 +20,11 @@ from playwright._impl._driver import compute_driver_executable
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.steps.conditions import conditions
 from orchestra.steps.mcp_calls import ToolCall, chooser_calls, mcp_calls, playwright_text
 from orchestra.steps.page_script import observable
 from orchestra.steps.target import Target, js_locator
-from orchestra.steps.vocabulary import VERBS, Step, conditions
+from orchestra.steps.vocabulary import VERBS, Step
 
 pytestmark = pytest.mark.browser
 

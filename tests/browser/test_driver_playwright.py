@@ -18,8 +18,8 @@ from orchestra.runtime.driver.playwright.verbs import VERBS
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.driver.wording import target_text
 from orchestra.runtime.scope import Scope
+from orchestra.steps.conditions import CONDITIONS, STATES
 from orchestra.steps.target import target_of
-from orchestra.steps.vocabulary import CONDITIONS, STATES
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.expectations import CASES, NOT_HELD, PAGE, REPLY, SEND
 from tests.support.mcp_page import Started

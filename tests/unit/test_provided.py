@@ -9,7 +9,7 @@ from orchestra.compiler import build as compiler
 MODULE = """\
 from orchestra.drivers import DriverKind
 from orchestra.probes.kind import ProbeKind
-from orchestra.steps.vocabulary import TEXT, Field
+from orchestra.steps.schemas import TEXT, Field
 
 async def ask(args, scene): ...
 

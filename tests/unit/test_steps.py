@@ -12,10 +12,11 @@ from hypothesis import strategies as st
 
 from orchestra.compiler.lower.steps import lower_step
 from orchestra.steps import page_script
+from orchestra.steps.conditions import conditions
 from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
 from orchestra.steps.page_script import literal, observable, observer
 from orchestra.steps.target import KINDS, NARROWING, Target, js_locator, target_of
-from orchestra.steps.vocabulary import VERBS, Step, conditions, file_name, milliseconds, row_of
+from orchestra.steps.vocabulary import VERBS, Step, file_name, milliseconds, row_of
 
 SEND = Target("role", "button", name="Send")
 REPLY = Target("testid", "reply")

@@ -10,7 +10,7 @@ from orchestra.compiler.schema.health import ComponentSpec, FailoverSpec, Servic
 from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, Service
 from orchestra.probes.table import probes_of
 from orchestra.recovery import REPAIR
-from orchestra.steps.vocabulary import asks_for_text
+from orchestra.steps.schemas import asks_for_text
 
 # The defaults, which the plan omits.
 _PROBE = Probe("tcp", {})

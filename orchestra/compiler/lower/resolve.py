@@ -10,7 +10,7 @@ import heapq
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, cast
 
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import Spec
@@ -130,13 +130,30 @@ def scalar_text(value: Any) -> str:
     return "" if value is None else json.dumps(value, ensure_ascii=False)
 
 
-EXCLUDE = "exclude"
-"""The key of a matrix that lists the combinations which are not tests."""
+EXCLUDE, INCLUDE = "exclude", "include"
+"""The keys of a matrix that list the combinations which are not tests, and further ones."""
 
 
 def axes(test: TestSpec) -> dict[str, list[Any]]:
     """Return the values of the matrix of a test by name."""
-    return {name: values for name, values in test.get("matrix", {}).items() if name != EXCLUDE}
+    return {name: values for name, values in test.get("matrix", {}).items() if name not in (EXCLUDE, INCLUDE)}
+
+
+def rows(test: TestSpec) -> list[dict[str, Any]]:
+    """Return the rows of a test; those of a file are in place of its name when a spec is assembled."""
+    return cast("list[dict[str, Any]]", test.get("rows", []))
+
+
+def included(test: TestSpec) -> list[dict[str, Any]]:
+    """Return the combinations under `include` that have exactly the names of the matrix, as each of them must."""
+    known = dimensions(test)
+    entries: list[Any] = test.get("matrix", {}).get(INCLUDE, [])
+    ids = [row.get("id") for row in rows(test)]
+    return [
+        {name: entry[name] for name in known}
+        for entry in entries
+        if isinstance(entry, dict) and entry.keys() == known.keys() and ("row" not in known or entry["row"] in ids)
+    ]
 
 
 def excluded(test: TestSpec, values: Mapping[str, Any]) -> bool:
@@ -155,7 +172,7 @@ def _same(one: Any, other: Any) -> bool:
 
 def dimensions(test: TestSpec) -> dict[str, list[Any]]:
     """Return the values of a test by name whose combinations are tests: its matrix, then the ids of its rows."""
-    ids: dict[str, list[Any]] = {"row": [row.get("id") for row in test["rows"]]} if "rows" in test else {}
+    ids: dict[str, list[Any]] = {"row": [row.get("id") for row in rows(test)]} if "rows" in test else {}
     return {**axes(test), **ids}
 
 
@@ -163,14 +180,14 @@ def values_known(test: TestSpec, values: Mapping[str, Any]) -> dict[str, Any]:
     """Return the names with a value in one test of an entry: `matrix.NAME`, and `row.NAME` of its row."""
     known = {f"matrix.{name}": value for name, value in values.items() if name in axes(test)}
     if "rows" in test:
-        row = next(row for row in test["rows"] if row.get("id") == values["row"])
+        row = next(row for row in rows(test) if row.get("id") == values["row"])
         known.update((f"row.{name}", value) for name, value in row.items())
     return known
 
 
 def row_names(test: TestSpec) -> tuple[str, ...]:
     """Return the keys that all rows of a test have, in the order of the first row."""
-    first, *others = test.get("rows", [{}])
+    first, *others = rows(test) or [{}]
     return tuple(name for name in first if all(name in row for row in others))
 
 
@@ -186,7 +203,13 @@ def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, 
     for chosen in itertools.product(*matrix.values()):
         values = dict(zip(matrix, chosen, strict=True))
         if not excluded(test, values):
-            yield f"{test_id}[{','.join(map(scalar_text, chosen))}]", values
+            yield _combination_id(test_id, values), values
+    for values in included(test):
+        yield _combination_id(test_id, values), values
+
+
+def _combination_id(test_id: str, values: Mapping[str, Any]) -> str:
+    return f"{test_id}[{','.join(map(scalar_text, values.values()))}]"
 
 
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:

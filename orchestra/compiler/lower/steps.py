@@ -12,7 +12,8 @@ from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import CommandSpec
 from orchestra.plan import Command
 from orchestra.steps.target import KINDS, NARROWING, target_of
-from orchestra.steps.vocabulary import BODIES, DEFAULTS, HTTP_METHODS, VERBS, Step, as_text
+from orchestra.steps.texts import BODIES, as_text
+from orchestra.steps.vocabulary import DEFAULTS, HTTP_METHODS, VERBS, Step
 
 Known = Mapping[str, Any]
 T = TypeVar("T", str, float)

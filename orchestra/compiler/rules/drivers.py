@@ -212,6 +212,9 @@ def browsers_of(test_id: str, test: TestSpec, default: str) -> Iterator[tuple[st
     if "browser" in test.get("matrix", ()):
         for index, browser in enumerate(test["matrix"]["browser"]):
             yield str(browser), ("tests", test_id, "matrix", "browser", index)
+        for index, entry in enumerate(test["matrix"].get(resolve.INCLUDE, ())):
+            if isinstance(entry, dict) and "browser" in entry:
+                yield str(entry["browser"]), ("tests", test_id, "matrix", resolve.INCLUDE, index, "browser")
     elif "browser" in test:
         yield test["browser"], ("tests", test_id, "browser")
     else:

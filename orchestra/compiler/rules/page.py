@@ -70,6 +70,8 @@ READER_RULES = {
     "include-cycle": "files include each other in a cycle",
     "include-twice": "a file is included twice",
     "include-duplicate": "two files define the same key, and the including one does not list it under `override:`",
+    "row-file": "the file of `rows` is missing, unreadable, outside the project root, or no list of rows, a line of a CSV file "
+    "has more or fewer values than columns, or two columns have one name",
     "include-override": "`override:` names a key that no included file defines, or that this file does not define",
 }
 

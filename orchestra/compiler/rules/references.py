@@ -13,7 +13,7 @@ from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.names import ENV_NAME, Reference
-from orchestra.steps.vocabulary import NAME
+from orchestra.steps.schemas import NAME
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
@@ -232,10 +232,12 @@ def unused_parameter(context: Context) -> Iterator[Problem]:
 def unused_row_key(context: Context) -> Iterator[Problem]:
     """The rows of a test have a key that no text of the test, of its group or of a block reads.
 
-    Remove it, or write `${row.NAME}`. The `id` of a row is in the id of its test.
+    Remove it, or write `${row.NAME}`. The `id` of a row is in the id of its test. A file with rows may have further keys,
+    for other tests and for people.
     """
     if not any("rows" in test for test in context.spec["tests"].values()):
         return
+    of_files = {document.file for document in context.source.grafts.values()}
     read: dict[str, set[str]] = {}
     shared: set[str] = set()
     for text, references in context.references:
@@ -243,9 +245,11 @@ def unused_row_key(context: Context) -> Iterator[Problem]:
         own.update(one.name for one in references)
     for test_id, test in context.spec["tests"].items():
         known = {"row.id", *read.get(test_id, ()), *shared}
-        for key in dict.fromkeys(key for row in test.get("rows", ()) for key in row if f"row.{key}" not in known):
-            index = next(index for index, row in enumerate(test["rows"]) if key in row)
-            place = context.place(("tests", test_id, "rows", index, key), key=True)
+        path: Path = ("tests", test_id, "rows")
+        rows = [] if context.place((*path, 0)).file in of_files else resolve.rows(test)
+        for key in dict.fromkeys(key for row in rows for key in row if f"row.{key}" not in known):
+            index = next(index for index, row in enumerate(rows) if key in row)
+            place = context.place((*path, index, key), key=True)
             message = f'the key "{key}" of the rows of "{test_id}" is not used'
             yield Problem(place, message, f"remove it, or write ${{row.{key}}} in the test")
 

@@ -11,7 +11,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, Text, rule
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.diagnostic import Edit
-from orchestra.steps.vocabulary import NAME
+from orchestra.steps.schemas import NAME
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 

@@ -2,22 +2,16 @@
 
 from __future__ import annotations
 
-import re
 from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.rules.context import Context, Problem, quoted, rule, scalar
+from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.tests import SpeedSpec
-from orchestra.engines import ENGINES
 from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
-from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
-
-# Ids are names of folders, of doit tasks and of JUnit cases, and are typed on command lines.
-_LABEL = re.compile(r"[\w.+@-]+(?: [\w.+@-]+)*")
 
 
 @rule
@@ -53,7 +47,7 @@ def id_case(context: Context) -> Iterator[Problem]:
             yield from _same_but_case(context, "matrix values", labels)
         ids = [
             (resolve.scalar_text(row["id"]), ("tests", test_id, "rows", index, "id"))
-            for index, row in enumerate(test.get("rows", ()))
+            for index, row in enumerate(resolve.rows(test))
             if "id" in row
         ]
         yield from _same_but_case(context, "row ids", ids)
@@ -113,73 +107,6 @@ def _repeated(context: Context, items: Sequence[str], *path: str) -> Iterator[Pr
                 yield Problem(
                     context.place((*path, index)), f'"{item}" occurs twice in "{path[-1]}"', "remove one of them"
                 )
-
-
-@rule
-def matrix_value(context: Context) -> Iterator[Problem]:
-    """A list of a `matrix` is empty, or has a value that cannot be part of a test id, or two values with the same id.
-
-    Values are plain: numbers, truth values, or texts of letters, digits, inner spaces and `_ . + @ -`.
-    """
-    for test_id, test in context.spec["tests"].items():
-        for name, values in resolve.axes(test).items():
-            path: Path = ("tests", test_id, "matrix", name)
-            if not values:
-                message = f'the matrix value "{name}" of "{test_id}" has an empty list, so that there is no test'
-                yield Problem(context.place(path), message, "list its values, or remove it")
-            seen: set[str] = set()
-            for index, value in enumerate(values):
-                label = resolve.scalar_text(value)
-                place = context.place((*path, index))
-                if isinstance(value, (dict, list)) or not _LABEL.fullmatch(label):
-                    found = (
-                        "a list"
-                        if isinstance(value, list)
-                        else "a mapping"
-                        if isinstance(value, dict)
-                        else f'"{label}"'
-                    )
-                    hint = (
-                        "use letters, digits, inner spaces and _ . + @ -; move a longer text into a block or variable"
-                    )
-                    yield Problem(
-                        place, f"{found} cannot be a matrix value, because it becomes part of the test id", hint
-                    )
-                elif label in seen:
-                    message = f'"{label}" occurs twice in the matrix, so two tests would be "{test_id}[{label}]"'
-                    yield Problem(place, message, "remove one of them")
-                elif name == "browser" and value not in ENGINES:
-                    message = f"unknown browser {scalar(value)}{did_you_mean(label, tuple(ENGINES))}"
-                    yield Problem(
-                        place, message, f"there are {quoted(tuple(ENGINES))}", correction(label, tuple(ENGINES))
-                    )
-                seen.add(label)
-
-
-@rule
-def row_id(context: Context) -> Iterator[Problem]:
-    """A row of `rows` has no `id`, one that cannot be part of a test id, or that of another row, or `matrix` has a `row`.
-
-    An id is a number, or a text of letters, digits, inner spaces and `_ . + @ -`. All other keys may have any value.
-    """
-    for test_id, test in context.spec["tests"].items():
-        if "rows" in test and "row" in test.get("matrix", {}):
-            place = context.place(("tests", test_id, "matrix", "row"), key=True)
-            yield Problem(place, '"row" is the name for the rows of the test', "choose another name")
-        seen: set[str] = set()
-        for index, row in enumerate(test.get("rows", ())):
-            path: Path = ("tests", test_id, "rows", index)
-            value = row.get("id")
-            label = resolve.scalar_text(value)
-            if value is None:
-                yield Problem(context.place(path), f'row {index + 1} of "{test_id}" lacks the key "id"', "name the row")
-            elif isinstance(value, (dict, list, bool)) or not _LABEL.fullmatch(label):
-                message = f"{scalar(value)} cannot be the id of a row, because it becomes part of the test id"
-                yield Problem(context.place((*path, "id")), message, "use letters, digits, inner spaces and _ . + @ -")
-            elif label in seen:
-                message = f'"{label}" is the id of two rows, so two tests would be "{test_id}[{label}]"'
-                yield Problem(context.place((*path, "id")), message, "give each row its own id")
-            seen.add(label)
 
 
 @rule
@@ -364,8 +291,6 @@ RULES = (
     id_case,
     id_end,
     duplicate_item,
-    matrix_value,
-    row_id,
     resource_amount,
     idle_retries,
     wait_timeout,

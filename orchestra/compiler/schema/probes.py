@@ -7,11 +7,11 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestra.compiler.provided import Provided
-from orchestra.compiler.schema.steps import described, mapping_of
+from orchestra.compiler.schema.steps import mapping_of
 from orchestra.drivers import DRIVERS
 from orchestra.probes.kind import ProbeKind
 from orchestra.probes.table import PROBES
-from orchestra.steps.vocabulary import Schema
+from orchestra.steps.schemas import Schema, described
 
 PROBED = ("Ready", "Live")
 """The definitions of the mappings that hold one probe in addition to their own keys."""

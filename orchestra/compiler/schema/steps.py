@@ -9,19 +9,10 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping
 from typing import Any
 
+from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS, PAGE_CONDITIONS
+from orchestra.steps.schemas import NAME, TEXT, Field, Schema, described
 from orchestra.steps.target import KINDS, NARROWING
-from orchestra.steps.vocabulary import (
-    CONDITIONS,
-    EACH_CONDITIONS,
-    HTTP_METHODS,
-    NAME,
-    PAGE_CONDITIONS,
-    TEXT,
-    VERBS,
-    Field,
-    Schema,
-    Verb,
-)
+from orchestra.steps.vocabulary import HTTP_METHODS, VERBS, Verb
 
 REFERENCE = r"^\$\{[^{}]+\}$"
 BLOCK_ID = r"^[a-z][a-z0-9_]*$"
@@ -73,12 +64,6 @@ def definitions() -> dict[str, Schema]:
         "TextConditions": _conditions("what must hold of a text", PAGE_CONDITIONS, "NoTextConditions"),
         "NoTextConditions": _conditions("what must not hold of a text", PAGE_CONDITIONS, ""),
     }
-
-
-def described(schema: Schema, doc: str, example: Any, default: Any = None) -> Schema:
-    """Return a schema with its meaning, an example, and its default."""
-    described = {**schema, "description": doc, "examples": [example]}
-    return described if default is None else {**described, "default": default}
 
 
 def mapping_of(doc: str, properties: Mapping[str, Schema], **more: Any) -> Schema:

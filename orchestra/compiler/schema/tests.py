@@ -304,6 +304,19 @@ class BlockSpec(TypedDict, total=False):
     command: Annotated[CommandSpec, Key("its command", {"argv": ["npx", "playwright", "test", "${file}"]})]
 
 
+class RowFileSpec(TypedDict):
+    """A file with the rows of a test, which several tests may use."""
+
+    file: Annotated[
+        str,
+        Key(
+            "its path, relative to the project root: a list of mappings in `.json` or `.yaml`, or a `.csv` with the names"
+            " of its columns in the first line, whose values are texts",
+            "data/cases.csv",
+        ),
+    ]
+
+
 class TestSpec(_Finally, total=False):
     """One test: `steps`, a `command`, or `use` of a block that holds a command."""
 
@@ -345,17 +358,16 @@ class TestSpec(_Finally, total=False):
         dict[str, list[Any]],
         Key(
             "one test for each combination: `B001[chromium]`; `browser` sets the browser, others are `${matrix.NAME}`;"
-            " `exclude` lists combinations, whole or in part, that are not tests",
+            " `exclude` lists combinations, whole or in part, that are not tests, `include` further ones",
             {"browser": ["chromium", "firefox"], "size": ["s", "l"], "exclude": [{"browser": "firefox", "size": "s"}]},
             names=ID,
         ),
     ]
     rows: Annotated[
-        list[dict[str, Any]],
+        list[dict[str, Any]] | RowFileSpec,
         Key(
             "one test for each row: `B001[empty]`; a row has an `id` and any further keys, which are `${row.NAME}`",
             [{"id": "empty", "input": "", "error": "enter a name"}],
-            names=ID,
             min_items=1,
         ),
     ]

@@ -18,7 +18,8 @@ from typing import Any
 from orchestra.compiler.schema.key import PATTERNS
 from orchestra.compiler.schema.steps import REFERENCE
 from orchestra.diagnostic import Edit
-from orchestra.steps.vocabulary import NAME, VERBS
+from orchestra.steps.schemas import NAME
+from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, correction, did_you_mean
 
 RULES: dict[str, str] = {

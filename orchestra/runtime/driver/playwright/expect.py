@@ -15,7 +15,7 @@ from orchestra.runtime.driver.failure import condition_failure
 from orchestra.runtime.driver.fault import read, read_assertion, seen
 from orchestra.runtime.driver.wording import condition_text, subject_text
 from orchestra.steps import page_script
-from orchestra.steps.vocabulary import Condition, conditions, conditions_of_target
+from orchestra.steps.conditions import Condition, conditions, conditions_of_target
 
 _POLL_MS = 100.0
 ONCE_SECONDS = 1.0

@@ -30,11 +30,12 @@ from orchestra.runtime.driver.playwright.expect import expect_element, expect_pa
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
+from orchestra.steps.conditions import conditions
 from orchestra.steps.mcp_calls import no_key
 from orchestra.steps.page_script import FILE_INPUT, evaluation, focusing, scrolling
 from orchestra.steps.target import Target, target_of
 from orchestra.steps.url_glob import url_pattern
-from orchestra.steps.vocabulary import conditions, file_name, is_repeated, milliseconds
+from orchestra.steps.vocabulary import file_name, is_repeated, milliseconds
 
 _SLICE_SECONDS = 0.25
 _POLL_MS = 50.0

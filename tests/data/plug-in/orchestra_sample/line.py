@@ -3,7 +3,7 @@
 import asyncio
 
 from orchestra.probes.kind import Answer, Args, ProbeKind, Scene
-from orchestra.steps.vocabulary import TEXT, Field
+from orchestra.steps.schemas import TEXT, Field
 
 
 async def ask(args: Args, scene: Scene) -> Answer:
