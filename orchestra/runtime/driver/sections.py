@@ -47,8 +47,9 @@ from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
 from orchestra.steps import vacuous
+from orchestra.steps.step import Step
 from orchestra.steps.texts import BODIES, as_text
-from orchestra.steps.vocabulary import VERBS, Step
+from orchestra.steps.vocabulary import VERBS
 
 EVIDENCE_SECONDS = 10.0
 """The limit of the evidence of a page. Generous, because it explains a failure on a busy machine."""
