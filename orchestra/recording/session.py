@@ -191,9 +191,7 @@ def _wait(asked: _Asked, draft: Draft) -> None:
     if asked.text("textGone"):
         draft.add("wait", {"text": asked.text("textGone"), "nth": 0}, be="hidden", **limit)
     if not (asked.text("text") or asked.text("textGone")):
-        draft.note(
-            f"line {asked.line}: a pause is left out: an `expect` or a `wait` states the condition"
-        )
+        draft.note(f"line {asked.line}: a pause is left out: an `expect` or a `wait` states the condition")
 
 
 def _visible(asked: _Asked, draft: Draft) -> None:
