@@ -8,19 +8,24 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from orchestra.ledger.lock import under_way
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import Tail
+from orchestra.ledger.running_step import running_steps
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
-from orchestra.report import watch
+from orchestra.report import loading
 from orchestra.report.advice.waits import Waits
+from orchestra.report.console.lines import step_words
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Page, Progress
+from orchestra.report.rows import Report
 
-SHARE: Final = 50
-"""The data are made again after so many times what they took to make: a page that is followed takes 2 % of a core."""
+SHARE: Final = 100
+"""The data are made again after so many times the time that this took: a page that is followed takes 1 % of a core."""
 
 LEAST_SECONDS: Final = 1.0
 """The data of a run under way are made again after this time at the earliest."""
@@ -47,10 +52,12 @@ class Live:
 
     def __init__(self, root: Path, folder: Path, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
         self._root, self._folder, self._plan, self._clock = root, folder, plan, clock
+        self._tests = {test.id: test for test in plan.tests}
         self._tail, self._view, self._waits = Tail(folder / LEDGER), View(), Waits(plan.tests)
         self._lock = threading.Lock()
         self._going = True
         self._made: Made | None = None
+        self._before: Report | None = None
 
     def poll(self) -> tuple[int, bool]:
         """Read what is new, and return the number of the latest event and whether the run is under way.
@@ -69,6 +76,12 @@ class Live:
             self._waits.see(event)
         return self._view.seq, self._going
 
+    def steps(self) -> str:
+        """Return the running steps as JSON on one line: by task its words, and the seconds of the epoch of its begin."""
+        tests, steps = self._tests, running_steps(self._folder)
+        words = {task: (step_words(one, tests.get(task.partition(":")[2])), one.since) for task, one in steps.items()}
+        return msgspec.json.encode(words).decode()
+
     def now(self) -> Made:
         """Return the page, made again when events came; of a run under way not more often than it may cost. Raises as `poll`."""
         with self._lock:
@@ -81,13 +94,13 @@ class Live:
             return self._made
 
     def _page(self) -> Page:
-        folder = watch.relative(self._folder, self._root)
+        folder = loading.relative(self._folder, self._root)
         if not self._going:
-            report = watch.ended(self._root, self._folder, self._plan, self._view, self._waits)
+            report = loading.ended(self._root, self._folder, self._plan, self._view, self._waits)
             return page(report, folder, served=True)
-        report = watch.under_way(self._root, self._folder, self._plan, self._view)
+        self._before = loading.under_way(self._root, self._folder, self._plan, self._view, self._before)
         progress = Progress(frozenset(self._view.current), frozenset(self._view.pending))
-        return page(report, folder, progress=progress, served=True)
+        return page(self._before, folder, progress=progress, served=True)
 
     def file(self, digest: str) -> Evidence | None:
         """Return the file of evidence with this digest; None where the record names none: nothing else may be shown."""

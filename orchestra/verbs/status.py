@@ -22,6 +22,7 @@ from orchestra.errors import EXIT_OK, MachineError, UsageError
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.lock import under_way
 from orchestra.ledger.quick import STATE, state_fields
+from orchestra.ledger.running_step import RunningStep, running_steps
 from orchestra.printing import one_line
 from orchestra.verbs.chosen_run import require_methods, run_argument, run_folder
 from orchestra.verbs.group import say, say_data, say_json
@@ -81,7 +82,8 @@ def status(
     while True:
         going = under_way(folder)
         _fresh(folder, going=going)
-        text = _json(folder) if as_json else "\n".join(lines(_state(folder, methods), going=going))
+        steps = running_steps(folder) if going else {}
+        text = _json(folder) if as_json else "\n".join(lines(_state(folder, methods), steps, going=going))
         if text != shown:
             say_data("\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else "", end="")
             if as_json:
@@ -163,11 +165,12 @@ def _of_methods(state: Mapping[str, Any], methods: Collection[str]) -> dict[str,
     }
 
 
-def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
+def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: bool) -> Iterator[str]:
     """Yield the state for people.
 
     Args:
         state: fields of `state.json`.
+        steps: the running step of each task.
         going: whether the run is under way.
     """
     counts = {verdict: count for verdict, count in state["counts"].items() if count}
@@ -178,7 +181,8 @@ def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
     yield _line("run", state["run"], _phase(state, going=going), f"since {state['started'][:19]}Z")
     yield _line("tests", f"{', '.join(parts) or 'none yet'}; {total} in all")
     for task, one in list(current.items())[:_CURRENT]:
-        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}")
+        step = steps[task].words() if task in steps else ""
+        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}", step)
     for task, reason in list(state["blocked"].items())[:_LATEST]:
         yield _line("blocked", task, reason)
     latest = {one["task"]: one for one in state["errors"] if one["task"] not in current}

@@ -6,7 +6,8 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Semaphore
 
 import httpx
 import pytest
@@ -89,9 +90,15 @@ def test_a_run_serves_its_own_page_and_takes_it_along_at_its_end(project):
     address = running.stdout.readline().strip()
     assert address.startswith("http://127.0.0.1:"), running.communicate()
     assert json.loads(httpx.get(f"{address}data.json").text)["state"] == "running"
-    (project.root / "go").touch()
-    _, err = running.communicate()
-    assert (running.returncode, "Traceback" in err, "interrupted" in err) == (1, False, False), err
+    with httpx.stream("GET", f"{address}events", timeout=60) as answer:
+        events = answer.iter_lines()
+        assert next(events) == "event: change"
+        (project.root / "go").touch()
+        _, err = running.communicate()
+        assert (running.returncode, "Traceback" in err, "interrupted" in err) == (1, False, False), err
+        *_, kind, data, _ = events
+    assert kind == "event: end", "the server ends with the run, so its last event has the page"
+    assert json.loads(data.removeprefix("data: "))["headline"] == "Failed: 1 of 2 tests"
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
     assert "--open serves the page" in project.run("run", "--open", "--detach").err
@@ -121,6 +128,30 @@ def test_a_trace_of_each_method_opens_in_the_viewer_of_the_installed_playwright(
         page.goto(address)
         page.wait_for_selector("text=Navigate")
         page.close()
+
+
+def test_a_page_that_is_open_and_status_show_the_step_of_each_worker(project, browser):
+    methods = "methods: {cli: {driver: playwright, parallel: true}, mcp: {driver: mcp, session: {single: true}, parallel: true}}"
+    with ExitStack() as stack:
+        asked = Semaphore(0)
+        url = stack.enter_context(site(asked.release))
+        steps = f"""[{{goto: "{url}/steps.html"}}, {{click: {{role: button, name: Send}}}}, {{goto: "{url}/silent"}}]"""
+        project.write(f"orchestra: 1\nsuite: s\n{methods}\ntests: {{a: {{steps: {steps}}}}}\n").compile()
+        running = project.start("run", "--workers", "2")
+        for _ in range(2):
+            assert asked.acquire(timeout=60), running.poll()
+        with opened(project) as address:
+            page = browser.new_page()
+            page.goto(address)
+            page.wait_for_selector(READY)
+            for method in ("cli", "mcp"):
+                page.wait_for_selector(f"[data-step='{method}:a']:has-text('step 3 of 3 goto')")
+            shown = [line for line in project.run("status").out.splitlines() if line.startswith("now")]
+            assert [line.rpartition("  ")[2] for line in shown] == ["step 3 of 3 goto"] * 2
+            page.close()
+    assert running.wait() == 1, running.communicate()
+    running.communicate()
+    assert list(project.folder.glob("workers/*.step")) == []
 
 
 @pytest.fixture(scope="module")
