@@ -12,9 +12,10 @@ from typing import Any
 from orchestra.compiler.lower.steps import lower_step
 from orchestra.compiler.schema import models
 from orchestra.compiler.schema.steps import REFERENCE, definitions
-from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
 from orchestra.steps.schemas import Field
-from orchestra.steps.vocabulary import VERBS, Verb
+from orchestra.steps.tool_call import ToolCall
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS, mcp_calls, playwright_text
 
 Schema = dict[str, Any]
 
@@ -51,7 +52,7 @@ required. Steps have [a page of their own](steps.md).
 _STEPS_HEAD = """\
 # Steps
 
-Generated from the table in `orchestra/steps/vocabulary.py` by `make generate`; manual changes are lost.
+Generated from the tables in `orchestra/steps/verbs/` by `make generate`; manual changes are lost.
 
 A step is a mapping with one verb as its key, `- fill: {label: Message, value: hello}`, and the same for both browser
 methods: `cli` executes it with Playwright, `mcp` with tool calls of the Playwright MCP server. The arguments of a step

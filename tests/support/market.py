@@ -22,7 +22,7 @@ from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp.driver import McpDriver
 from orchestra.runtime.driver.playwright.driver import PlaywrightDriver
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 from tests.support.paths import ROOT
 
 

@@ -38,8 +38,8 @@ from orchestra.plan import (
     Test,
     Tls,
 )
+from orchestra.steps.step import Step
 from orchestra.steps.target import Target
-from orchestra.steps.vocabulary import Step
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
