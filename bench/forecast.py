@@ -66,7 +66,7 @@ def _guess(seed: int, sigma: float) -> _Guess:
     return _Guess(abs(found.seconds - truth) / truth, held)
 
 
-def run(suites: int = 200) -> str:
+def run(suites: int = 100) -> str:
     """Return the table: for each spread of durations the errors, and how many intervals held."""
     rows = []
     for sigma in SIGMAS:
