@@ -21,8 +21,8 @@ from orchestra.ledger.run_record import RunRecord
 from orchestra.plan import Plan
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import Slots
+from orchestra.runtime.expected import Durations, expected
 from orchestra.runtime.select import task_name
-from orchestra.runtime.shards.expected import Durations, expected
 
 DRAWS: Final = 200
 """Simulated runs behind an interval of a small suite."""
@@ -33,7 +33,7 @@ SIMULATED_TASKS: Final = 20_000
 FEWEST_DRAWS: Final = 10
 
 EARLIER: Final = 5
-"""So many of the latest runs say what a run takes beyond its tests."""
+"""The number of the latest runs from which the time beyond the tests is learned."""
 
 ENOUGH: Final = 4
 """Samples of a test from which its own spread is believed; with fewer that of the tests of its method counts."""
@@ -196,7 +196,7 @@ class Forecast(NamedTuple):
         rest: the part of `seconds` beyond the tests.
         known: how many of the tasks have a known duration.
         tasks: how many there are.
-        runs: the earlier runs that say what a run takes beyond its tests.
+        runs: the earlier runs from which `rest` is learned.
         path: the tasks that decide the end.
     """
 
@@ -219,7 +219,7 @@ class Forecast(NamedTuple):
 
 
 class Known(NamedTuple):
-    """What a forecast rests on.
+    """The data of a forecast.
 
     Attributes:
         plan: the suite.
@@ -345,7 +345,7 @@ def _interval(
 
 
 def _others(rests: Sequence[float], chance: random.Random) -> Iterator[float]:
-    """Yield what further runs may take beyond their tests: Student's t around the median, as few runs tell little."""
+    """Yield what further runs may take beyond their tests: Student's t around the median, as few runs show little."""
     middle, freedom = statistics.median(rests), len(rests) - 1
     scale = statistics.stdev(rests) * math.sqrt(1 + 1 / len(rests)) if freedom else 0.0
     while True:
