@@ -1,7 +1,7 @@
 """Predict how long a run takes, from durations that are known. Pure: the same arguments give the same forecast.
 
 The schedule is simulated with the queue of the run itself, so needs, order, resources, sessions and methods count as they
-will. What a run takes beyond its tests (start, services, gates, the end) is learned from earlier runs: their seconds less
+will. The time beyond the tests (start, services, gates, the end) is learned from earlier runs: their seconds less
 those of the same simulation with the durations that they had. The interval holds nine of ten outcomes of a bootstrap: each
 duration varies as its samples did, the rest of a run as that of earlier runs.
 """
