@@ -199,7 +199,7 @@ def test_a_value_of_another_kind_on_the_way_is_a_conflict(tmp_path, above):
 
 
 @pytest.mark.parametrize(
-    ("compiled", "default", "suite", "home"),
+    "compiled, default, suite, home",
     [
         ([], "", None, ".orchestra"),
         (["a", "b"], "", None, ".orchestra/a/runs"),
