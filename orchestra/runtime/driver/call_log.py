@@ -19,7 +19,7 @@ LENGTH = 4000
 
 
 class CallLog:
-    """What the answers to one question were, in order; equal ones after each other are one line.
+    """The answers to one question, in order; equal ones after each other are one line.
 
     Args:
         asked: the question, in words.
