@@ -37,6 +37,7 @@ _SUBJECTS = {
     "clock": "Emulation",
     "emulation": "Emulation",
     "matrix": "Tests",
+    "logins": "Logins",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",
