@@ -358,6 +358,19 @@ class SharedBrowser:
         """Cookies and storage as they are."""
         return well_formed(await self.context.storage_state())
 
+    async def signed_in(self) -> Any:
+        """Cookies and storage as they are, those of databases included."""
+        return well_formed(await self.context.storage_state(indexed_db=True))
+
+    async def sign_in(self, storage: Any) -> None:
+        """Begin with cookies and storage in place of what is there; the page is blank.
+
+        Raises:
+            playwright.async_api.Error: the browser refuses.
+        """
+        await self.context.set_storage_state(storage)
+        self.watch.origins.update(one["origin"] for one in storage.get("origins", ()))
+
     async def title(self) -> str:
         """Return the page's title."""
         return str(well_formed(await self.page.title()))

@@ -110,7 +110,7 @@ class McpSession:
             )
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
-        self.masks = Masks(request.secrets, self._environment)
+        self.masks = Masks(request.secrets, self._environment, request.hidden)
         wanted = Wanted(request.browser, request.headed, request.tls, emulation_of(request))
         self._repairs, self.restarts = Repairs("kept"), 0
         try:
@@ -130,9 +130,7 @@ class McpSession:
                 seconds = time.monotonic() - begun
                 self._repairs.came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
-            self._run(self.browser.forget(self.masks.text))
-            if wants_trace(request.test):
-                self._run(self.browser.trace())
+            self._begin(request)
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -143,6 +141,14 @@ class McpSession:
             raise unfit(error.message, hint=error.hint) from None
         except ServerUnfitError as error:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
+
+    def _begin(self, request: Request) -> None:
+        """Give the page what a test begins with. Raises playwright.async_api.Error."""
+        if request.storage is not None:
+            self._run(self.browser.sign_in(request.storage))
+        self._run(self.browser.forget(self.masks.text))
+        if wants_trace(request.test):
+            self._run(self.browser.trace())
 
     def _tidy_or_relaunch(self, wanted: Wanted, reset: str) -> None:
         begun = time.monotonic()
@@ -332,6 +338,18 @@ class McpSession:
     def film_end(self) -> None:
         """End the video. Raises as `film`."""
         self._run(self.browser.page.screencast.stop())
+
+    def storage(self) -> dict[str, Any]:
+        """Return cookies and storage as they are.
+
+        Raises:
+            StepError: the browser does not answer.
+        """
+        try:
+            return dict(self._run(self.browser.signed_in()))
+        except (Error, TimeoutError) as error:
+            message = f"the browser does not give its storage: {_first(str(error))}"
+            raise StepError("error", "crash", message) from None
 
     def page_view(self) -> PageView:
         """Return the page as the owner of its browser sees it."""
