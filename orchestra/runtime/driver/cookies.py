@@ -19,7 +19,7 @@ def cookie_of(written: Mapping[str, Any]) -> Cookie:
         value=written["value"],
         port=None,
         port_specified=False,
-        domain=domain if "." in domain or ":" in domain else f"{domain}{_LOCAL}",
+        domain=domain if "." in domain else f"{domain}{_LOCAL}",
         domain_specified=domain.startswith("."),
         domain_initial_dot=domain.startswith("."),
         path=written.get("path", "/"),

@@ -52,6 +52,11 @@ class Masks:
         self._growing = GrowingFinder(secrets) if growing else None
         self._finder: Finder | None = self._growing or (finder(secrets) if secrets else None)
 
+    @property
+    def grow(self) -> bool:
+        """Return whether more secrets may be learnt."""
+        return self._growing is not None
+
     def learn(self, name: str, values: Sequence[str]) -> None:
         """Hide further values from now on, as `name`; only masks that grow can."""
         if self._growing is None:

@@ -265,7 +265,7 @@ class Session:
     def _record_end(self) -> None:
         run, view = self._run, self._run.view
         self._prune()
-        bind_logs(run.folder, run.recorder.add, run.masks.clean)
+        bind_logs(run.folder, run.recorder.add, run.masks.clean, learnt=bool(run.plan.logins))
         run.recorder.add(
             RunFinished(
                 exit_code=self._code(),

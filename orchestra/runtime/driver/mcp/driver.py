@@ -108,7 +108,7 @@ class McpAttempt:
 
     def storage(self) -> dict[str, Any]:
         """Return cookies and storage as they are. Raises StepError: the browser does not answer."""
-        return self._session.storage()
+        return self._page.storage()
 
     def _call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
         """Call a tool, and note it down."""

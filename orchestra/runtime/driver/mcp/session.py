@@ -143,10 +143,7 @@ class McpSession:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
 
     def _begin(self, request: Request) -> None:
-        """Give the page what a test begins with. Raises playwright.async_api.Error."""
-        if request.storage is not None:
-            self._run(self.browser.sign_in(request.storage))
-        self._run(self.browser.forget(self.masks.text))
+        self._run(self.browser.begin(request.storage, self.masks.text))
         if wants_trace(request.test):
             self._run(self.browser.trace())
 
@@ -338,18 +335,6 @@ class McpSession:
     def film_end(self) -> None:
         """End the video. Raises as `film`."""
         self._run(self.browser.page.screencast.stop())
-
-    def storage(self) -> dict[str, Any]:
-        """Return cookies and storage as they are.
-
-        Raises:
-            StepError: the browser does not answer.
-        """
-        try:
-            return dict(self._run(self.browser.signed_in()))
-        except (Error, TimeoutError) as error:
-            message = f"the browser does not give its storage: {_first(str(error))}"
-            raise StepError("error", "crash", message) from None
 
     def page_view(self) -> PageView:
         """Return the page as the owner of its browser sees it."""
