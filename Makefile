@@ -10,7 +10,8 @@ WORKERS ?= $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) * 2)); echo $$((n < 8 ? n
 BIN := .venv/bin
 
 # The pure parts, whose branches must all be covered.
-COVERED := compiler/* plan.py steps/vocabulary.py steps/schemas.py steps/conditions.py steps/texts.py steps/target.py gates/catalogue.py gates/expression.py names.py suggest.py \
+COVERED := compiler/* plan.py steps/vocabulary.py steps/verbs/* steps/verb.py steps/step.py steps/tool_call.py steps/schemas.py \
+	steps/conditions.py steps/texts.py steps/target.py gates/catalogue.py gates/expression.py names.py suggest.py \
 	yamltext/digest.py yamltext/document.py yamltext/event.py yamltext/fault.py yamltext/parse.py \
 	yamltext/scalar.py yamltext/walk.py
 

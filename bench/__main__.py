@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, hangs, ledger, page, patterns, quality, runtime, secrets, shards, startup
+from bench import faults, hangs, ledger, makespan, page, patterns, quality, runtime, secrets, shards, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -19,6 +19,7 @@ BENCHES = {
     "patterns": patterns.run,
     "page": page.run,
     "shards": shards.run,
+    "makespan": makespan.run,
 }
 
 

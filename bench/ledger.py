@@ -30,7 +30,8 @@ from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import Writer
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import Evidence, StepDone
-from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.quick import STATE
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.segment import segments
 from orchestra.ledger.state import state_of, write_state
 from orchestra.ledger.view import View, look

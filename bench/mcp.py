@@ -39,8 +39,8 @@ from orchestra.runtime.driver.mcp.driver import McpDriver
 from orchestra.runtime.driver.mcp.session import server_argv, server_environment
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.scope import Scope
-from orchestra.steps.mcp_calls import mcp_calls
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
+from orchestra.steps.vocabulary import mcp_calls
 from tests.support.requests import request, steps
 from tests.support.site import site
 

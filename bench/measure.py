@@ -10,26 +10,28 @@ import os
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
-ORCHESTRA = (sys.executable, "-c", "from orchestra.cli import main; main()")
+ORCHESTRA = (sys.executable, "-c", "from orchestra.start import main; main()")
 SCRIPTS = Path(sys.executable).parent
 PASS = (sys.executable, "-c", "pass")
 
 
 @dataclass(frozen=True)
 class Case:
-    """A command to time, where it runs, what is made ready before each time, and the exit code that it must have."""
+    """A command to time, where it runs, what is made ready before each time, the exit code that it must have, and its input."""
 
     argv: Sequence[str]
     cwd: Path = ROOT
     prepare: Callable[[], None] = lambda: None
     env: Mapping[str, str] = field(default_factory=dict)
     exit_code: int = 0
+    stdin: str = ""
 
 
 @dataclass(frozen=True)
@@ -56,10 +58,18 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 def once(case: Case) -> Timing:
     """One timed run; its output is kept only to explain a failure."""
     case.prepare()
-    start = time.perf_counter()
-    process = subprocess.Popen(
-        case.argv, cwd=case.cwd, env=environment(case.env), stdout=subprocess.PIPE, stderr=subprocess.STDOUT
-    )
+    with tempfile.TemporaryFile() as given:
+        given.write(case.stdin.encode())
+        given.seek(0)
+        start = time.perf_counter()
+        process = subprocess.Popen(
+            case.argv,
+            cwd=case.cwd,
+            env=environment(case.env),
+            stdin=given,
+            stdout=subprocess.PIPE,
+            stderr=subprocess.STDOUT,
+        )
     output = process.stdout.read() if process.stdout else b""
     _, status, used = os.wait4(process.pid, 0)
     wall = time.perf_counter() - start

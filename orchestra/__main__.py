@@ -8,7 +8,7 @@ if not sys.flags.safe_path:
     # `-m` puts the working folder first on the path, where files of the project would stand for modules of Python.
     del sys.path[0]
 
-from orchestra.cli import main
+from orchestra.start import main
 
 if __name__ == "__main__":
     main()

@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("health", "Start servers and leave them running."),
     "down": ("health", "End the servers that `up` started."),
     "run": ("runs", "Run tests."),
+    "record": ("record", "Record a session in a browser as a test."),
     "merge": ("merge", "Merge the runs of shards into one."),
     "wait": ("waiting", "Wait for a run, and end with its exit code."),
     "stop": ("waiting", "End a run in order."),
@@ -68,7 +69,7 @@ def run(arguments: list[str]) -> int:
         if _is_check(arguments) and _unchanged():
             print("up to date: nothing has changed since the last check", file=sys.stderr)
             return EXIT_OK
-        code = _QUICK.get(tuple(arguments), lambda: _click(arguments))()
+        code = _plain_compile() if arguments == ["compile"] else _click(arguments)
         sys.stdout.flush()
     except OrchestraError as error:
         tell(error)
@@ -141,13 +142,6 @@ def _click(arguments: list[str]) -> int:
     return group.invoke(VERBS, load_verb, arguments)
 
 
-def _hook() -> int:
-    """`agent hook`: a client waits for it at each of its events, so it starts without click."""
-    from orchestra.verbs import hook  # noqa: PLC0415 - as in `_click`
-
-    return hook.main()
-
-
 def _plain_compile() -> int:
     """`compile` without any option: click, an eighth of a compile of 16 tests, would have nothing to read."""
     from orchestra import project  # noqa: PLC0415 - as in `_click`
@@ -161,10 +155,6 @@ def _plain_compile() -> int:
         done = compiling.compile_specs(project.here())
     print(printed("\n".join((*done.lines, done.last))), file=sys.stderr)
     return done.code
-
-
-_QUICK = {("compile",): _plain_compile, ("agent", "hook"): _hook}
-"""Command lines that start without click."""
 
 
 def load_verb(name: str) -> Any:

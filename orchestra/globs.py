@@ -10,14 +10,13 @@ import fnmatch
 import os
 import re
 from collections.abc import Callable, Iterable, Iterator
-from pathlib import Path
 
 _ANY = "**"
 _SPECIAL = frozenset("*?[")
 
 
-def files(root: str | os.PathLike[str], glob: str) -> Iterator[Path]:
-    """Yield the files that a glob names, in no order; links lead to files and folders, but `**` follows none.
+def files(root: str | os.PathLike[str], glob: str) -> Iterator[str]:
+    """Yield the paths of the files that a glob names, in no order; links lead to files and folders, but `**` follows none.
 
     Args:
         root: absolute; the glob is relative to it.
@@ -40,7 +39,7 @@ def files(root: str | os.PathLike[str], glob: str) -> Iterator[Path]:
         folder, places = ahead.pop()
         for path, reached in _entries(folder, places, names):
             if len(names) in reached and os.path.isfile(path):  # noqa: PTH113 - a Path for each file costs more than to look
-                yield Path(path)
+                yield path
             if (further := reached - {len(names)}) and os.path.isdir(path):  # noqa: PTH112 - as above
                 ahead.append((path, further))
 

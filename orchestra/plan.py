@@ -21,7 +21,7 @@ from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.errors import PlanError
 from orchestra.layers import Level
 from orchestra.recovery import RECOVERY
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 FORMAT = 2
 READ = frozenset({1, 2})

@@ -16,7 +16,7 @@ from orchestra.runtime.driver.mcp.flags import BY_HAND
 from orchestra.runtime.driver.mcp.session import server_environment, server_program
 
 FOLDER = ".orchestra/agent-browser"
-"""The files of the server: screenshots, downloads, logs. Git has none of them."""
+"""The files of the server: the log of each session, screenshots, downloads. Git has none of them."""
 
 
 def command(browser: Browser, folder: Path) -> list[str]:
@@ -52,5 +52,6 @@ def serve(root: Path, env: Mapping[str, str]) -> NoReturn:
         raise disk_error(error, folder, "write") from error
     argv = command(browser, folder)
     sys.stdout.flush()
+    os.umask(0o077)  # the log of a session has what was typed
     os.chdir(folder)  # a file that an agent names goes there
     os.execve(argv[0], argv, {**server_environment(env), **dict(browser.env)})

@@ -16,8 +16,9 @@ from orchestra.plan import Plan
 from orchestra.steps import bounds, vacuous
 from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS
 from orchestra.steps.schemas import REFERENCE_TARGET, Schema
+from orchestra.steps.step import Step
 from orchestra.steps.target import NARROWING, Target
-from orchestra.steps.vocabulary import VERBS, Step
+from orchestra.steps.vocabulary import VERBS
 from orchestra.yamltext.document import Path
 
 RULE = "number-value"

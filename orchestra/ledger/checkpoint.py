@@ -18,8 +18,9 @@ from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import BaselineChanged, GroupCompleted
 from orchestra.ledger.life import Seen
 from orchestra.ledger.log import Writer
+from orchestra.ledger.quick import STATE
 from orchestra.ledger.reading import read
-from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.state import rollback, state_of, write_state
 from orchestra.ledger.transaction import Transaction, recover
 from orchestra.ledger.view import View

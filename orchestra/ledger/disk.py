@@ -4,9 +4,7 @@ from __future__ import annotations
 
 import errno
 import fcntl
-import hashlib
 import os
-import shutil
 import sys
 import threading
 from collections.abc import Iterator
@@ -16,11 +14,7 @@ from typing import BinaryIO, cast
 
 from orchestra import nofollow
 from orchestra.errors import MachineError
-
-_HELD = frozenset({errno.EAGAIN, errno.EWOULDBLOCK, errno.EACCES})
-"""The errors for a lock that another process holds: flock gives the first, NFS, which locks a region, may give the
-last.
-"""
+from orchestra.ledger.quick import HELD
 
 _NO_LOCKS = frozenset({errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOTSUP, errno.ENOSYS})
 _WHERE_LOCKS_ARE = "use a checkout on a local disk, or mount this one (NFS?) with locks, for instance local_lock=flock"
@@ -50,6 +44,8 @@ _BLOCK_BYTES = 1 << 20
 
 def file_digest(file: Path) -> tuple[str, int]:
     """SHA-256 of a file, 64 hexadecimal digits, and its size in bytes. Raises OSError."""
+    import hashlib  # noqa: PLC0415 - a third of the start of this module, and few of its users need it
+
     digest, size = hashlib.sha256(), 0
     with nofollow.open_read(file) as data:
         while block := data.read(_BLOCK_BYTES):
@@ -67,7 +63,7 @@ def lock_file(file: int, path: Path, *, shared: bool = False) -> bool:
     try:
         fcntl.flock(file, (fcntl.LOCK_SH if shared else fcntl.LOCK_EX) | fcntl.LOCK_NB)
     except OSError as error:
-        if error.errno in _HELD:
+        if error.errno in HELD:
             return False
         raise disk_error(error, path, "lock") from error
     return True
@@ -159,6 +155,8 @@ def remove_tree(path: Path) -> None:
     Raises:
         MachineError: it is a link itself, or the disk refuses.
     """
+    import shutil  # noqa: PLC0415 - as in `file_digest`
+
     try:
         with nofollow.parent(path) as (folder, name):
             nofollow.refuse_link(folder, name, path)

@@ -15,7 +15,8 @@ from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
-from orchestra.steps.vocabulary import VERBS, Step
+from orchestra.steps.step import Step
+from orchestra.steps.vocabulary import VERBS
 
 NO_TIME: Final = 0.0005
 """Seconds, less than half a millisecond: nothing was opened, sent or started."""

@@ -16,6 +16,7 @@ from typing import NamedTuple, Self
 from orchestra import nofollow
 from orchestra.errors import MachineError
 from orchestra.ledger.disk import closed_on_error, disk_error, lock_file
+from orchestra.ledger.quick import LOCK, held
 
 
 class Holder(NamedTuple):
@@ -88,27 +89,27 @@ def holder_of(path: Path) -> Holder | None:
         MachineError: the file is there and cannot be read.
     """
     try:
-        file = nofollow.open_file(path, os.O_RDONLY)
-    except FileNotFoundError:
-        return None
+        text = held(os.fspath(path))
     except OSError as error:
         raise disk_error(error, path, "read") from error
-    try:
-        return None if lock_file(file, path, shared=True) else _holder_in(path)
-    except MachineError:
-        return None  # where the file system gives no locks, no run holds one
-    finally:
-        os.close(file)
+    return None if text is None else _holder_of(text)
 
 
 def under_way(folder: Path) -> bool:
     """Return True if the run in this folder is being written now. Raises MachineError when the lock cannot be read."""
-    holder = holder_of(folder.parent.parent / "lock")
+    holder = holder_of(folder.parent.parent / LOCK)
     return holder is not None and holder.run == folder.name
 
 
 def _holder_in(path: Path) -> Holder | None:
     try:
-        return Holder(**json.loads(nofollow.read(path)))
-    except (OSError, ValueError, TypeError, RecursionError):
+        return _holder_of(nofollow.read(path))
+    except OSError:
+        return None
+
+
+def _holder_of(text: bytes) -> Holder | None:
+    try:
+        return Holder(**json.loads(text))
+    except (ValueError, TypeError, RecursionError):
         return None

@@ -14,7 +14,8 @@ from orchestra.ledger.disk import disk_error, file_digest
 from orchestra.ledger.event import Reports
 from orchestra.ledger.log import Writer
 from orchestra.ledger.parts import Evidence
-from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.quick import STATE
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.state import state_of, write_state
 from orchestra.ledger.view import View
 

@@ -6,7 +6,6 @@ A run is known by its ledger: a folder without one is none. Ids begin with the t
 from __future__ import annotations
 
 import os
-import re
 from collections.abc import Sequence
 from datetime import datetime
 from pathlib import Path
@@ -14,17 +13,14 @@ from typing import Final
 
 from orchestra import nofollow
 from orchestra.errors import UsageError
+from orchestra.ledger import quick
 from orchestra.ledger.disk import disk_error
 from orchestra.suggest import did_you_mean
 
-LEDGER: Final = "events.jsonl"
-STATE: Final = "state.json"
+LEDGER: Final = quick.LEDGER
 LAST: Final = "last"
 """The link to the last run that ended, and the word for the newest run."""
-PRINTED: Final = "waited"
-"""In the folder of a run: the number of the last event that `wait` has printed."""
 
-_ID = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
 _SHOWN = 5
 
 
@@ -35,15 +31,7 @@ def stamp_of(time: datetime) -> str:
 
 def is_run_id(name: str) -> bool:
     """Return whether a name is the id of a run."""
-    return _ID.fullmatch(name) is not None
-
-
-def printed(folder: Path) -> int:
-    """Return the number of the last event that `wait` has printed of the run in a folder; 0 if there is none."""
-    try:
-        return int(nofollow.read(folder / PRINTED))
-    except (OSError, ValueError):
-        return 0
+    return quick.is_run_id(name)
 
 
 def runs_of(home: Path) -> list[str]:
@@ -55,14 +43,8 @@ def runs_of(home: Path) -> list[str]:
     Raises:
         MachineError: the folder cannot be read, or is a link.
     """
-    return sorted((name for name in _ids(home) if nofollow.is_file(home / "runs" / name / LEDGER)), reverse=True)
-
-
-def _ids(home: Path) -> list[str]:
     try:
-        return [name for name in nofollow.names(home / "runs") if is_run_id(name)]
-    except FileNotFoundError:
-        return []
+        return quick.recorded(os.fspath(home))
     except OSError as error:
         raise disk_error(error, home / "runs", "read") from error
 
@@ -73,7 +55,10 @@ def newest_id(home: Path) -> str:
     Raises:
         MachineError: as `runs_of`.
     """
-    return max(_ids(home), default="")
+    try:
+        return max(quick.run_ids(os.fspath(home)), default="")
+    except OSError as error:
+        raise disk_error(error, home / "runs", "read") from error
 
 
 def last_ended(home: Path) -> Path | None:

@@ -8,14 +8,18 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Final, NamedTuple
 
+import msgspec
+
 from orchestra.ledger.lock import under_way
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import Tail
+from orchestra.ledger.running_step import running_steps
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.report import watch
 from orchestra.report.advice.waits import Waits
+from orchestra.report.console.lines import step_words
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Page, Progress
 
@@ -47,6 +51,7 @@ class Live:
 
     def __init__(self, root: Path, folder: Path, plan: Plan, clock: Callable[[], float] = time.monotonic) -> None:
         self._root, self._folder, self._plan, self._clock = root, folder, plan, clock
+        self._tests = {test.id: test for test in plan.tests}
         self._tail, self._view, self._waits = Tail(folder / LEDGER), View(), Waits(plan.tests)
         self._lock = threading.Lock()
         self._going = True
@@ -68,6 +73,12 @@ class Live:
             self._view.see(event)
             self._waits.see(event)
         return self._view.seq, self._going
+
+    def steps(self) -> str:
+        """Return the running steps as JSON on one line: by task its words, and the seconds of the epoch of its begin."""
+        tests, steps = self._tests, running_steps(self._folder)
+        words = {task: (step_words(one, tests.get(task.partition(":")[2])), one.since) for task, one in steps.items()}
+        return msgspec.json.encode(words).decode()
 
     def now(self) -> Made:
         """Return the page, made again when events came; of a run under way not more often than it may cost. Raises as `poll`."""

@@ -110,8 +110,9 @@ def application(live: Live, folder: Path, token: str) -> Starlette:
 
 
 async def _changes(live: Live) -> AsyncIterator[str]:
-    """Yield an event for each change of the run, then its end."""
+    """Yield an event for each change of the run and of its running steps, then its end."""
     last: tuple[int, bool] | None = None
+    shown = "{}"
     while True:
         try:
             now = await asyncio.to_thread(live.poll)
@@ -123,6 +124,9 @@ async def _changes(live: Live) -> AsyncIterator[str]:
             last = now
         if not now[1]:
             return
+        if (steps := await asyncio.to_thread(live.steps)) != shown:
+            yield f"event: steps\ndata: {steps}\n\n"
+            shown = steps
         await asyncio.sleep(POLL_SECONDS)
 
 

@@ -17,6 +17,7 @@ from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
 from orchestra.ledger.reading import read
+from orchestra.ledger.running_step import running_steps
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
 from orchestra.plan import Plan
@@ -131,7 +132,14 @@ def observers(
     commands = Commands([group], ["::endgroup::"], lambda: files.annotations) if job is not None else None
     if for_agent() if brief is None else brief:
         return (files, Plain(Brief(plan, relative(folder, root), lambda: files.read_on), sys.stderr, None, commands))
-    feed = Feed(plan, relative(folder, root), lambda: files.read_on)
+    earlier = history.load(folder.parent.parent / history.LAST) if _live() else {}
+    feed = Feed(
+        plan,
+        relative(folder, root),
+        lambda: files.read_on,
+        steps=lambda: running_steps(folder),
+        known={task: one.seconds for task, one in earlier.items()},
+    )
     return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr, commands=commands))
 
 

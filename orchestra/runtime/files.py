@@ -49,4 +49,4 @@ def open_plain(path: str | os.PathLike[str]) -> FileIO:
 
 def matching(root: Path, patterns: Iterable[str]) -> Iterator[Path]:
     """Yield the files that any of the globs names, each once, sorted; a glob that ends in `**` means all files below."""
-    yield from sorted({path for pattern in patterns for path in globs.files(root, pattern)})
+    yield from sorted({Path(path) for pattern in patterns for path in globs.files(root, pattern)})

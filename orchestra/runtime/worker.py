@@ -1,8 +1,8 @@
 """A warm worker: one request a line on stdin, one result a line on stdout, and `early_end` of a request between them.
 
-Run as `python -m orchestra.runtime.worker` by `engine.workers`. It ends when its stdin is closed, and its browser with
+Run as `python -m orchestra.runtime.worker [FILE]` by `engine.workers`. It ends when its stdin is closed, and its browser with
 it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
-what libraries print goes to stderr, which is a file of the run.
+what libraries print goes to stderr, which is a file of the run. FILE holds the step that it executes now, for displays.
 """
 
 from __future__ import annotations
@@ -22,6 +22,7 @@ from typing import IO
 import msgspec
 
 from orchestra.errors import OrchestraError
+from orchestra.ledger.running_step import NO_DISPLAY, StepFile
 from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
 from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, needs_browser
@@ -40,11 +41,18 @@ class Worker:
     Args:
         environment: of the process.
         begun: called when the time of an attempt begins: its page is there.
+        shown: gets each step at its begin.
     """
 
-    def __init__(self, environment: Mapping[str, str], begun: Callable[[], None] = lambda: None) -> None:
+    def __init__(
+        self,
+        environment: Mapping[str, str],
+        begun: Callable[[], None] = lambda: None,
+        shown: StepFile = NO_DISPLAY,
+    ) -> None:
         self._environment = environment
         self._begun = begun
+        self._shown = shown
         self._drivers: dict[str, Driver] = {}
         self._http = Http(environment)
         self._meter = Meter(os.getpid())
@@ -62,7 +70,15 @@ class Worker:
         try:
             needed = self._driver(request) if needs_browser(request.test) else None
             self._http.trust(Path(request.root), request.tls)
-            return signed_in(request, needed, self._http, self._environment, early=early, begun=self._begun)
+            return signed_in(
+                request,
+                needed,
+                self._http,
+                self._environment,
+                early=early,
+                begun=self._begun,
+                shown=self._shown,
+            )
         except OrchestraError as error:  # a plug-in that cannot be loaded
             failure = AttemptFailure("setup", error.message, hint=error.hint)
             return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)
@@ -71,6 +87,8 @@ class Worker:
             self._forget()
             failure = AttemptFailure("crash", f"the worker failed: {type(error).__name__}: {error}")
             return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)
+        finally:
+            self._shown.show(None)
 
     def _forget(self) -> None:
         """Let go of the drivers: what they hold may have died with Playwright's own process; the next attempt has new ones."""
@@ -127,7 +145,8 @@ def main() -> int:
         results.write(line + b"\n")
         results.flush()
 
-    worker = Worker(os.environ, lambda: tell(BEGUN))
+    shown = StepFile(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
+    worker = Worker(os.environ, lambda: tell(BEGUN), shown)
     try:
         while (asked := requests.get()) is not None:
             tell(msgspec.json.encode(worker.answer(msgspec.json.decode(asked[0], type=Request), asked[1])))

@@ -7,8 +7,8 @@ from collections.abc import Iterator, Mapping
 from typing import Any, NamedTuple
 
 from orchestra.steps.conditions import conditions
+from orchestra.steps.step import Step
 from orchestra.steps.vacuous import Where
-from orchestra.steps.vocabulary import Step
 
 HINT = "correct the expectation, or remove it"
 

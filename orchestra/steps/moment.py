@@ -1,4 +1,4 @@
-"""Times as a spec writes them: ISO 8601 with an offset, so that they are the same on every machine."""
+"""Times as a spec writes them: ISO 8601 with an offset, so that they are the same on every machine; and durations."""
 
 from __future__ import annotations
 
@@ -12,3 +12,8 @@ def moment(text: str) -> datetime | None:
     except ValueError:
         return None
     return found if found.tzinfo is not None else None
+
+
+def milliseconds(seconds: float) -> int:
+    """Return whole milliseconds, at least one."""
+    return max(1, round(seconds * 1000))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Any, Literal, TypeAlias
 
 import msgspec
@@ -20,6 +21,10 @@ TEXT_MAPPING: Schema = {"type": "object", "additionalProperties": TEXT}
 REFERENCE_TARGET: Schema = {"$ref": "#/$defs/Target"}
 NAME: Schema = {"type": "string", "pattern": "^[A-Za-z_][A-Za-z0-9_-]*$"}
 NATURAL: Schema = {"type": "integer", "minimum": 0}
+NEVER: Schema = {"not": {}}
+"""No value: `false` has the same meaning, but jsonschema loses the key that it forbids."""
+
+HTTP_METHODS = ("GET", "POST", "PUT", "PATCH", "DELETE", "HEAD", "OPTIONS")
 
 
 def object_of(properties: Schema, **more: Any) -> Schema:
@@ -31,6 +36,11 @@ def described(schema: Schema, doc: str, example: Any, default: Any = None) -> Sc
     """Return a schema with its meaning, an example, and its default."""
     described = {**schema, "description": doc, "examples": [example]}
     return described if default is None else {**described, "default": default}
+
+
+def one_of(keys: Iterable[str]) -> Schema:
+    """Return the rule that exactly one of these keys is there."""
+    return {"oneOf": [{"required": [key]} for key in keys]}
 
 
 class Field(msgspec.Struct, frozen=True):

@@ -6,6 +6,7 @@ Playwright MCP server, and a Python form, for readers of `orchestra show`.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
 from typing import Any, Literal, TypeAlias
 
@@ -105,6 +106,24 @@ def js_string(text: str) -> str:
     """Return the text as a single-quoted JavaScript string literal."""
     quoted = msgspec.json.encode(text).decode()[1:-1].replace('\\"', '"').replace("'", "\\'")
     return "'" + quoted.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "'"
+
+
+def in_words(target: Target) -> str:
+    """Return a target as in the spec: `{role: "button", name: "Send"}`."""
+    return "{" + _parts(target) + "}"
+
+
+def _parts(target: Target) -> str:
+    parts = [f"{target.by}: {_quoted(target.value)}"]
+    narrowing = ((key, getattr(target, key)) for key in NARROWING if key != "within")
+    parts += [f"{key}: {_quoted(value)}" for key, value in narrowing if value is not None and value is not False]
+    if target.within is not None:
+        parts.append(f"within: {{{_parts(target.within)}}}")
+    return ", ".join(parts)
+
+
+def _quoted(value: str | int) -> str:
+    return json.dumps(value, ensure_ascii=False)
 
 
 def js_locator(target: Target) -> str:

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps.conditions import conditions
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 Where = tuple[str | int, ...]
 

@@ -13,9 +13,9 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra.draw import duration, terminal_table
-from orchestra.errors import EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError, UsageError
-from orchestra.ledger.runs import STATE, last_ended
-from orchestra.ledger.state_file import state_fields
+from orchestra.errors import EXIT_OK, EXIT_SIGINT, OrchestraError, UsageError
+from orchestra.ledger.quick import known_fields
+from orchestra.ledger.runs import last_ended
 from orchestra.plan import Plan
 from orchestra.printing import letter, unbroken
 from orchestra.project import PLAN_FOLDER, Project
@@ -161,10 +161,7 @@ def _run(launch: Launch, part: _Part, services: Shared) -> _Ended:
 
 
 def _verdicts(folder: Path) -> str:
-    try:
-        counts = state_fields(folder / STATE, {"counts"}).get("counts", {})
-    except (MachineError, ValueError):
-        return ""
+    counts = known_fields(os.fspath(folder), {"counts"}).get("counts", {})
     return ", ".join(f"{count} {verdict}" for verdict, count in counts.items() if count)
 
 

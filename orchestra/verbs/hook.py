@@ -18,20 +18,15 @@ import re
 import sys
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
-from typing import Any, Final
 
-from orchestra.project import Project
-
-EXIT_REFUSED: Final = 2
-LOG: Final = ".orchestra/agent-hook.log"
+EXIT_REFUSED = 2
+LOG = ".orchestra/agent-hook.log"
 _MOST_LOG_BYTES = 1 << 20
 _MOST_TRANSCRIPT_BYTES = 64 << 20
 _RECORD_SECONDS = 3.0
 """The client may write the last words of an agent so much later than it calls the hook."""
 _LOOK_SECONDS = 0.05
-_RUN: Final = re.compile(r"\d{8}T\d{6}Z-[0-9a-f]{4}")
-_TASK: Final = re.compile(r"[a-z][a-z0-9_]*:[A-Za-z0-9][^\s,;()\"'`]*")
+_TASK = r"[a-z][a-z0-9_]*:[A-Za-z0-9][^\s,;()\"'`]*"
 
 
 def main() -> int:
@@ -66,55 +61,67 @@ def _log(root: str, reason: str) -> None:
         pass
 
 
-def _stale(root: str, event: Mapping[str, Any]) -> str:
+def _stale(root: str, event: Mapping[str, object]) -> str:
     """Return why a slash command of ours must not be carried out; empty if it may, or is none of ours."""
-    from orchestra import project as projects  # noqa: PLC0415 - each event needs other parts
+    from orchestra import root as roots  # noqa: PLC0415 - each event needs other parts
     from orchestra.compiler.outputs import stamp  # noqa: PLC0415
 
-    project = projects.find(Path(root))
+    root, text = roots.find(root)
     name = str(event.get("command_name", ""))
-    if not _is_ours(project.root, name) or stamp.unchanged(project.root, project.spec_files()):
+    if not _is_ours(root, name) or stamp.unchanged(root, roots.spec_files(root, roots.spec_globs(root, text))):
         return ""
+    from pathlib import Path  # noqa: PLC0415
+
+    from orchestra import project  # noqa: PLC0415
     from orchestra.verbs.compiling import compile_specs  # noqa: PLC0415
 
-    done = compile_specs(project, suite=_suite_of(project, name), check=True)
+    done = compile_specs(project.find(Path(root)), suite=_suite_of(root, name), check=True)
     if not done.code:
         return ""
     lines = "\n".join(done.lines[:20])
     return f"/{name} was not started: {done.last}\n{lines}\nhint: `orchestra compile`, and review the change"
 
 
-def _is_ours(root: Path, name: str) -> bool:
+def _is_ours(root: str, name: str) -> bool:
     """Return whether a command is in the index of what was compiled."""
-    from orchestra import nofollow, outputs  # noqa: PLC0415
-
-    try:
-        paths = outputs.parse(nofollow.read(root / outputs.PATH))
-    except FileNotFoundError:
-        return False  # nothing was compiled
-    return any(path.endswith((f"/{name}.md", f"/{name}/SKILL.md")) for path in paths)
-
-
-def _suite_of(project: Project, command: str) -> str | None:
-    """Return the suite of a command, so that no other suite stops it; None if no plan has it under this name."""
     from orchestra import nofollow  # noqa: PLC0415
 
-    plans = {suite: nofollow.read(project.root / project.plan_file(suite)) for suite in project.suites()}
+    try:  # the records of `orchestra.outputs` cost a start
+        lines = nofollow.read(f"{root}/.orchestra/outputs.txt").decode(errors="replace").splitlines()
+    except FileNotFoundError:
+        return False  # nothing was compiled
+    return any(line.endswith((f"/{name}.md", f"/{name}/SKILL.md")) for line in lines)
+
+
+def _suite_of(root: str, command: str) -> str | None:
+    """Return the suite of a command, so that no other suite stops it; None if no plan has it under this name."""
+    from orchestra import nofollow  # noqa: PLC0415
+    from orchestra import root as roots  # noqa: PLC0415
+
+    plans = {suite: nofollow.read(f"{root}/{roots.plan_file(suite)}") for suite in roots.suites(root)}
     return next((suite for suite, plan in plans.items() if f'"{command}"'.encode() in plan), None)
 
 
-def _unfinished(root: str, event: Mapping[str, Any]) -> str:
+def _unfinished(root: str, event: Mapping[str, object]) -> str:
     """Return why an agent must not end its turn yet; empty if it may."""
     if event.get("stop_hook_active"):
         return ""  # it was held once
-    from orchestra import project as projects  # noqa: PLC0415
-
-    project = projects.find(Path(root))
     words = str(event.get("last_assistant_message", ""))
     runs = _runs_in(str(event.get("transcript_path", "")), words)
-    homes = [project.root / projects.PLAN_FOLDER / suite for suite in project.suites()]
-    here = [folder for home in homes for run in runs if (folder := home / "runs" / run).is_dir()]
-    return _open_end(max(here, key=lambda folder: folder.name), words) if here else ""
+    if not runs:
+        return ""
+    from orchestra import nofollow  # noqa: PLC0415
+
+    here = [folder for home in _homes(root) for run in runs if nofollow.is_folder(folder := f"{home}/runs/{run}")]
+    return _open_end(max(here, key=os.path.basename), words) if here else ""
+
+
+def _homes(root: str) -> list[str]:
+    """Return the folders of the suites of the project."""
+    from orchestra import root as roots  # noqa: PLC0415
+
+    root, _ = roots.find(root)
+    return [f"{root}/{roots.PLAN_FOLDER}/{suite}" for suite in roots.suites(root)]
 
 
 def _runs_in(transcript: str, words: str) -> set[str]:
@@ -122,11 +129,13 @@ def _runs_in(transcript: str, words: str) -> set[str]:
 
     The record is whole as soon as it has the last words of the agent.
     """
+    from orchestra.ledger.quick import RUN_ID  # noqa: PLC0415
+
     last = json.dumps(words.strip().rpartition("\n")[2], ensure_ascii=False)[1:-1].encode(errors="replace")
     end = time.monotonic() + _RECORD_SECONDS
     while last not in (record := _bytes_of(transcript)) and time.monotonic() < end:
         time.sleep(_LOOK_SECONDS)
-    return set(_RUN.findall(record.decode(errors="replace")))
+    return set(re.findall(RUN_ID, record.decode(errors="replace")))
 
 
 def _bytes_of(transcript: str) -> bytes:
@@ -134,21 +143,28 @@ def _bytes_of(transcript: str) -> bytes:
         return file.read(_MOST_TRANSCRIPT_BYTES)
 
 
-def _open_end(folder: Path, words: str) -> str:
+def _open_end(folder: str, words: str) -> str:
     """Return the part of a run that its agent has not dealt with."""
-    from orchestra.ledger.lock import under_way  # noqa: PLC0415
-    from orchestra.ledger.runs import printed  # noqa: PLC0415
-    from orchestra.ledger.view import look  # noqa: PLC0415
+    from orchestra.ledger import quick  # noqa: PLC0415
 
-    run, suite = folder.name, folder.parent.parent.name
+    home, _, run = folder.rpartition("/runs/")
+    suite = os.path.basename(home)  # noqa: PTH119 - pathlib costs a start
     wait = f"`orchestra wait {run} --suite {suite} --seconds 100 --brief`"
-    if under_way(folder):
+    if quick.is_under_way(folder):
         return f"run {run} goes on: {wait} until its exit code is not 124, then report the result"
-    view = look(folder, steps=False)
-    end = view.segment
-    if end.finish is not None and printed(folder) < end.finish_seq and not _was_detailed(words):
-        return f"the result of run {run} was not read: {wait}, then report it"
-    red = [name for name, seen in view.gates.items() if seen.body.result == "failed"]
+    state = quick.known_fields(folder, ("seq", "sealed", "gates"))
+    if state.get("sealed") and (quick.printed(folder) >= state["seq"] or _was_detailed(words)):
+        red = [name for name, gate in state["gates"].items() if gate["result"] == "failed"]
+    else:  # a run without an end, or with more than `wait` has printed
+        from pathlib import Path  # noqa: PLC0415
+
+        from orchestra.ledger.view import look  # noqa: PLC0415 - it takes longer to import than all the rest
+
+        view = look(Path(folder), steps=False)
+        end = view.segment
+        if end.finish is not None and quick.printed(folder) < end.finish_seq and not _was_detailed(words):
+            return f"the result of run {run} was not read: {wait}, then report it"
+        red = [name for name, seen in view.gates.items() if seen.body.result == "failed"]
     missing = [name for name in red if name.partition(":")[2] not in words]
     if missing:
         return f"run {run}: these gates failed, and your report does not name them: {', '.join(missing)}"
@@ -160,40 +176,50 @@ def _was_detailed(words: str) -> bool:
     return re.search(r"\d+\s+(passed|failed|timeout|error|blocked|skipped)", words) is not None
 
 
-def _unproven(root: str, event: Mapping[str, Any]) -> str:
+def _unproven(root: str, event: Mapping[str, object]) -> str:
     """Return the completed to-do entries that name a test without a verdict; empty if there is none."""
-    named = {task for text in _completed(event) for task in _TASK.findall(text)}
+    named = {task for text in _completed(event) for task in re.findall(_TASK, text)}
     if not named:
         return ""
-    from orchestra import project as projects  # noqa: PLC0415
-    from orchestra.ledger.runs import runs_of  # noqa: PLC0415
-    from orchestra.ledger.view import look  # noqa: PLC0415
+    from orchestra.ledger import quick  # noqa: PLC0415
 
-    project = projects.find(Path(root))
-    homes = [project.root / projects.PLAN_FOLDER / suite for suite in project.suites()]
-    for home in homes:
-        if runs := runs_of(home):
-            view = look(home / "runs" / runs[0], steps=False)
-            if open_ones := sorted(named & set(view.selection) - set(view.verdicts)):
-                return (
-                    f"not completed: run {runs[0]} has no verdict of {', '.join(open_ones)}; `orchestra wait {runs[0]}`"
-                )
+    newest = [f"{home}/runs/{runs[0]}" for home in _homes(root) if (runs := quick.recorded(home))]
+    for folder in newest:
+        if open_ones := _without_verdict(folder, named):
+            run = os.path.basename(folder)  # noqa: PTH119
+            return f"not completed: run {run} has no verdict of {', '.join(open_ones)}; `orchestra wait {run}`"
     return ""
 
 
-def _completed(event: Mapping[str, Any]) -> Iterator[str]:
+def _without_verdict(folder: str, named: set[str]) -> list[str]:
+    """Return the named tasks that a run selected and has no verdict of."""
+    from orchestra.ledger import quick  # noqa: PLC0415
+
+    state = quick.known_fields(folder, ("completed", "current", "pending"))
+    selected = {task for part in state.values() for task in part}
+    if selected and named.isdisjoint(selected - set(state["completed"])):
+        return []
+    from pathlib import Path  # noqa: PLC0415
+
+    from orchestra.ledger.view import look  # noqa: PLC0415 - as in `_open_end`
+
+    view = look(Path(folder), steps=False)
+    return sorted(named & set(view.selection) - set(view.verdicts))
+
+
+def _completed(event: Mapping[str, object]) -> Iterator[str]:
     """Yield the texts of the completed entries: those of TodoWrite, or the one of TaskUpdate where it has a text."""
     if event["hook_event_name"] == "TaskCompleted":
         yield f"{event['task_subject']} {event.get('task_description', '')}"
         return
-    given = event.get("tool_input", {})
-    todos = given.get("todos")
+    given = event.get("tool_input")
+    todos = given.get("todos") if isinstance(given, dict) else None
     for entry in todos if isinstance(todos, list) else [given]:
         if isinstance(entry, dict) and entry.get("status") == "completed":
             yield " ".join(str(entry.get(key, "")) for key in ("content", "subject", "description"))
 
 
-_CHECKS: Final = {
+_CHECKS = {
     "UserPromptExpansion": _stale,
     "Stop": _unfinished,
     "PostToolUse": _unproven,

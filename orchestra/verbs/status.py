@@ -7,6 +7,7 @@ folded from the ledger, because its file may be a tenth of a second old.
 from __future__ import annotations
 
 import json
+import os
 import sys
 import time
 from collections import Counter
@@ -18,9 +19,10 @@ import click
 
 from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError, UsageError
+from orchestra.ledger.disk import disk_error
 from orchestra.ledger.lock import under_way
-from orchestra.ledger.runs import STATE
-from orchestra.ledger.state_file import state_fields
+from orchestra.ledger.quick import STATE, state_fields
+from orchestra.ledger.running_step import RunningStep, running_steps
 from orchestra.printing import one_line
 from orchestra.verbs.chosen_run import require_methods, run_argument, run_folder
 from orchestra.verbs.group import say, say_data, say_json
@@ -80,7 +82,8 @@ def status(
     while True:
         going = under_way(folder)
         _fresh(folder, going=going)
-        text = _json(folder) if as_json else "\n".join(lines(_state(folder, methods), going=going))
+        steps = running_steps(folder) if going else {}
+        text = _json(folder) if as_json else "\n".join(lines(_state(folder, methods), steps, going=going))
         if text != shown:
             say_data("\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else "", end="")
             if as_json:
@@ -122,9 +125,9 @@ def _fresh(folder: Path, *, going: bool) -> None:
     if going:
         return
     try:
-        if state_fields(folder / STATE, {"sealed"}).get("sealed"):
+        if state_fields(os.fspath(folder / STATE), {"sealed"}).get("sealed"):
             return
-    except (MachineError, ValueError):
+    except (OSError, ValueError):
         pass
     from orchestra.ledger.state import state_of, write_state  # noqa: PLC0415 - a run that ended well does not need it
     from orchestra.ledger.view import look  # noqa: PLC0415
@@ -134,7 +137,9 @@ def _fresh(folder: Path, *, going: bool) -> None:
 
 def _state(folder: Path, methods: Collection[str]) -> Mapping[str, Any]:
     try:
-        state = state_fields(folder / STATE, _WANTED | {"completed"} if methods else _WANTED)
+        state = state_fields(os.fspath(folder / STATE), _WANTED | {"completed"} if methods else _WANTED)
+    except OSError as error:
+        raise disk_error(error, folder / STATE, "read") from error
     except ValueError as error:
         raise MachineError(str(error), "the ledger is complete: `orchestra report` reads it") from error
     return _of_methods(state, methods) if methods else state
@@ -160,11 +165,12 @@ def _of_methods(state: Mapping[str, Any], methods: Collection[str]) -> dict[str,
     }
 
 
-def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
+def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: bool) -> Iterator[str]:
     """Yield the state for people.
 
     Args:
         state: fields of `state.json`.
+        steps: the running step of each task.
         going: whether the run is under way.
     """
     counts = {verdict: count for verdict, count in state["counts"].items() if count}
@@ -175,7 +181,8 @@ def lines(state: Mapping[str, Any], *, going: bool) -> Iterator[str]:
     yield _line("run", state["run"], _phase(state, going=going), f"since {state['started'][:19]}Z")
     yield _line("tests", f"{', '.join(parts) or 'none yet'}; {total} in all")
     for task, one in list(current.items())[:_CURRENT]:
-        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}")
+        step = steps[task].words() if task in steps else ""
+        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}", step)
     for task, reason in list(state["blocked"].items())[:_LATEST]:
         yield _line("blocked", task, reason)
     latest = {one["task"]: one for one in state["errors"] if one["task"] not in current}

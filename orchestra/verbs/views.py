@@ -16,8 +16,8 @@ from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
-from orchestra.steps.mcp_calls import mcp_calls, playwright_text
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
+from orchestra.steps.vocabulary import mcp_calls, playwright_text
 from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import sys
 import time
 from collections.abc import Callable
@@ -16,8 +17,9 @@ from orchestra.errors import EXIT_GOES_ON, EXIT_OK, MachineError
 from orchestra.ledger import plan_store
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.lock import Holder, holder_of, under_way
+from orchestra.ledger.quick import PRINTED, printed
 from orchestra.ledger.reading import Tail
-from orchestra.ledger.runs import LEDGER, PRINTED, printed
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View, look
 from orchestra.report import watch
 from orchestra.report.console import lines
@@ -62,7 +64,7 @@ def wait(
     while under_way(folder) and not look(folder, steps=False).segment.plan_digest:  # its record has just been made
         time.sleep(LOOK_SECONDS)
     short = watch.for_agent() if brief is None else brief
-    watched = Watched(project.root, folder, 0 if again else printed(folder), brief=short)
+    watched = Watched(project.root, folder, 0 if again else printed(os.fspath(folder)), brief=short)
     while True:
         going = under_way(folder)  # asked before the file is read, so that its last event is not missed
         for text in watched.poll():

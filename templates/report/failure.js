@@ -240,7 +240,7 @@ function detail(main, test, method, number) {
     h("a", { href: address(task, "all"), "aria-current": all ? "page" : undefined }, "side by side"))];
   main.replaceChildren(...[
     h("div", { class: "crumbs" }, h("a", { href: "#/" }, "All tests"), h("span", { class: "row" }, neighbours(task))),
-    h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`)), around(task),
+    h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`), task.verdict === "running" && runningStep(task)), around(task),
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
     all ? sideBySide(tries) : why(task, attempt),
     attempt && !all && h("div", { class: "grid" }, [strip(attempt), shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),

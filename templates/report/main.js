@@ -61,11 +61,26 @@ function show(keep) {
 async function follow() {
   take(await (await fetch("data.json")).json());
   const changes = new EventSource("events");
+  const ticking = setInterval(drawSteps, 1000);
   let due = Promise.resolve();
   const again = () => { due = due.then(async () => redraw(await (await fetch("data.json")).text())).catch(() => {}); };
   changes.addEventListener("change", again);
-  changes.addEventListener("end", () => { changes.close(); again(); });
+  changes.addEventListener("steps", (event) => { inStep = new Map(Object.entries(JSON.parse(event.data))); drawSteps(); });
+  changes.addEventListener("end", () => { changes.close(); clearInterval(ticking); again(); });
   changes.addEventListener("fault", (event) => { changes.close(); document.querySelector(".headline").textContent = event.data; });
+}
+
+// The running step of each task: they come without the ledger, so they are drawn into the page as it is.
+let inStep = new Map();
+
+function drawSteps() {
+  for (const place of document.querySelectorAll("[data-step]")) place.textContent = stepText(place.dataset.step);
+}
+
+function stepText(task) {
+  const [words, since] = inStep.get(task) || [];
+  const seconds = Math.floor(Date.now() / 1000 - since);
+  return words ? `${words}${seconds > 1 ? ` · ${seconds} s` : ""}` : "";
 }
 
 let drawn = "";

@@ -19,11 +19,13 @@ function forecast() {
   return seconds === null ? "" : `about ${duration(seconds)} left`;
 }
 
+const runningStep = (task) => h("span", { class: "step mono", "data-step": task.task }, stepText(task.task));
+
 function runningNow() {
   const now = run.tasks.filter((task) => task.verdict === "running");
   if (!now.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, "Running now"), h("ul", { class: "facts" }, now.slice(0, SHOWN).map((task) =>
-    h("li", {}, badge("running", "pulse"), " ", h("a", { href: address(task) }, `${task.task} ${titleOf(task.test)}`))), now.length > SHOWN && h("li", {}, `and ${now.length - SHOWN} more`)));
+  return h("section", { class: "card" }, h("h2", {}, "Running now"), h("ul", { class: "running-now" }, now.slice(0, SHOWN).map((task) =>
+    h("li", {}, badge("running", "pulse"), " ", h("a", { href: address(task) }, `${task.task} ${titleOf(task.test)}`), runningStep(task))), now.length > SHOWN && h("li", {}, `and ${now.length - SHOWN} more`)));
 }
 
 function hero() {

@@ -1,4 +1,4 @@
-"""Every tool call of `orchestra.steps.mcp_calls` against the real Playwright MCP server, beside the same step in Playwright itself."""
+"""Every tool call of `orchestra.steps.verbs` against the real Playwright MCP server, beside the same step in Playwright itself."""
 
 from __future__ import annotations
 
@@ -21,10 +21,12 @@ from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.steps.conditions import conditions
-from orchestra.steps.mcp_calls import ToolCall, chooser_calls, mcp_calls, playwright_text
 from orchestra.steps.page_script import observable
+from orchestra.steps.step import Step
 from orchestra.steps.target import Target, js_locator
-from orchestra.steps.vocabulary import VERBS, Step
+from orchestra.steps.tool_call import ToolCall
+from orchestra.steps.verbs.files import chooser_calls
+from orchestra.steps.vocabulary import VERBS, mcp_calls, playwright_text
 
 pytestmark = pytest.mark.browser
 

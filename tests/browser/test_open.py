@@ -6,7 +6,8 @@ import json
 import shutil
 import signal
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import ExitStack, contextmanager
+from threading import Semaphore
 
 import httpx
 import pytest
@@ -121,6 +122,30 @@ def test_a_trace_of_each_method_opens_in_the_viewer_of_the_installed_playwright(
         page.goto(address)
         page.wait_for_selector("text=Navigate")
         page.close()
+
+
+def test_a_page_that_is_open_and_status_show_the_step_of_each_worker(project, browser):
+    methods = "methods: {cli: {driver: playwright, parallel: true}, mcp: {driver: mcp, session: {single: true}, parallel: true}}"
+    with ExitStack() as stack:
+        asked = Semaphore(0)
+        url = stack.enter_context(site(asked.release))
+        steps = f"""[{{goto: "{url}/steps.html"}}, {{click: {{role: button, name: Send}}}}, {{goto: "{url}/silent"}}]"""
+        project.write(f"orchestra: 1\nsuite: s\n{methods}\ntests: {{a: {{steps: {steps}}}}}\n").compile()
+        running = project.start("run", "--workers", "2")
+        for _ in range(2):
+            assert asked.acquire(timeout=60), running.poll()
+        with opened(project) as address:
+            page = browser.new_page()
+            page.goto(address)
+            page.wait_for_selector(READY)
+            for method in ("cli", "mcp"):
+                page.wait_for_selector(f"[data-step='{method}:a']:has-text('step 3 of 3 goto')")
+            shown = [line for line in project.run("status").out.splitlines() if line.startswith("now")]
+            assert [line.rpartition("  ")[2] for line in shown] == ["step 3 of 3 goto"] * 2
+            page.close()
+    assert running.wait() == 1, running.communicate()
+    running.communicate()
+    assert list(project.folder.glob("workers/*.step")) == []
 
 
 @pytest.fixture(scope="module")

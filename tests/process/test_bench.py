@@ -59,8 +59,12 @@ def test_startup_prints_its_tables():
         "python -c pass",
         "orchestra --help",
         "orchestra compile --check, unchanged",
+        "hook: an entry that names no test",
+        "hook: an entry of a test",
+        "hook: the end of a turn",
+        "hook: a slash command",
     ]
-    assert len(rows(text, "Start-up: ratios")[2:]) == 2
+    assert len(rows(text, "Start-up: ratios")[2:]) == 6
 
 
 def test_tests_that_do_nothing_print_their_tables():

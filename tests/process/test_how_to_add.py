@@ -26,10 +26,8 @@ LISTS = {
 # For each list: the file, a text in it, and the text in its place; a file without a text is new.
 ADDED = {
     "step": [
-        ("orchestra/steps/vocabulary.py", '    Verb(\n        "hover",', '    Verb("visit", "Focus an element.", {"label": "Message"}, target="required", fields=(_FOR_ELEMENT,), playwright="locator.focus()", mcp=("browser_evaluate",)),\n    Verb(\n        "hover",'),
-        ("orchestra/steps/python_text.py", '    "hover": ', '    "visit": _on_element("focus"),\n    "hover": '),
-        ("orchestra/steps/mcp_calls.py", '    "hover": ', '    "visit": _focus,\n    "hover": '),
-        ("orchestra/runtime/driver/playwright/verbs.py", '    "hover": ', '    "visit": lambda stage, job: _patiently(stage, job, lambda ms: _element(stage, job).focus(timeout=ms)),\n    "hover": '),
+        ("orchestra/steps/verbs/elements.py", '    Verb(\n        "hover",', '    Verb("visit", "Focus an element.", {"label": "Message"}, target="required", fields=(FOR_ELEMENT,), playwright="locator.focus()", mcp=("browser_evaluate",), method="focus", calls=_on_target(page_script.focusing("focus"))),\n    Verb("look", "Look at the page.", {}, bare=True, playwright="page.title()", mcp=("browser_evaluate",), text=on_subject("title"), calls=_on_target("() => true")),\n    Verb(\n        "hover",'),
+        ("orchestra/runtime/driver/playwright/verbs.py", '    "drag": ', '    "look": lambda stage, job: stage.page.title(),\n    "drag": '),
     ],
     "probe": [
         ("orchestra/probes/table.py", "_ALL: tuple[ProbeKind, ...] = (", 'async def _folder(args, scene):\n    return Answer() if (scene.root / args["path"]).is_dir() else Answer("it has no such folder")\n\n\n_ALL: tuple[ProbeKind, ...] = (\n    ProbeKind("folder", "a folder that must exist", {"path": "data"}, _folder, fields=(Field("path", TEXT, "the folder", "data", required=True, holds="path"),)),'),
@@ -149,11 +147,11 @@ def test_a_browser_engine_that_was_added_is_looked_for(extended, project: SuiteP
     assert "no servo on this machine" in done.out + done.err
 
 
-def test_a_step_that_a_table_lacks_is_named(extended, tmp_path):
+def test_what_the_row_of_a_step_lacks_is_named(extended, tmp_path):
     copy = tmp_path / "copy"
     shutil.copytree(extended, copy)
-    table = copy / "orchestra/steps/python_text.py"
-    table.write_text(table.read_text().replace('    "visit": _on_element("focus"),\n', ""))
+    table = copy / "orchestra/steps/verbs/elements.py"
+    table.write_text(table.read_text().replace(', text=on_subject("title")', ""))
     done = python(copy, copy, "-m", "scripts.generate")
     assert done.code == 1
-    assert 'LookupError: the table of orchestra.steps.python_text lacks the step "visit"' in done.err
+    assert 'LookupError: the step "look" has neither `text` nor `method` in its row' in done.err

@@ -19,7 +19,7 @@ from orchestra.plan import (
     SpeedClass,
     Test,
 )
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 CLI = Method("cli", "Playwright", "playwright", command="test_cli_full")
 MCP = Method(

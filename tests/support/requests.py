@@ -10,7 +10,7 @@ from orchestra.compiler.lower.steps import lower_steps
 from orchestra.plan import Method, Test
 from orchestra.runtime.attempt import Request
 from orchestra.runtime.browsers.finder import Browser
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 
 def steps(said: Sequence[Any], section: str = "steps") -> tuple[Step, ...]:

@@ -16,8 +16,7 @@ from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp import verbs
 from orchestra.runtime.driver.playwright import verbs as playwright_verbs
-from orchestra.steps import mcp_calls
-from orchestra.steps.vocabulary import VERBS
+from orchestra.steps.vocabulary import VERBS, required_fields
 from tests.support.paths import ROOT
 
 # By part of the plan, who acts on its fields: module of `orchestra`, then the fields.
@@ -241,8 +240,8 @@ LOWERED = {"page": {"opens_with"}}
 def test_every_field_of_a_step_is_read_by_each_driver(name):
     wanted = {field.name for field in VERBS[name].fields} - LOWERED.get(name, set())
     guard = functions_of(Guard) if name == "download" else []
-    ours = read_by(playwright_verbs.VERBS[name])
-    theirs = read_by(verbs.VERBS[name], mcp_calls._CALLS[name], *guard)
+    ours = read_by(playwright_verbs.VERBS[name]) | (set(required_fields(VERBS[name])) if VERBS[name].method else set())
+    theirs = read_by(verbs.VERBS[name], VERBS[name].calls, *guard)
     assert (wanted - ours, wanted - theirs) == (set(), set())
 
 

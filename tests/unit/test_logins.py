@@ -9,7 +9,8 @@ from urllib.request import Request
 
 import pytest
 
-from orchestra.plan import Login
+from orchestra.plan import Login, Plan, Test
+from orchestra.runtime.build import Builds
 from orchestra.runtime.driver.cookies import cookie_of, written
 from orchestra.runtime.logins import FOLDER, Shown, State, Store, secrets_of
 from orchestra.runtime.mask import Masks
@@ -109,3 +110,10 @@ def test_a_cookie_of_a_browser_goes_with_a_request(url):
     assert written(next(iter(jar))) == given
     session = cookie_of(cookie("x", expires=-1))
     assert (session.expires, session.discard, written(session)["expires"]) == (None, True, -1)
+
+
+def test_the_digest_of_a_test_covers_its_login(tmp_path):
+    test = Test("T", "T", ("cli",), login="admin")
+    plans = [Plan("s", "S", (test,), (), logins=(Login("admin", title),)) for title in ("Admin", "Admin", "Root")]
+    first, same, other = (Builds(tmp_path, plan).inputs_digest(test) for plan in plans)
+    assert first == same != other

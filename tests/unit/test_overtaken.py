@@ -10,7 +10,7 @@ from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.attempts.overtaken import GRACE_SECONDS, UNKNOWN_SECONDS, Overtaken, used
 from orchestra.runtime.servers.row import Row
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 TASK = "cli:a"
 ASKS = Case("a", "a", ("cli",), requires=("front",), command=Command(("curl", "${back.url}")))

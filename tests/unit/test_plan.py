@@ -15,8 +15,8 @@ from orchestra import plan
 from orchestra.compiler.schema.models import build_plan_schema
 from orchestra.errors import PlanError
 from orchestra.plan import Component, Gate, Job, Method, Outputs, Plan, Probe, Ready
+from orchestra.steps.step import Step
 from orchestra.steps.target import Target
-from orchestra.steps.vocabulary import Step
 
 SMALL = Plan(
     suite="market",

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import random
 
+import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -166,3 +167,74 @@ def test_a_single_session_keeps_the_order_of_the_plan():
     queue.push("m:long")
     queue.push("m:short")
     assert [queue.take("m"), queue.take("m")] == ["m:short", "m:long"]
+
+
+def test_a_slot_is_held_for_a_task_that_doit_is_about_to_push():
+    tests = (Case("head", "", ("m",)), Case("tail", "", ("m",), needs=("head",)), Case("short", "", ("m",)))
+    plan = Plan("s", "", tests, (Method("m", "", "command"),))
+
+    def ended():
+        queue = Queue(plan, ["m:head", "m:tail", "m:short"], {"m:head": 1.0, "m:tail": 9.0, "m:short": 2.0})
+        queue.push("m:head")
+        queue.push("m:short")
+        assert queue.take("m", 1) == "m:head"
+        queue.release("m:head")
+        queue.done("m:head")
+        return queue
+
+    one = ended()
+    assert one.take("m", 1) is None
+    one.push("m:tail")
+    assert [one.take("m", 1), one.take("m", 1), one.take("m", 1)] == ["m:tail", "m:short", None]
+    two = ended()
+    assert [two.take("m", 2), two.take("m", 1)] == ["m:short", None]
+    assert ended().take("m") == "m:short"
+
+
+def starts(plan: Plan, seconds: dict[str, int], *, late: bool) -> list[tuple[int, list[str]]]:
+    """Return when each task starts with three slots; `late` is when doit pushes after free slots were asked for."""
+    selection = list(seconds)
+    queue, tests, now = Queue(plan, selection, seconds), {test.id: test for test in plan.tests}, 0
+    done, pushed, running, log = set(), set(), {}, []
+
+    def push():
+        for task in selection:
+            if task not in pushed and {f"m0:{need}" for need in tests[task[3:]].needs} <= done:
+                pushed.add(task)
+                queue.push(task)
+
+    def take(offered):
+        while len(running) < 3 and (task := queue.take("m0", None if offered else 3 - len(running))) is not None:
+            running[task] = now + seconds[task]
+            begun.append(task)
+
+    while len(done) < len(selection):
+        begun: list[str] = []
+        if late and now:
+            take(offered=False)
+        push()
+        take(offered=True)
+        log.append((now, sorted(begun)))
+        now = min(running.values())
+        for task in [task for task in selection if running.get(task) == now]:
+            del running[task]
+            queue.release(task)
+            queue.done(task)
+            done.add(task)
+    return log
+
+
+@given(plans(), st.data())
+def test_a_late_push_starts_the_same_tasks_at_the_same_times(plan, data):
+    plan = msgspec.structs.replace(plan, methods=plan.methods[:1])
+    seconds = {f"m0:{test.id}": data.draw(st.integers(1, 9)) for test in plan.tests}
+    assert starts(plan, seconds, late=True) == starts(plan, seconds, late=False)
+
+
+def test_a_verdict_that_comes_before_those_of_its_needs_holds_no_slot():
+    tests = (Case("head", "", ("m",)), Case("tail", "", ("m",), needs=("head",)), Case("short", "", ("m",)))
+    queue = Queue(Plan("s", "", tests, (Method("m", "", "command"),)), ["m:head", "m:tail", "m:short"])
+    queue.done("m:tail")
+    queue.done("m:head")
+    queue.push("m:short")
+    assert queue.take("m", 1) == "m:short"

@@ -15,7 +15,8 @@ import pytest
 
 from orchestra import cli
 from orchestra.ledger import plan_store
-from orchestra.ledger.runs import LEDGER, STATE, find_run, runs_of
+from orchestra.ledger.quick import STATE
+from orchestra.ledger.runs import LEDGER, find_run, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.view import look
 from orchestra.runtime.gates.figures import outage_figures

@@ -15,7 +15,7 @@ from orchestra.plan import Test as Case
 from orchestra.runtime.select import select, task_name, with_needs
 from orchestra.runtime.shards.expected import Durations, durations_of, expected
 from orchestra.runtime.shards.partition import Unit, cut, edges, split
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 few = settings(max_examples=40)
 PLACE = "linux-x86_64-2cpu-8gb"

@@ -16,7 +16,7 @@ from orchestra.plan import Command, Component, Method, Plan, Service, Tls
 from orchestra.plan import Test as Case
 from orchestra.runtime.build import Builds
 from orchestra.runtime.since import Revision, reasons
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 RUN = Command(("python", "check.py"))
 PATHS = ("a/x.py", "a/y.txt", "b/x.py", "b/c/x.py", "x.py")

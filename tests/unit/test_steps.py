@@ -13,10 +13,14 @@ from hypothesis import strategies as st
 from orchestra.compiler.lower.steps import lower_step
 from orchestra.steps import page_script
 from orchestra.steps.conditions import conditions
-from orchestra.steps.mcp_calls import ToolCall, mcp_calls, playwright_text
+from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import literal, observable, observer
+from orchestra.steps.step import Step
 from orchestra.steps.target import KINDS, NARROWING, Target, js_locator, target_of
-from orchestra.steps.vocabulary import VERBS, Step, file_name, milliseconds, row_of
+from orchestra.steps.tool_call import ToolCall
+from orchestra.steps.verb import Verb
+from orchestra.steps.verbs.files import file_name
+from orchestra.steps.vocabulary import DEFAULTS, VERBS, mcp_calls, playwright_text
 
 SEND = Target("role", "button", name="Send")
 REPLY = Target("testid", "reply")
@@ -310,6 +314,12 @@ def test_python_text_is_one_statement_whatever_the_texts(text: str):
         assert "\n" not in playwright_text(step)
 
 
-def test_a_table_that_lacks_a_step_is_named():
-    with pytest.raises(LookupError, match=r"^'?the table of orchestra.steps.x lacks the step \"visit\"'?$"):
-        row_of({}, "visit", "orchestra.steps.x")
+@pytest.mark.parametrize(
+    "ask, lacks",
+    [(playwright_text, "neither `text` nor `method`"), (lambda step: mcp_calls(step, 1), "no `calls`")],
+)
+def test_what_the_row_of_a_step_lacks_is_named(monkeypatch: pytest.MonkeyPatch, ask, lacks):
+    monkeypatch.setitem(VERBS, "visit", Verb("visit", "Visit.", {}))
+    monkeypatch.setitem(DEFAULTS, "visit", {})
+    with pytest.raises(LookupError, match=f"^'?the step \"visit\" has {lacks} in its row of orchestra.steps.verbs'?$"):
+        ask(Step("visit"))

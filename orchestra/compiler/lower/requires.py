@@ -8,8 +8,8 @@ from typing import Any
 from orchestra import names
 from orchestra.compiler.schema.spec import Spec
 from orchestra.plan import Command, Emulation
+from orchestra.steps.step import Step
 from orchestra.steps.target import Target
-from orchestra.steps.vocabulary import Step
 
 
 def components_of(

@@ -11,9 +11,11 @@ from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import CommandSpec
 from orchestra.plan import Command
+from orchestra.steps.schemas import HTTP_METHODS
+from orchestra.steps.step import Step
 from orchestra.steps.target import KINDS, NARROWING, target_of
 from orchestra.steps.texts import BODIES, as_text
-from orchestra.steps.vocabulary import DEFAULTS, HTTP_METHODS, VERBS, Step
+from orchestra.steps.vocabulary import DEFAULTS, VERBS
 
 Known = Mapping[str, Any]
 T = TypeVar("T", str, float)

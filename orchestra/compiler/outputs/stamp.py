@@ -47,7 +47,11 @@ def siblings(root: str | os.PathLike[str], paths: Iterable[str]) -> list[str]:
         root: the project root.
         paths: of the generated files, relative to it.
     """
-    kinds = {(os.path.dirname(path), os.path.splitext(path)[1]) for path in paths}  # noqa: PTH120, PTH122 - a start
+    kinds = {
+        (os.path.dirname(path), os.path.splitext(path)[1])  # noqa: PTH120, PTH122 - pathlib costs a start
+        for path in paths
+        if not path.startswith(f"{_FOLDER}/")  # a run has files there, too; plans are found below
+    }
     paths = {
         f"{folder}/{name}"
         for folder, suffix in kinds

@@ -8,7 +8,7 @@ from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.health import ComponentSpec
-from orchestra.steps.vocabulary import HTTP_METHODS
+from orchestra.steps.schemas import HTTP_METHODS
 from orchestra.yamltext.document import Path
 
 ADDRESS = ("url", "host", "port")

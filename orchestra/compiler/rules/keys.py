@@ -11,8 +11,10 @@ from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
+from orchestra.steps.schemas import HTTP_METHODS
 from orchestra.steps.target import KINDS, ROLES
-from orchestra.steps.vocabulary import HTTP_METHODS, VERBS, is_repeated
+from orchestra.steps.verbs.script import is_repeated
+from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 

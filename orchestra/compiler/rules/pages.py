@@ -8,7 +8,7 @@ from typing import Any
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.key import StepSpec
-from orchestra.steps.vocabulary import MAIN
+from orchestra.steps.verbs.pages import MAIN
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 

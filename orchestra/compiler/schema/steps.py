@@ -6,18 +6,17 @@ given as `"${name}"`, so that a parameter of a block can be used there; every te
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import Any
 
 from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS, PAGE_CONDITIONS
-from orchestra.steps.schemas import NAME, TEXT, Field, Schema, described
+from orchestra.steps.schemas import NAME, NEVER, TEXT, Field, Schema, described, one_of
 from orchestra.steps.target import KINDS, NARROWING
-from orchestra.steps.vocabulary import HTTP_METHODS, VERBS, Verb
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS
 
 REFERENCE = r"^\$\{[^{}]+\}$"
 BLOCK_ID = r"^[a-z][a-z0-9_]*$"
-# `false` has the same meaning, but jsonschema loses the key that it forbids.
-NEVER: Schema = {"not": {}}
 
 _KIND_EXAMPLES: dict[str, Any] = {
     "role": "button",
@@ -42,7 +41,7 @@ def definitions() -> dict[str, Schema]:
         "Target": mapping_of(
             "an element of the page",
             _target_properties(),
-            **_one_of(KINDS),
+            **one_of(KINDS),
             dependentRequired={"name": ["role"]},
         ),
         "SomeKind": {"anyOf": [{"required": [kind]} for kind in KINDS]},
@@ -108,18 +107,14 @@ def _target_properties() -> dict[str, Schema]:
     return {**kinds, **narrowing}
 
 
-def _one_of(keys: Iterable[str]) -> Schema:
-    return {"oneOf": [{"required": [key]} for key in keys]}
-
-
 def _target_rules(verb: Verb) -> Schema:
     """Which keys of a target must, may or cannot stand together."""
     if verb.target == "required":
-        return {**_one_of(KINDS), "dependentRequired": {"name": ["role"]}}
+        return {**one_of(KINDS), "dependentRequired": {"name": ["role"]}}
     if verb.name == "expect":
         # The subject is an element, the page or a request: each needs a key that excludes the other.
         return {
-            **_one_of([*KINDS, "page", "request"]),
+            **one_of([*KINDS, "page", "request"]),
             "dependentRequired": {"name": ["role"]},
             "dependentSchemas": {
                 **{
@@ -129,7 +124,7 @@ def _target_rules(verb: Verb) -> Schema:
                 **{kind: {"$ref": "#/$defs/SomeConditions"} for kind in KINDS},
             },
         }
-    kinds = _one_of(KINDS)["oneOf"]
+    kinds = one_of(KINDS)["oneOf"]
     some_kind = {"$ref": "#/$defs/SomeKind"}
     return {
         "oneOf": [*kinds, {"not": {"anyOf": kinds}}],
@@ -153,26 +148,7 @@ def _carries(verb: Verb) -> Schema:
         target = {key: {"$ref": f"#/$defs/Target/properties/{key}"} for key in (*KINDS, *NARROWING)}
         properties = {**target, **properties}
         more.update(_target_rules(verb))
-    if verb.name == "page":
-        more.update(_one_of(("name", "as")))
-        more["dependentRequired"] = {"opens_with": ["as"]}
-    if verb.name == "scroll":
-        more["anyOf"] = [{"required": [key]} for key in ("to", *KINDS)]
-    if verb.name == "clock":
-        more.update(_one_of(("set", "fix", "advance_seconds", "resume")))
-    if verb.name == "mock":
-        more["dependentSchemas"] = {
-            "json": {"properties": {"body": NEVER, "file": NEVER, "abort": NEVER}},
-            "body": {"properties": {"file": NEVER, "abort": NEVER}},
-            "file": {"properties": {"abort": NEVER}},
-            "abort": {"properties": {"status": NEVER, "headers": NEVER}},
-        }
-    if verb.name == "http":
-        more.update(_one_of(HTTP_METHODS))
-        more["dependentSchemas"] = {
-            "json": {"properties": {"form": NEVER, "body": NEVER}},
-            "form": {"properties": {"body": NEVER}},
-        }
+    more.update(verb.rules)
     return mapping_of(verb.doc, properties, **more)
 
 
@@ -201,7 +177,7 @@ def _verb(verb: Verb) -> Schema:
         }
         schema = _text_or(named, {"pattern": BLOCK_ID})
     elif verb.short:
-        schema = _text_or(_carries(verb), {"enum": ["top", "bottom"]} if verb.name == "scroll" else {})
+        schema = _text_or(_carries(verb), verb.short_schema)
     else:
         schema = _carries(verb)
     return described(schema, verb.doc, verb.example)

@@ -12,7 +12,7 @@ from typing import Final
 from orchestra.ledger.event import AttemptFinished, Event
 from orchestra.ledger.parts import StepDone
 from orchestra.plan import Test
-from orchestra.steps.vocabulary import Step
+from orchestra.steps.step import Step
 
 LIMIT: Final = "within_seconds"
 

@@ -7,10 +7,11 @@ both, `see` only stores data: a thread writes, so a reader that pauses delays on
 from __future__ import annotations
 
 import queue
+import statistics
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from contextlib import suppress
 from typing import NamedTuple, TextIO
 
@@ -20,7 +21,7 @@ from rich.progress_bar import ProgressBar
 from rich.table import Table
 from rich.text import Text
 
-from orchestra.draw import duration
+from orchestra.draw import duration, width
 from orchestra.ledger.event import (
     AttemptFinished,
     AttemptStarted,
@@ -30,6 +31,7 @@ from orchestra.ledger.event import (
     VerdictGiven,
 )
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.running_step import RunningStep
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.printing import printed
@@ -40,10 +42,14 @@ from orchestra.report.rows import Report, Row
 QUIET_SECONDS = 60.0
 """The time without a line after which a log lists the running tests."""
 REFRESH_SECONDS = 0.1
+FORECAST_SECONDS = 2.0
+"""The forecast is made again after this time at the earliest: it looks at every test that waits."""
 _SHOWN_RUNNING = 8
 _SHOWN_RECENT = 4
 _BAR_COLUMNS = 30
 _MINUTE = 60
+_LEAST_TITLE = 8
+"""A title that would be shorter than this is left out of its line."""
 
 _STYLES: Mapping[str, str] = {
     "passed": "green",
@@ -69,6 +75,8 @@ class Feed:
         folder: the run's, relative to the project root.
         read_on: the paths to name at the end.
         clock: monotonic seconds.
+        steps: returns the running step of each task.
+        known: seconds that a task took in an earlier run.
     """
 
     def __init__(
@@ -77,8 +85,13 @@ class Feed:
         folder: str,
         read_on: Callable[[], Sequence[str]],
         clock: Callable[[], float] = time.monotonic,
+        *,
+        steps: Callable[[], Mapping[str, RunningStep]] = dict,
+        known: Mapping[str, float] | None = None,
     ) -> None:
         self.clock = clock
+        self.steps = steps
+        self._known = known or {}
         self.running: dict[str, float] = {}
         self.rows = Rows(plan)
         self._plan = plan
@@ -100,10 +113,30 @@ class Feed:
 
     def running_line(self) -> str:
         """Return the running tests, the longest first; empty if there are none."""
-        now = self.clock()
-        parts = [f"{task} {duration(now - since)}" for task, since in list(self.running.items())]
+        now, steps = self.clock(), self.steps()
+        running = ((task, duration(now - since), steps.get(task)) for task, since in list(self.running.items()))
+        parts = [f"{task} {took}{f' in {step.words()}' if step is not None else ''}" for task, took, step in running]
         more = [f"and {len(parts) - _SHOWN_RUNNING} more"] if len(parts) > _SHOWN_RUNNING else []
         return lines.line("running", *parts[:_SHOWN_RUNNING], *more) if parts else ""
+
+    def step(self, step: RunningStep | None) -> str:
+        """Return a running step in words; empty for none."""
+        return lines.step_words(step, self.rows.tests.get(step.task.partition(":")[2])) if step is not None else ""
+
+    def left(self, waiting: Collection[str], finished: Mapping[str, float]) -> float | None:
+        """Return the seconds until the last test ends, as many at a time as now; None where nothing is known.
+
+        Args:
+            waiting: tasks that have not begun.
+            finished: seconds of those that ran.
+        """
+        known = {**self._known, **finished}
+        if not known:
+            return None
+        usual, now = statistics.median(known.values()), self.clock()
+        left = sum(known.get(task, usual) for task in waiting)
+        left += sum(max(0.0, known.get(task, usual) - (now - since)) for task, since in self.running.items())
+        return left / max(1, len(self.running))
 
     def title(self, task: str) -> str:
         """Return the title of a task's test."""
@@ -200,6 +233,7 @@ class Screen:
         self._recent: deque[str] = deque(maxlen=_SHOWN_RECENT)
         self._services: dict[str, str] = {}
         self._begun = feed.clock()
+        self._forecast: tuple[float, float | None] = (-FORECAST_SECONDS, None)
         self._view = View()
         self._stop = threading.Event()
         self._thread = threading.Thread(target=self._work, name="console", daemon=True)
@@ -210,6 +244,7 @@ class Screen:
         with self._lock:
             self._view = view
             row, texts = self._feed.take(event, view)
+            self._foresee()
             match event.body:
                 case VerdictGiven() if row is not None and row.verdict in FINE and not row.degraded:
                     self._recent.append(texts[0])
@@ -269,16 +304,38 @@ class Screen:
         words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
         colour = "green" if FINE.issuperset(verdicts) else "red"
         bar = ProgressBar(total or 1, done, width=_BAR_COLUMNS, complete_style=colour, finished_style=colour)
-        head.add_row(Text(f"{done}/{total}"), bar, Text(_elapsed(now - self._begun)), Text(words))
+        elapsed = _elapsed(now - self._begun)
+        head.add_row(Text(f"{done}/{total}"), bar, Text(elapsed), Text(self._left(now)), Text(words))
         running = list(self._feed.running.items())
-        tests = [
-            lines.line("running", task, self._feed.title(task), _elapsed(now - since))
-            for task, since in running[:_SHOWN_RUNNING]
-        ]
+        steps = self._feed.steps()
+        tests = [self._running(task, now - since, steps.get(task)) for task, since in running[:_SHOWN_RUNNING]]
         if len(running) > _SHOWN_RUNNING:
             tests.append(lines.line("running", f"and {len(running) - _SHOWN_RUNNING} more"))
         shown = [*self._recent, *self._services.values(), *tests]
         return Group(*(Text(printed(text), no_wrap=True, overflow="ellipsis") for text in shown), head)
+
+    def _running(self, task: str, seconds: float, step: RunningStep | None) -> str:
+        """Return the line of a running test: the title is cut so that the step is seen."""
+        title, rest = self._feed.title(task), (_elapsed(seconds), self._feed.step(step))
+        text = lines.line("running", task, title, *rest)
+        over = width(text) - self._console.width
+        if over <= 0 or step is None:
+            return text
+        kept = len(title) - over - 1
+        return lines.line("running", task, f"{title[:kept]}…" if kept >= _LEAST_TITLE else "", *rest)
+
+    def _foresee(self) -> None:
+        """Make the forecast of the end from the view, in the thread that changes it."""
+        now, view = self._feed.clock(), self._view
+        if now - self._forecast[0] >= FORECAST_SECONDS:
+            finished = {task: given.seconds for task, given in view.verdicts.items() if given.attempts}
+            left = self._feed.left(view.pending, finished) if view.pending or view.current else None
+            self._forecast = (now, None if left is None else now + left)
+
+    def _left(self, now: float) -> str:
+        """Return the forecast of the end; empty where nothing is known, or when it has passed."""
+        end = self._forecast[1]
+        return f"about {_elapsed(end - now)} left" if end is not None and end - now >= 1 else ""
 
 
 def _elapsed(seconds: float) -> str:

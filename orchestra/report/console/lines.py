@@ -28,6 +28,8 @@ from orchestra.ledger.event import (
 )
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding
+from orchestra.ledger.running_step import RunningStep
+from orchestra.plan import Test
 from orchestra.report.console.table import (
     agreement,
     commands,
@@ -42,6 +44,7 @@ from orchestra.report.console.table import (
 )
 from orchestra.report.findings import SHOWN, finding_text, heading, summed
 from orchestra.report.rows import Report, Row, explained
+from orchestra.steps.target import in_words
 
 CASES = 10
 """So many cases that did not simply pass are listed below a verdict."""
@@ -54,6 +57,14 @@ def line(word: str, *parts: str) -> str:
     """Return a line: a word in a column of its own, then parts two spaces apart, all visible and on one line."""
     rest = "  ".join(draw.one_line(part) for part in parts if part)
     return f"{draw.one_line(word):<{WORD}}{rest}".rstrip()
+
+
+def step_words(step: RunningStep, test: Test | None) -> str:
+    """Return a running step in words, with its target where the plan has the same step."""
+    planned = {"before": test.before, "steps": test.steps, "finally": test.finally_} if test is not None else {}
+    one = next(iter(planned.get(step.section, ())[step.position : step.position + 1]), None)
+    target = one.target if one is not None and one.verb == step.verb else None
+    return step.words(draw.one_line(in_words(target)) if target is not None else "")
 
 
 def event_line(body: Body) -> str:

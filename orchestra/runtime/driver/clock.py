@@ -7,8 +7,7 @@ from datetime import datetime
 from typing import Any
 
 from orchestra.runtime.driver.contract import Job, unfit
-from orchestra.steps.moment import moment
-from orchestra.steps.vocabulary import milliseconds
+from orchestra.steps.moment import milliseconds, moment
 
 
 @dataclass

@@ -16,7 +16,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
 from orchestra.runtime.unicode import well_formed
-from orchestra.steps.vocabulary import is_repeated
+from orchestra.steps.verbs.script import is_repeated
 
 SHOWN_BYTES = 100_000
 """So much of a document is looked at for a message, which shows a part of it once secrets are out."""

@@ -15,8 +15,8 @@ from orchestra.ledger.parts import Died, Outcome, Traffic
 from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
 from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
+from orchestra.steps.step import Step
 from orchestra.steps.target import target_of
-from orchestra.steps.vocabulary import Step
 
 TRACE = "trace.zip"
 """The trace of an attempt: `playwright show-trace` opens it."""

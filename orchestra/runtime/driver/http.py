@@ -25,6 +25,7 @@ from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.cookies import cookie_of, written
 from orchestra.runtime.driver.wording import seconds_text
+from orchestra.steps.vocabulary import argument
 
 _BODY = {"json": "json", "form": "data", "body": "content"}
 MEGABYTE = 1_000_000
@@ -125,9 +126,9 @@ class Http:
         url = _url(job)
         what = f"{args['method']} {url}"
         status, body = self._until(what, url, job) if "until" in args else self._send(what, url, job, math.inf)
-        _judge_status(what, status, body, job.step.value("status"))
+        _judge_status(what, status, body, argument(job.step, "status"))
         if args.get("match") or args.get("save"):
-            match, save = job.step.value("match"), job.step.value("save")
+            match, save = argument(job.step, "match"), argument(job.step, "save")
             looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
             looked.check(match)
             for name, path in save.items():

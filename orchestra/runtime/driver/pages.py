@@ -8,7 +8,7 @@ from typing import Generic, Protocol, TypeVar
 
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.wording import quoted, seconds_text
-from orchestra.steps.vocabulary import MAIN
+from orchestra.steps.verbs.pages import MAIN
 from orchestra.suggest import did_you_mean
 
 CLOSING = frozenset({"click", "press"})

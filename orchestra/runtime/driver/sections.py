@@ -17,6 +17,7 @@ import msgspec
 
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Finding, Outcome, Section, StepDone, Traffic, numbered
+from orchestra.ledger.running_step import NO_DISPLAY, RunningStep, StepFile
 from orchestra.runtime.attempt import (
     AttemptFailure,
     EvidenceFile,
@@ -46,8 +47,9 @@ from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.scope import Scope
 from orchestra.runtime.unicode import well_formed
 from orchestra.steps import vacuous
+from orchestra.steps.step import Step
 from orchestra.steps.texts import BODIES, as_text
-from orchestra.steps.vocabulary import VERBS, Step
+from orchestra.steps.vocabulary import VERBS
 
 EVIDENCE_SECONDS = 10.0
 """The limit of the evidence of a page. Generous, because it explains a failure on a busy machine."""
@@ -74,6 +76,7 @@ def carry_out(
     early: EarlyEnd | None = None,
     begun: Callable[[], None] = lambda: None,
     at_end: Callable[[Session | None, Scope], None] = lambda _session, _scope: None,
+    shown: StepFile = NO_DISPLAY,
 ) -> Result:
     """Carry out one attempt.
 
@@ -86,6 +89,7 @@ def carry_out(
         early: ends it before its time.
         begun: called when the attempt's time begins.
         at_end: called with page and saved values before the page is closed.
+        shown: gets each step at its begin, for displays.
     """
     early = early or EarlyEnd(clock)
     asked = clock()
@@ -99,7 +103,7 @@ def carry_out(
     begun()
     last = clock() + most_seconds(request.test) - 3.0  # before the worker is ended for it
     try:
-        attempt = _Attempt(request, session, http, mask, clock, early.clock)
+        attempt = _Attempt(request, session, http, mask, clock, early.clock, shown)
         result = attempt.run()
         at_end(session, attempt.scope)
         return result
@@ -120,6 +124,7 @@ class _Attempt:
         mask: Callable[[str], str],
         clock: Callable[[], float],
         limit_clock: Callable[[], float],
+        shown: StepFile,
     ) -> None:
         self._request = request
         self._session = session
@@ -127,6 +132,7 @@ class _Attempt:
         self._mask = mask
         self._clock = clock
         self._limit_clock = limit_clock
+        self._shown = shown
         self.scope = Scope(request.names, request.saved)
         self._records: list[StepDone] = []
         self._kept: list[EvidenceFile] = []
@@ -213,6 +219,7 @@ class _Attempt:
         """Return the steps of a section up to the first that fails; None when none does."""
         for index, step in enumerate(steps):
             begun = self._clock()
+            self._show(section, index, len(steps), step.verb)
             effort, failed = Effort(), None
             try:
                 effort = self._step(step, deadline)
@@ -239,6 +246,10 @@ class _Attempt:
             if section != "finally" and VERBS[step.verb].browser:
                 self._picture(f"{section}-{index + 1}-{step.verb}")
         return None
+
+    def _show(self, section: Section, index: int, number: int, verb: str) -> None:
+        asked = self._request
+        self._shown.show(RunningStep(asked.task, asked.attempt, section, index, number, verb, time.time()))
 
     def _picture(self, name: str) -> None:
         """Take a picture after a step, if the test wants one of each; a failing step has one anyway."""

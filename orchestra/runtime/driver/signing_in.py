@@ -15,6 +15,7 @@ import msgspec
 
 from orchestra.ledger.event import Note
 from orchestra.ledger.parts import Died
+from orchestra.ledger.running_step import NO_DISPLAY, StepFile
 from orchestra.plan import Login, Test
 from orchestra.runtime.attempt import CHECK_SECONDS, AttemptFailure, Request, Result, has_page_steps
 from orchestra.runtime.driver.contract import Driver, Session, StepError
@@ -47,6 +48,7 @@ def signed_in(
     *,
     early: EarlyEnd,
     begun: Callable[[], None],
+    shown: StepFile = NO_DISPLAY,
 ) -> Result:
     """Carry out one attempt at a test, signed in as its login defines.
 
@@ -57,6 +59,7 @@ def signed_in(
         environment: has the values of secret variables.
         early: ends the attempt before its time.
         begun: called when the attempt's time begins.
+        shown: gets each step of the test at its begin, for displays.
     """
     notes, died = tuple[Note, ...](), tuple[Died, ...]()
     facts: dict[str, Any] = {}
@@ -70,7 +73,7 @@ def signed_in(
         request, notes, died = login.given(state), login.notes, login.died
     mask = Masks(request.secrets, environment, request.hidden).text
     own = driver if driver is not None and has_page_steps(request.test) else None
-    result = carry_out(request, own, http, mask=mask, early=early, begun=begun)
+    result = carry_out(request, own, http, mask=mask, early=early, begun=begun, shown=shown)
     facts = {**result.facts, **facts}
     return msgspec.structs.replace(result, notes=notes, died=(*died, *result.died), facts=facts)
 

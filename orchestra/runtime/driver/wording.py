@@ -5,9 +5,7 @@ from __future__ import annotations
 import json
 from typing import Any
 
-from orchestra.steps.target import Target
-
-_NARROWING = ("name", "exact", "nth", "has_text", "frame")
+from orchestra.steps.target import Target, in_words
 
 
 def quoted(value: Any) -> str:
@@ -17,16 +15,7 @@ def quoted(value: Any) -> str:
 
 def target_text(target: Target | None) -> str:
     """Return a target as in the spec: `{role: "button", name: "Send"}`."""
-    return "the page" if target is None else _target_text(target)
-
-
-def _target_text(target: Target) -> str:
-    parts = [f"{target.by}: {quoted(target.value)}"]
-    narrowing = ((key, getattr(target, key)) for key in _NARROWING)
-    parts += [f"{key}: {quoted(value)}" for key, value in narrowing if value is not None and value is not False]
-    if target.within is not None:
-        parts.append(f"within: {_target_text(target.within)}")
-    return "{" + ", ".join(parts) + "}"
+    return "the page" if target is None else in_words(target)
 
 
 _PHRASES = {

@@ -55,7 +55,10 @@ class Queue:
         self._methods: dict[str, _Bucket] = {}
         self._after: dict[str, int] = {}
         self._followers: dict[str, list[str]] = defaultdict(list)
+        self._needs: dict[str, int] = {}
+        self._dependents: dict[str, list[str]] = defaultdict(list)
         self._pushed: set[str] = set()
+        self._coming: dict[str, set[str]] = {method.id: set() for method in plan.methods}
         self._ready: dict[str, list[tuple[float, int, str]]] = {method.id: [] for method in plan.methods}
         self._parked: dict[str, list[str]] = defaultdict(list)
         self._link(plan, selection)
@@ -71,8 +74,12 @@ class Queue:
             self._methods.setdefault(method, _Bucket()).left += 1
             before = [other for name in test.after if (other := task_name(method, name)) in self._rank]
             self._after[task] = len(before)
-            for one in before:
-                self._followers[one].append(task)
+            for other in before:
+                self._followers[other].append(task)
+            needs = [other for name in test.needs if (other := task_name(method, name)) in self._rank]
+            self._needs[task] = len(needs)
+            for other in needs:
+                self._dependents[other].append(task)
         groups = {group.id: group.after for group in plan.groups}
         for (method, group), bucket in self._buckets.items():
             for barrier in self._barriers(method, groups, groups.get(group, ())):
@@ -118,6 +125,7 @@ class Queue:
     def push(self, task: str) -> None:
         """Add a task whose needs are done: it can run once order, resources and slots allow."""
         self._pushed.add(task)
+        self._coming[task.partition(":")[0]].discard(task)
         if self._after[task] == 0:
             self._enter(task)
 
@@ -127,23 +135,58 @@ class Queue:
         if bucket.blockers:
             bucket.held.append(task)
         else:
-            priority = 0.0 if method in self._in_order else self._priority.get(task, 0.0)
-            heapq.heappush(self._ready[method], (-priority, self._turn[task], task))
+            heapq.heappush(self._ready[method], self._place(method, task))
 
-    def take(self, method: str) -> str | None:
-        """Return the next task of a method that may start now, its resources taken; None when there is none."""
+    def _place(self, method: str, task: str) -> tuple[float, int, str]:
+        """Return the place of a task among those that can run; the least goes first."""
+        priority = 0.0 if method in self._in_order else self._priority.get(task, 0.0)
+        return -priority, self._turn[task], task
+
+    def take(self, method: str, free: int | None = None) -> str | None:
+        """Return the next task of a method that may start now, its resources taken; None when there is none.
+
+        Args:
+            method: its id.
+            free: the number of its free slots while doit has not yet pushed the tasks that the last verdicts released;
+                None when it has. Until then a slot is held for each of these that goes before what can run: granted
+                at once, it would often go to a short task, and the critical path would wait for the next slot.
+        """
         ready = self._ready[method]
         while ready:
-            _, _, task = heapq.heappop(ready)
-            wanted = self._parts(task)[1].resources
-            lacking = next((name for name, count in wanted.items() if self._free.get(name, 0) < count), None)
+            place = heapq.heappop(ready)
+            task = place[-1]
+            lacking = self._lacking(task)
             if lacking is not None:
                 self._parked[lacking].append(task)
                 continue
-            for name, count in wanted.items():
+            if free is not None and not self._goes_now(method, place, free):
+                heapq.heappush(ready, place)
+                return None
+            for name, count in self._parts(task)[1].resources.items():
                 self._free[name] -= count
             return task
         return None
+
+    def _lacking(self, task: str) -> str | None:
+        """Return the name of a resource of which too little is free for a task."""
+        return _short(self._parts(task)[1].resources, self._free)
+
+    def _goes_now(self, method: str, place: tuple[float, int, str], free: int) -> bool:
+        """Return whether slots and resources suffice for a task and for all that doit is about to push before it."""
+        left = dict(self._free)
+        coming = [self._place(method, task) for task in self._coming[method] if not self._held_back(task)]
+        for *_, task in sorted(before for before in coming if before < place):
+            wanted = self._parts(task)[1].resources
+            if _short(wanted, left) is None:
+                free -= 1
+                for name, count in wanted.items():
+                    left[name] -= count
+        return free > 0 and _short(self._parts(place[-1])[1].resources, left) is None
+
+    def _held_back(self, task: str) -> bool:
+        """Return whether a task waits for others that it does not need, in order only."""
+        method, test = self._parts(task)
+        return bool(self._after[task] or self._buckets[method, test.group].blockers)
 
     def release(self, task: str) -> None:
         """Give back the resources of a task that was taken; it may be pushed or taken again, or be done."""
@@ -156,6 +199,12 @@ class Queue:
         """Record that a task has its verdict, and release the tasks that waited for it in order."""
         method, test = self._parts(task)
         self._pushed.discard(task)
+        self._coming[method].discard(task)
+        self._needs[task] = 0  # a verdict of an earlier segment may come before those of its needs
+        for dependent in self._dependents[task]:
+            self._needs[dependent] -= 1
+            if self._needs[dependent] == 0 and dependent not in self._pushed:
+                self._coming[method].add(dependent)
         for follower in self._followers[task]:
             self._after[follower] -= 1
             if self._after[follower] == 0 and follower in self._pushed:
@@ -184,6 +233,11 @@ class Queue:
     def completed(self, method: str, group: str) -> bool:
         """Return True if every selected test of a group has its verdict by a method."""
         return self._buckets[method, group].left == 0
+
+
+def _short(wanted: Mapping[str, int], free: Mapping[str, int]) -> str | None:
+    """Return the name of the first resource of which less is free than wanted; None if all suffice."""
+    return next((name for name, count in wanted.items() if free.get(name, 0) < count), None)
 
 
 def _shuffled(selection: Sequence[str], seed: int) -> dict[str, int]:

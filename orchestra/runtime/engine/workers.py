@@ -1,6 +1,6 @@
 """Warm worker processes that carry out tests with steps.
 
-A worker is `python -m orchestra.runtime.worker`: one request per line on its stdin, one result per line on its stdout,
+A worker is `python -m orchestra.runtime.worker FILE`: one request per line on its stdin, one result per line on its stdout,
 one at a time, with a browser that stays warm between tests. Each leads a session of its own and ends when its stdin is
 closed, so it never outlives the run; a hanging one is ended with its whole tree (docs/decisions/003-workers.md has the
 reason against a pool library).
@@ -21,7 +21,8 @@ from typing import IO
 
 import msgspec
 
-from orchestra import checkout
+from orchestra import checkout, nofollow
+from orchestra.ledger.running_step import SUFFIX
 from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, most_seconds, opening_seconds
 from orchestra.runtime.early_end import END
@@ -143,7 +144,7 @@ class Workers:
         self._logs_open.append(output)
         try:
             process = spawn(
-                interpreter.own("orchestra.runtime.worker"),
+                [*interpreter.own("orchestra.runtime.worker"), str(log.with_suffix(SUFFIX))],
                 cwd=self._root,
                 env={
                     **checkout.environment(self._environment, self._root),
@@ -242,6 +243,8 @@ class Workers:
         worker.outbox.close()
         self._reaper.remove(worker.process.pid)
         shutil.rmtree(worker.scratch, ignore_errors=True)
+        with suppress(OSError):
+            nofollow.unlink(worker.log.with_suffix(SUFFIX))
 
     def stop(self) -> None:
         """End every worker that works; the next `collect` reports their attempts as interrupted."""

@@ -20,8 +20,9 @@ from orchestra.errors import OrchestraError
 from orchestra.ledger.author import UNKNOWN, Author
 from orchestra.ledger.event import Body, Event
 from orchestra.ledger.log import Writer
+from orchestra.ledger.quick import STATE
 from orchestra.ledger.reports import reports_of
-from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.state import state_of, write_state
 from orchestra.ledger.view import Observer, View
 

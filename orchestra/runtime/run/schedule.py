@@ -155,8 +155,12 @@ class Schedule:
         samples = [self._slots[name].samples_in(count, waiting) for name, count in self._busy.items()]
         return min((wait for wait in (*samples, self._overtaken.wait_seconds()) if wait is not None), default=None)
 
-    def grant(self) -> None:
-        """Start what may start, method by method, while slots are free."""
+    def grant(self, *, offered: bool) -> None:
+        """Start what may start, method by method, while slots are free.
+
+        Args:
+            offered: whether doit has pushed all tasks whose needs have their verdicts.
+        """
         gates = self._measures.gates
         if self._ending.signal or not self._measures.open(self.workers()):
             return
@@ -173,9 +177,10 @@ class Schedule:
         for method in self._run.plan.methods:
             while True:
                 busy = self._busy[method.id]
-                if busy >= (1 if gates.throttled() else self._slots[method.id].allowed(busy)):
+                free = (1 if gates.throttled() else self._slots[method.id].allowed(busy)) - busy
+                if free <= 0:
                     break
-                name = self._queue.take(method.id)
+                name = self._queue.take(method.id, None if offered else free)
                 if name is None:
                     break
                 if self._decisions.decided(name):

@@ -169,7 +169,7 @@ class Session:
             for name in self._overtaken.overdue():
                 self._engine.end(name)
             self._repeats.start_due()
-            self._schedule.grant()
+            self._schedule.grant(offered=not self._decisions.waiting())
             pause = LOOK_SECONDS if self._repeats.waiting() else self._schedule.patience()
             if self._decisions.waiting():  # tests start and end while the disk is busy; it holds up a free slot only
                 left = self._run.recorder.commit(self._engine.wake, at_once=self._schedule.slot_free())
@@ -178,7 +178,7 @@ class Session:
                 self._schedule.give_up()
                 continue
             self._conclusion.take(pause)
-        self._schedule.grant()  # so that slots are busy while doit looks what comes next
+        self._schedule.grant(offered=False)  # so that slots are busy while doit looks what comes next
         return decided
 
     def fails(self, name: str) -> str:

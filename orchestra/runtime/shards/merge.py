@@ -27,9 +27,10 @@ from orchestra.ledger.log import Writer, run_id
 from orchestra.ledger.merging import RANK as GATE_RANK
 from orchestra.ledger.merging import Derived, Source, Timed, derived, folder_of, source_of, start_of
 from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.quick import STATE
 from orchestra.ledger.reading import LedgerError
 from orchestra.ledger.reports import reports_of
-from orchestra.ledger.runs import LEDGER, STATE
+from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.segment import segments
 from orchestra.ledger.shard_faults import fault_of
 from orchestra.ledger.state import state_of, write_state

@@ -18,8 +18,8 @@ from orchestra.runtime.driver.mocking import expect_requests
 from orchestra.runtime.driver.pages import was_closed
 from orchestra.runtime.driver.wording import condition_text, quoted, seconds_text, subject_text, target_text
 from orchestra.steps.conditions import conditions, conditions_of_target
-from orchestra.steps.mcp_calls import ToolCall
 from orchestra.steps.target import js_locator, target_of
+from orchestra.steps.tool_call import ToolCall
 
 ONCE_SECONDS = 1.0
 """A question is asked once at least, and given this long for it, however short its own limit is."""

@@ -16,7 +16,8 @@ from orchestra.runtime.driver.contract import Effort, Job
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.page import PageView
 from orchestra.runtime.driver.mcp.result import Answer
-from orchestra.steps.mcp_calls import ToolCall, mcp_calls
+from orchestra.steps.tool_call import ToolCall
+from orchestra.steps.vocabulary import mcp_calls
 
 FIRST_PAUSE_SECONDS = 0.01
 LAST_PAUSE_SECONDS = 0.1

@@ -31,11 +31,13 @@ from orchestra.runtime.driver.mocking import mock_of
 from orchestra.runtime.driver.pages import LOOK_SECONDS, acted, gone, main_stays, needs_no_page, none_opened, taken
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
-from orchestra.steps.mcp_calls import TYPED, ToolCall, chooser_calls
 from orchestra.steps.page_script import OUTCOME
 from orchestra.steps.target import js_locator
+from orchestra.steps.tool_call import ToolCall
+from orchestra.steps.verbs.files import chooser_calls, file_name
+from orchestra.steps.verbs.keyboard import TYPED
 from orchestra.steps.vocabulary import VERBS as STEPS
-from orchestra.steps.vocabulary import file_name
+from orchestra.steps.vocabulary import argument
 
 SERVER_SECONDS = 6.0
 """The time that an action can continue in the server: its own limit (`mcp_flags`) and a little more."""
@@ -197,7 +199,7 @@ def _load(sender: Sender, job: Job, end: float) -> None:
     Raises:
         StepError: it does not come in time.
     """
-    until: Until = _UNTIL[job.step.verb] if job.step.verb in _UNTIL else job.step.value("until")
+    until: Until = _UNTIL[job.step.verb] if job.step.verb in _UNTIL else argument(job.step, "until")
     if until == "commit":
         return
     while not sender.page.loaded(until, min(_LOOK_SECONDS, left := end - sender.clock())):

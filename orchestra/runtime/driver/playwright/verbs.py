@@ -31,11 +31,16 @@ from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
 from orchestra.steps.conditions import conditions
-from orchestra.steps.mcp_calls import no_key
+from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import FILE_INPUT, evaluation, focusing, scrolling
 from orchestra.steps.target import Target, target_of
 from orchestra.steps.url_glob import url_pattern
-from orchestra.steps.vocabulary import file_name, is_repeated, milliseconds
+from orchestra.steps.verb import Verb
+from orchestra.steps.verbs.files import file_name
+from orchestra.steps.verbs.keyboard import no_key
+from orchestra.steps.verbs.script import is_repeated
+from orchestra.steps.vocabulary import VERBS as STEPS
+from orchestra.steps.vocabulary import required_fields
 
 _SLICE_SECONDS = 0.25
 _POLL_MS = 50.0
@@ -182,10 +187,6 @@ def _click(stage: Stage, job: Job) -> None:
     _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
 
 
-def _fill(stage: Stage, job: Job) -> None:
-    _patiently(stage, job, lambda ms: _element(stage, job).fill(job.text("value"), timeout=ms))
-
-
 def _type(stage: Stage, job: Job) -> None:
     _typed(stage, job, job.text("value"))
 
@@ -207,23 +208,6 @@ def _press(stage: Stage, job: Job) -> None:
         _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
 
 
-def _select(stage: Stage, job: Job) -> None:
-    wanted = [text_of(one) for one in job.args["value"]]
-    _patiently(stage, job, lambda ms: _element(stage, job).select_option(wanted, timeout=ms))
-
-
-def _check(stage: Stage, job: Job) -> None:
-    _patiently(stage, job, lambda ms: _element(stage, job).check(timeout=ms))
-
-
-def _uncheck(stage: Stage, job: Job) -> None:
-    _patiently(stage, job, lambda ms: _element(stage, job).uncheck(timeout=ms))
-
-
-def _hover(stage: Stage, job: Job) -> None:
-    _patiently(stage, job, lambda ms: _element(stage, job).hover(timeout=ms))
-
-
 def _drag(stage: Stage, job: Job) -> None:
     other = of_target(job, "onto")
     onto = _element(stage, other)
@@ -243,10 +227,6 @@ def _scroll(stage: Stage, job: Job) -> None:
 
 def _focus(stage: Stage, job: Job) -> None:
     _fit(stage, job, focusing("focus"))
-
-
-def _blur(stage: Stage, job: Job) -> None:
-    _patiently(stage, job, lambda ms: _element(stage, job).blur(timeout=ms))
 
 
 def _upload(stage: Stage, job: Job) -> None:
@@ -494,20 +474,14 @@ def _reload(stage: Stage, job: Job) -> None:
     stage.page.reload(timeout=_ms(job))
 
 
-VERBS: dict[str, Callable[[Stage, Job], None]] = {
+_OWN: dict[str, Callable[[Stage, Job], None]] = {
     "goto": _goto,
     "click": _click,
-    "fill": _fill,
     "type": _type,
     "press": _press,
-    "select": _select,
-    "check": _check,
-    "uncheck": _uncheck,
-    "hover": _hover,
     "drag": _drag,
     "scroll": _scroll,
     "focus": _focus,
-    "blur": _blur,
     "upload": _upload,
     "expect": _expect,
     "wait": _wait,
@@ -522,4 +496,26 @@ VERBS: dict[str, Callable[[Stage, Job], None]] = {
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,
+}
+
+
+def _method(verb: Verb) -> Callable[[Stage, Job], None]:
+    """Return the action of a step that is one method of its element.
+
+    Raises:
+        LookupError: the verb has neither a method nor an action here.
+    """
+    if not verb.method:
+        raise LookupError(f'the step "{verb.name}" has neither a `method` nor an action in {__name__}')
+
+    def action(stage: Stage, job: Job) -> None:
+        values = (job.args[field] for field in required_fields(verb))
+        given = [[text_of(item) for item in value] if isinstance(value, list) else text_of(value) for value in values]
+        _patiently(stage, job, lambda ms: getattr(_element(stage, job), verb.method)(*given, timeout=ms))
+
+    return action
+
+
+VERBS: dict[str, Callable[[Stage, Job], None]] = {
+    verb.name: _OWN[verb.name] if verb.name in _OWN else _method(verb) for verb in STEPS.values() if verb.browser
 }

@@ -1,0 +1,115 @@
+"""The steps that put something in place of the network and of the time of pages."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from typing import Any
+
+from orchestra.steps.moment import milliseconds
+from orchestra.steps.schemas import ANY, COUNT, HTTP_METHODS, NATURAL, NEVER, SECONDS, TEXT, TEXT_MAPPING, Field, one_of
+from orchestra.steps.step import Step
+from orchestra.steps.tool_call import nothing
+from orchestra.steps.verb import URL_GLOB, Verb
+
+ABORTS = (
+    "failed",
+    "aborted",
+    "accessdenied",
+    "addressunreachable",
+    "blockedbyclient",
+    "connectionaborted",
+    "connectionclosed",
+    "connectionfailed",
+    "connectionrefused",
+    "connectionreset",
+    "internetdisconnected",
+    "namenotresolved",
+    "timedout",
+)
+"""The reasons for which a request can fail, as Playwright names them."""
+
+
+def _mock_text(_step: Step, args: Mapping[str, Any]) -> str:
+    if "abort" in args:
+        act = f"route.abort({args['abort']!r})"
+    else:
+        kinds = {"json": "json", "body": "body", "file": "path"}
+        given = [f"status={args['status']!r}", *(f"{kinds[key]}={args[key]!r}" for key in kinds if key in args)]
+        act = f"route.fulfill({', '.join(given)})"
+    return f"context.route({args['url']!r}, lambda route: {act})"
+
+
+def _clock_text(_step: Step, args: Mapping[str, Any]) -> str:
+    if "advance_seconds" in args:
+        return f"context.clock.fast_forward({milliseconds(args['advance_seconds'])})"
+    if "resume" in args:
+        return "context.clock.resume()"
+    call, time = ("install", args["set"]) if "set" in args else ("set_fixed_time", args["fix"])
+    return f"context.clock.{call}({time!r})"
+
+
+VERBS: tuple[Verb, ...] = (
+    Verb(
+        "mock",
+        "Answer requests of the pages in place of the network, until the end of the test.",
+        {"url": "**/api/quote*", "json": {"price": 171.5}},
+        fields=(
+            Field("url", TEXT, URL_GLOB, "**/api/quote*", required=True),
+            Field("method", {"enum": list(HTTP_METHODS)}, "the method of the requests (default: any)", "GET"),
+            Field("status", {"type": "integer", "minimum": 200}, "the status of the reply", 503, default=200),
+            Field("json", ANY, "the reply as JSON", {"price": 171.5}),
+            Field("body", TEXT, "the reply as text", "busy"),
+            Field(
+                "file",
+                TEXT,
+                "the file that is the reply, relative to the project root",
+                "data/quote.json",
+                holds="path",
+            ),
+            Field("headers", TEXT_MAPPING, "headers of the reply", {"Retry-After": "5"}, default={}),
+            Field("delay_ms", NATURAL, "the milliseconds before the reply", 300, default=0),
+            Field("times", COUNT, "the number of requests to answer (default: all); later ones are not mocked", 1),
+            Field(
+                "abort",
+                {"enum": list(ABORTS)},
+                "the reason for which the request fails, in place of a reply",
+                "timedout",
+            ),
+        ),
+        rules={
+            "dependentSchemas": {
+                "json": {"properties": {"body": NEVER, "file": NEVER, "abort": NEVER}},
+                "body": {"properties": {"file": NEVER, "abort": NEVER}},
+                "file": {"properties": {"abort": NEVER}},
+                "abort": {"properties": {"status": NEVER, "headers": NEVER}},
+            }
+        },
+        playwright="context.route()",
+        detail="Write it before the step that makes the page send the request. Of several mocks for one request the latest\n"
+        "answers; a request that none answers goes to the network. At most one of `json`, `body`, `file` and `abort` is\n"
+        "allowed. `http` steps and service workers are not mocked. A mocked reply is no error outside assertions, and\n"
+        "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.",
+        text=_mock_text,
+        calls=nothing,
+    ),
+    Verb(
+        "clock",
+        "Set, stop or advance the time that scripts of the pages read, until the end of the test.",
+        {"set": "2026-12-31T23:59:00Z"},
+        fields=(
+            Field("set", TEXT, "the time from which the clock runs on, with its offset", "2026-12-31T23:59:00Z"),
+            Field(
+                "fix", TEXT, "the time at which `Date` stops, with its offset; timers run on", "2026-12-31T23:59:00Z"
+            ),
+            Field("advance_seconds", SECONDS, "the seconds to skip; a timer that is due in them fires once", 3600),
+            Field("resume", {"const": True}, "let the clock run on after `fix`", True),
+        ),
+        rules=one_of(("set", "fix", "advance_seconds", "resume")),
+        playwright="context.clock",
+        detail="Write `set` or `fix` before the page is opened, so that its scripts begin at that time. It is the clock of all\n"
+        "pages of the test: `Date`, timers, `requestAnimationFrame` and `performance`. Limits of steps are of real time.\n"
+        "Exactly one of the keys is allowed. By the method `mcp` the next test begins with a new browser.",
+        text=_clock_text,
+        calls=nothing,
+    ),
+)
