@@ -257,13 +257,11 @@ class Login(Part, frozen=True):
     """
 
     id: str
-    title: str
     steps: tuple[Step, ...] = ()
     check: Step | None = None
     valid_seconds: float = 0.0
     timeout_seconds: float = 60.0
     page: bool = False
-    requires: tuple[str, ...] = ()
     emulation: Emulation = PLAIN_PAGE
     emulation_by: dict[str, Emulation] = {}
 

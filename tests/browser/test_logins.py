@@ -39,7 +39,7 @@ CHECK = steps([SENDS])[0]
 
 
 def login(*said, **changes):
-    return Login("admin", "Admin", steps=steps(said), page=True, check=CHECK, **changes)
+    return Login("admin", steps=steps(said), page=True, check=CHECK, **changes)
 
 
 ADMIN = login(SIGN_IN, {"expect": {"text": "signed in", "to": {"be": "visible"}}}, {"set": {"who": "admin"}})

@@ -9,7 +9,8 @@ from urllib.request import Request
 
 import pytest
 
-from orchestra.plan import Login, Plan, Test
+from orchestra.plan import Login, Plan
+from orchestra.plan import Test as Case
 from orchestra.runtime.build import Builds
 from orchestra.runtime.driver.cookies import cookie_of, written
 from orchestra.runtime.logins import FOLDER, Shown, State, Store, secrets_of
@@ -49,7 +50,7 @@ def test_tokens_are_secret_and_settings_are_not(storage, saved, secret):
 def test_a_state_is_the_users_alone_and_gone_at_the_end(tmp_path):
     masks = Masks(["KEY"], {"KEY": "an-0ther-s3cret"}, growing=True)
     early = masks.stream()
-    shown = Shown(tmp_path, [Login("admin", "Admin")], masks)
+    shown = Shown(tmp_path, [Login("admin")], masks)
     store = Store(tmp_path / FOLDER, "admin")
     assert store.load() == State()
     shown.learn()
@@ -113,7 +114,7 @@ def test_a_cookie_of_a_browser_goes_with_a_request(url):
 
 
 def test_the_digest_of_a_test_covers_its_login(tmp_path):
-    test = Test("T", "T", ("cli",), login="admin")
-    plans = [Plan("s", "S", (test,), (), logins=(Login("admin", title),)) for title in ("Admin", "Admin", "Root")]
+    test = Case("T", "T", ("cli",), login="admin")
+    plans = [Plan("s", "S", (test,), (), logins=(Login("admin", valid_seconds=age),)) for age in (1.0, 1.0, 2.0)]
     first, same, other = (Builds(tmp_path, plan).inputs_digest(test) for plan in plans)
     assert first == same != other

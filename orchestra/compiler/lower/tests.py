@@ -13,7 +13,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.emulation import lower_emulation
 from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
-from orchestra.compiler.lower.logins import lower_logins
+from orchestra.compiler.lower.logins import components_of_login, lower_logins
 from orchestra.compiler.lower.requires import components_of
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
@@ -130,7 +130,7 @@ def lower_test(
                     spec,
                     test,
                     components_of(spec, (*before, *steps, *after), command, (emulation, *emulation_by.values()))
-                    | {*(() if login is None else login.requires)},
+                    | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),

@@ -105,7 +105,7 @@ class _Scopes:
                 return ("group",) if kind == "run" else (kind,)
             return (kind, *_varying(self.context.spec["tests"][rest[0]]))
         if section == "logins":
-            return ("early",) if rest[1] == "title" else ("login",)
+            return ("login",)
         if section == "blocks":
             return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
         if section == "health":

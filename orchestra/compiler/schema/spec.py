@@ -317,7 +317,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     DefaultsSpec: _of(_TEST),
     CommandSpec: _of(Command(())),
     EmulateSpec: _of(Emulation()),
-    LoginSpec: _of(Login("", "")),
+    LoginSpec: _of(Login("")),
     GeolocationSpec: _of(Geolocation(0, 0)),
     BaselineSpec: _of(Baseline()),
     GateSpec: _of(Gate("after", "", "")),

@@ -230,7 +230,6 @@ _LOGIN = Key(
 class LoginSpec(TypedDict, total=False):
     """A signed-in state: cookies and storage of a browser, made by steps when a test first needs it."""
 
-    title: Annotated[str, Key("the title for people", "An administrator")]
     steps: Required[
         Annotated[
             list[StepSpec],

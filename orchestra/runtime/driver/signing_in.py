@@ -138,9 +138,7 @@ class _Login:
         check = self._login.check
         if check is None:
             return None
-        test = Test(
-            self._login.id, self._login.title, (), timeout_seconds=CHECK_SECONDS, evidence="off", steps=(check,)
-        )
+        test = Test(self._login.id, self._login.id, (), timeout_seconds=CHECK_SECONDS, evidence="off", steps=(check,))
         return self._carry_out(msgspec.structs.replace(self.given(state), test=test), None).failure
 
     def _make(self, before: State, reason: str) -> State:
@@ -163,7 +161,7 @@ class _Login:
 
         made = Test(
             login.id,
-            login.title,
+            login.id,
             test.methods,
             of=test.of or test.id,
             browser=test.browser,

@@ -130,7 +130,9 @@ class McpSession:
                 seconds = time.monotonic() - begun
                 self._repairs.came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
-            self._begin(request)
+            self._run(self.browser.begin(request.storage, self.masks.text))
+            if wants_trace(request.test):
+                self._run(self.browser.trace())
         except Error as error:
             name = request.browser.executable or request.browser.engine
             message = f"{name} does not start: {_first(error.message)}"
@@ -141,11 +143,6 @@ class McpSession:
             raise unfit(error.message, hint=error.hint) from None
         except ServerUnfitError as error:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
-
-    def _begin(self, request: Request) -> None:
-        self._run(self.browser.begin(request.storage, self.masks.text))
-        if wants_trace(request.test):
-            self._run(self.browser.trace())
 
     def _tidy_or_relaunch(self, wanted: Wanted, reset: str) -> None:
         begun = time.monotonic()
