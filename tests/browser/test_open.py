@@ -90,9 +90,15 @@ def test_a_run_serves_its_own_page_and_takes_it_along_at_its_end(project):
     address = running.stdout.readline().strip()
     assert address.startswith("http://127.0.0.1:"), running.communicate()
     assert json.loads(httpx.get(f"{address}data.json").text)["state"] == "running"
-    (project.root / "go").touch()
-    _, err = running.communicate()
-    assert (running.returncode, "Traceback" in err, "interrupted" in err) == (1, False, False), err
+    with httpx.stream("GET", f"{address}events", timeout=60) as answer:
+        events = answer.iter_lines()
+        assert next(events) == "event: change"
+        (project.root / "go").touch()
+        _, err = running.communicate()
+        assert (running.returncode, "Traceback" in err, "interrupted" in err) == (1, False, False), err
+        *_, kind, data, _ = events
+    assert kind == "event: end", "the server ends with the run, so its last event has the page"
+    assert json.loads(data.removeprefix("data: "))["headline"] == "Failed: 1 of 2 tests"
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
     assert "--open serves the page" in project.run("run", "--open", "--detach").err

@@ -286,9 +286,11 @@ def session_workers(context: Context) -> Iterator[Problem]:
         workers = method.get("workers", "auto")
         if method.get("session", {}).get("single") and isinstance(workers, int) and workers > 1:
             message = f'the method "{name}" has a single session and {workers} workers'
-            yield Problem(
-                context.place(("methods", name, "workers")), message, "write workers: 1, or session: {single: false}"
+            edits = context.rewritten(
+                (("methods", name, "workers"), workers, 1), (("methods", name, "session", "single"), True, False)
             )
+            place = context.place(("methods", name, "workers"))
+            yield Problem(place, message, "write workers: 1, or session: {single: false}", edits=edits)
 
 
 RULES = (

@@ -12,6 +12,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.compiler.schema.tests import TestSpec
+from orchestra.diagnostic import Edit
 from orchestra.names import ENV_NAME, Reference
 from orchestra.steps.schemas import NAME
 from orchestra.suggest import correction, did_you_mean
@@ -195,11 +196,15 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
 @rule
 def unclosed_name(context: Context) -> Iterator[Problem]:
     """A `${` has no closing `}`. Close it, or write `$${` for the text itself."""
+    scopes = _Scopes(context)
     for text, references in context.references:
         for reference in references:
             if not reference.closed:
                 place = context.place_inside(text.path, text.value, reference.offset)
-                yield Problem(place, f'"${{{reference.name}" is not closed', f"close it with a brace, or {_LITERAL}")
+                old, scope = f"${{{reference.name}", scopes.of(text.path)
+                is_name = reference.name in scope.known or scope.has(reference.name)
+                edits = (*((Edit(old, f"{old}}}"),) if is_name else ()), Edit(old, f"${old}"))
+                yield Problem(place, f'"{old}" is not closed', f"close it with a brace, or {_LITERAL}", edits=edits)
 
 
 @rule
