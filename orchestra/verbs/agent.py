@@ -17,7 +17,7 @@ from orchestra.report.console.lines import line
 from orchestra.runtime.load_plan import load_plan
 from orchestra.verbs import hook as hooks_
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.options import project_of
+from orchestra.verbs.options import project_of, suite_option
 
 
 @click.group(
@@ -108,13 +108,15 @@ def status(ctx: click.Context, names: tuple[str, ...]) -> int:
 
 
 @agent.command(epilog="\b\nExample:\n  orchestra agent browser    (a client starts it, see `install --mcp`)")
+@suite_option
 @click.pass_context
-def browser(ctx: click.Context) -> int:
+def browser(ctx: click.Context, suite: str | None) -> int:
     """Serve the Playwright MCP server on stdin and stdout, with the browser that orchestra finds, without a window.
 
-    Its files are in .orchestra/agent-browser. The browser has a profile of its own, which is forgotten.
+    Its files are next to the runs of the suite, in .orchestra/SUITE/runs/by-hand, in a folder for each start. The browser
+    has a profile of its own, which is forgotten.
     """
-    browsers.serve(project_of(ctx).root, os.environ)
+    browsers.serve(project_of(ctx), os.environ, suite)
 
 
 @agent.command(epilog="\b\nExample:\n  orchestra agent hook    (a client calls it, see `install --hooks`)")
