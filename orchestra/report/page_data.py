@@ -42,6 +42,7 @@ class Error(Part, frozen=True):
     expected: str = ""
     found: str = ""
     hint: str = ""
+    log: str = ""
 
 
 class CaseRow(Part, frozen=True, array_like=True):

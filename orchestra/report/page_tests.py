@@ -138,6 +138,7 @@ def _error(one: Try, report: Report) -> Error | None:
         error.expected or "",
         error.found or "",
         error.hint or "",
+        error.log or "",
     )
 
 

@@ -147,7 +147,7 @@ def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[
 
     Args:
         attempt: as recorded.
-        names: of `message at step expected found hint` those that are wanted, in order.
+        names: of `message at step expected found log hint` those that are wanted, in order.
     """
     if attempt.error is None:
         return

@@ -67,7 +67,7 @@ function asText(task, attempt) {
   const out = [`${task.task} ${titleOf(task.test)}`, `verdict: ${task.verdict}${task.reason ? `: ${task.reason}` : ""}`, `run: ${run.run} (${run.folder})`];
   if (error) {
     out.push(`attempt ${attempt.number}: ${attempt.outcome} after ${duration(attempt.seconds)}`, `at: ${error.at || "no line"} ${stepOf(attempt)}`.trim());
-    for (const name of ["message", "expected", "found", "hint"]) if (error[name]) out.push(`${name}: ${error[name]}`);
+    for (const name of ["message", "expected", "found", "log", "hint"]) if (error[name]) out.push(`${name}: ${error[name]}`);
     if (error.spec) out.push(`spec:\n${error.spec}`);
   }
   for (const file of attempt?.files || []) {
@@ -87,7 +87,7 @@ function why(task, attempt) {
       task.spec && specLines(task.spec));
   }
   return h("section", { class: "card" }, h("h2", {}, stepOf(attempt) || "Outside of the steps"), h("p", { class: "message" }, error.message),
-    error.hint && h("p", {}, h("strong", {}, "Hint: "), error.hint), compared(error),
+    error.hint && h("p", {}, h("strong", {}, "Hint: "), error.hint), compared(error), error.log && h("details", { class: "log", open: true }, h("summary", {}, "Call log"), h("pre", { tabindex: "0" }, error.log)),
     error.at && h("p", { class: "quiet small mono" }, error.at), error.spec && specLines(error.spec));
 }
 

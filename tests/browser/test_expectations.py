@@ -128,6 +128,21 @@ def test_the_negation_of_a_condition_fails_where_no_element_matches(both, to):
         assert result.failure.message.endswith("but no element matches")
 
 
+LOGGED = [
+    ({**ITEMS, "nth": 1}, {"have_text": "Buy tea"}, '"Buy eggs"'),
+    (COST, {"have_number": {"below": 8}}, "1234.5"),
+    (NOWHERE, {"have_number": {"below": 8}}, "no element"),
+]
+
+
+@pytest.mark.parametrize("target, to, value", LOGGED, ids=str)
+def test_a_failed_expectation_has_a_log_of_what_was_seen(both, target, to, value):
+    for result in failed(both(page(BODY), said(target, to, holds=True, within=0.5), opened=False)):
+        lines = result.failure.log.splitlines()
+        assert any(line.startswith("waiting for ") for line in lines), lines
+        assert any(value in line for line in lines[1:]), lines
+
+
 def test_absence_is_hidden_not_visible_and_a_count_of_none(both):
     steps = [
         {"expect": {**NOWHERE, "to": {"be": "hidden"}}},

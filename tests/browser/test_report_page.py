@@ -232,7 +232,7 @@ def test_the_part_of_a_value_that_differs_is_marked_and_a_trace_is_linked(watche
     }
     made = [samples.run_started(selection=[f"cli:{test}" for test in values])]
     for test, (expected, found) in values.items():
-        error = samples.failure(expected=expected, found=found)
+        error = samples.failure(expected=expected, found=found, log=f"waiting for {test}")
         kept = [samples.evidence(f"attempts/cli/{test}/1/trace.zip", "trace")]
         made += [*samples.attempt(f"cli:{test}", 1, "failed", error=error, evidence=kept)]
         made += [samples.verdict(f"cli:{test}", "failed")]
@@ -246,6 +246,7 @@ def test_the_part_of_a_value_that_differs_is_marked_and_a_trace_is_linked(watche
     marks = {}
     for test in values:
         go(page, f"#/test/{test}/cli")
+        assert page.inner_text(".log pre") == f"waiting for {test}"
         sides = page.locator(".pair > div").all()
         marks[test] = [side.locator("mark").all_inner_texts() for side in sides]
         assert (sides[0].locator("pre").inner_text(), sides[1].inner_text()[6:].strip()) == (

@@ -67,4 +67,5 @@ def _failure(failure: AttemptFailure, masks: Masks) -> AttemptFailure:
         expected=failure.expected and masks.text(failure.expected),
         found=failure.found and masks.text(failure.found),
         hint=failure.hint and masks.text(failure.hint),
+        log=failure.log and masks.text(failure.log),
     )

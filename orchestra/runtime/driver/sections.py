@@ -28,6 +28,7 @@ from orchestra.runtime.attempt import (
 )
 from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, findings_of, pattern_failure
 from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.driver.call_log import shortened
 from orchestra.runtime.driver.contract import (
     FOUND_LENGTH,
     Carrier,
@@ -350,6 +351,7 @@ def _failure(
         expected=clean(failed.expected),
         found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
         hint=clean(failed.hint),
+        log=shortened(clean(failed.log)),
         section=section,
         pointers=() if step is None else step.at,
     )

@@ -10,9 +10,10 @@ from typing import Any
 from playwright.sync_api import Error, Locator, Page, expect
 
 from orchestra.pattern import PatternFaultError, compiled
+from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.failure import condition_failure
-from orchestra.runtime.driver.fault import read, read_assertion, seen
+from orchestra.runtime.driver.fault import call_log, read, read_assertion, seen
 from orchestra.runtime.driver.wording import condition_text, subject_text
 from orchestra.steps import page_script
 from orchestra.steps.conditions import Condition, conditions, conditions_of_target
@@ -108,7 +109,7 @@ def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> N
         meaning = read_assertion(str(error))
         if meaning.kind == "crash":
             raise Error(str(error)) from None
-        raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
+        raise condition_failure(subject, phrase, job.allowed(own), meaning, call_log(str(error))) from None
 
 
 def _evaluate(locator: Locator, question: str, limit: float) -> Any:
@@ -133,6 +134,7 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
     end = job.deadline.clock() + job.deadline.limit(own)
     least = min(ONCE_SECONDS, job.deadline.left())
     answer: dict[str, Any] | None = None
+    log = CallLog(f"{subject} {phrase}", job.deadline.clock)
     while True:
         left = end - job.deadline.clock()
         try:
@@ -142,11 +144,11 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
             if meaning.kind == "crash":
                 raise
             if meaning.kind not in ("absent", "blocked"):
-                raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
+                raise condition_failure(subject, phrase, job.allowed(own), meaning, log.text()) from None
         if answer is not None and answer["ok"]:
             return
+        last = seen(None if answer is None else answer["found"])
+        log.see(last)
         if end - job.deadline.clock() <= 0:
-            raise condition_failure(
-                subject, phrase, job.allowed(own), seen(None if answer is None else answer["found"])
-            )
+            raise condition_failure(subject, phrase, job.allowed(own), last, log.text())
         page.wait_for_timeout(min(_POLL_MS, max(1.0, left * 1000)))
