@@ -192,6 +192,9 @@ def test_a_plan_that_is_stale_by_a_comment_runs(healthy):
     assert healthy.doit("cli:a", CI="true").code == 0
     assert (healthy.root / ".orchestra/outputs.txt").read_bytes() == before
     assert healthy.run("audit").code == 0
+    for words in (["show", "a"], ["plan"], ["history"]):
+        assert healthy.run(*words).code == 0, words
+    assert "plan s           2 tests, up to date" in healthy.run("doctor").out
     assert healthy.run("compile", "--check").code == 1
 
 
