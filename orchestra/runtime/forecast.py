@@ -30,7 +30,10 @@ DRAWS: Final = 200
 SIMULATED_TASKS: Final = 20_000
 """Tasks that all draws together simulate at most: a large suite gets fewer draws, and its sum varies less."""
 
-FEWEST_DRAWS: Final = 10
+FEWEST_DRAWS: Final = 4
+MANY_DRAWS: Final = 40
+STUDENT: Final = 2.353
+"""The 95th percentile of Student's t with three degrees of freedom: for the interval of `FEWEST_DRAWS` draws."""
 
 EARLIER: Final = 5
 """The number of the latest runs from which the time beyond the tests is learned."""
@@ -42,6 +45,10 @@ USUAL_SIGMA: Final = 0.2
 """The spread (sigma of the logarithm) where no test has enough samples."""
 
 MOST_WORKERS: Final = 16
+_SOME_WORKERS: Final = (1, 2, 3, 4, 6, 8, 12, MOST_WORKERS)
+LARGE: Final = 2_000
+"""With more tasks than this only some numbers of workers and the latest run are simulated."""
+
 NEAR: Final = 1.05
 """The knee is the least number of workers whose run takes at most so many times the shortest."""
 
@@ -302,46 +309,50 @@ def forecast(known: Known, selection: Sequence[str], slots: Mapping[str, int]) -
         slots: tests that run at once, by method.
     """
     run = simulate(known.plan, selection, slots, known.expected)
-    rests = list(_rests(known))
+    rests = list(_rests(known, EARLIER if len(selection) <= LARGE else 1))
     rest = statistics.median(rests) if rests else 0.0
     count = sum(task in known.samples for task in selection)
-    low, high = _interval(known, selection, slots, rests or [0.0]) if count else (None, None)
-    path = run.path()
-    return Forecast(run.seconds + rest, low, high, rest, count, len(selection), len(rests), path)
+    middle, low, high = run.seconds + rest, None, None
+    if count:
+        middle, low, high = _outcomes(known, selection, slots, rests or [0.0])
+    return Forecast(middle, low, high, rest, count, len(selection), len(rests), run.path())
 
 
-def _rests(known: Known) -> Iterator[float]:
-    """Yield what each of the latest runs took beyond its tests."""
+def _rests(known: Known, number: int) -> Iterator[float]:
+    """Yield what each of the latest runs took beyond its tests; so many of them at most."""
     order = [task_name(method.id, test.id) for method in known.plan.methods for test in known.plan.tests]
     tasks = frozenset(order)
     usable = [run for run in known.earlier if run.finished and run.executions and run.executions.keys() <= tasks]
-    for run in usable[-EARLIER:]:
+    for run in usable[-number:]:
         took = {task: math.fsum(one.seconds for one in found.attempts) for task, found in run.executions.items()}
         selection = [task for task in order if task in took]
         tests = simulate(known.plan, selection, slots_of(known, run.workers or None), took).seconds
         yield max(0.0, run.seconds - tests)
 
 
-def _interval(
+def _outcomes(
     known: Known, selection: Sequence[str], slots: Mapping[str, int], rests: Sequence[float]
-) -> tuple[float, float]:
-    """Return the bounds of nine of ten simulated runs."""
-    sigmas = _sigmas(known, selection)
+) -> tuple[float, float, float]:
+    """Return the median of simulated runs, and the bounds of nine of ten of them."""
+    spreads = _spreads(known, selection)
     chance = random.Random(0)  # noqa: S311 - draws to repeat, no secret
     others = _others(rests, chance)
     draws = max(FEWEST_DRAWS, min(DRAWS, SIMULATED_TASKS // max(1, len(selection))))
+
+    def drawn(task: str) -> float:
+        spread = spreads[task]
+        return known.expected[task] * math.exp(chance.gauss(spread.shift, spread.next))
+
     ends = sorted(
-        simulate(
-            known.plan,
-            selection,
-            slots,
-            known.expected,
-            {task: known.expected[task] * math.exp(chance.gauss(0.0, sigmas[task])) for task in selection},
-        ).seconds
+        simulate(known.plan, selection, slots, known.expected, {task: drawn(task) for task in selection}).seconds
         + next(others)
         for _ in range(draws)
     )
-    return ends[math.floor(0.05 * (draws - 1))], ends[math.ceil(0.95 * (draws - 1))]
+    middle = statistics.median(ends)
+    if draws < MANY_DRAWS:  # no percentiles of so few
+        reach = STUDENT * statistics.stdev(ends)
+        return middle, max(0.0, middle - reach), middle + reach
+    return middle, ends[math.floor(0.05 * (draws - 1))], ends[math.ceil(0.95 * (draws - 1))]
 
 
 def _others(rests: Sequence[float], chance: random.Random) -> Iterator[float]:
@@ -355,26 +366,47 @@ def _others(rests: Sequence[float], chance: random.Random) -> Iterator[float]:
         yield max(0.0, middle + scale * student)
 
 
-def _sigmas(known: Known, selection: Sequence[str]) -> dict[str, float]:
+class _Spread(NamedTuple):
+    """How the duration of a test varies: sigmas of its logarithm.
+
+    Attributes:
+        own: around its true median.
+        next: of a next duration around the median of the samples, which is off itself.
+    """
+
+    own: float
+    next: float
+
+    @property
+    def shift(self) -> float:
+        """Of the logarithm: so that the mean of the draws is that of the test, not that of the wider spread."""
+        return (self.own**2 - self.next**2) / 2
+
+
+def _spreads(known: Known, selection: Sequence[str]) -> dict[str, _Spread]:
     """Return the spread of each task: its own with enough samples, else the median of its method, else a usual one."""
-    own = {task: _sigma(known.samples[task]) for task in selection if len(known.samples.get(task, ())) >= ENOUGH}
+    own = {task: _sigma(values) for task in selection if len(values := known.samples.get(task, ())) >= ENOUGH}
     by_method: dict[str, list[float]] = defaultdict(list)
     for task, sigma in own.items():
         by_method[task.partition(":")[0]].append(sigma)
     pooled = {method: statistics.median(sigmas) for method, sigmas in by_method.items()}
-    return {task: own.get(task, pooled.get(task.partition(":")[0], USUAL_SIGMA)) for task in selection}
+
+    def spread(task: str) -> _Spread:
+        sigma = own.get(task, pooled.get(task.partition(":")[0], USUAL_SIGMA))
+        number = max(1, len(known.samples.get(task, ())))
+        return _Spread(sigma, sigma * math.sqrt(1 + math.pi / 2 / number))
+
+    return {task: spread(task) for task in selection}
 
 
 def _sigma(samples: Sequence[float]) -> float:
-    """Return the spread of the logarithm of a next duration around the median of samples, robust against single ones.
+    """Return the spread of the logarithm of durations, robust against single ones.
 
-    The MAD of few samples is too small (factors of Croux and Rousseeuw 1992), and their median is off itself, by pi/2 of
-    the variance over their number.
+    The MAD of few samples is too small: factors of Croux and Rousseeuw 1992.
     """
     number = len(samples)
     factor = _FEW.get(number, number / (number - 0.8))
-    spread = NORMAL * usual([math.log(max(one, 1e-6)) for one in samples]).mad
-    return factor * spread * math.sqrt(1 + math.pi / 2 / number)
+    return factor * NORMAL * usual([math.log(max(one, 1e-6)) for one in samples]).mad
 
 
 _FEW: Final = {4: 1.363, 5: 1.206, 6: 1.2, 7: 1.14, 8: 1.129, 9: 1.107}
@@ -384,7 +416,7 @@ _FEW: Final = {4: 1.363, 5: 1.206, 6: 1.2, 7: 1.14, 8: 1.129, 9: 1.107}
 def by_workers(known: Known, selection: Sequence[str], slots: Mapping[str, int], rest: float) -> dict[int, float]:
     """Return the seconds of a run with one worker to `MOST_WORKERS`, as far as another worker can matter.
 
-    A method of one session keeps one worker.
+    Of a large suite some of these numbers are left out. A method of one session keeps one worker.
     """
     single = {method.id for method in known.plan.methods if method.single_session}
     most = min(MOST_WORKERS, max(1, len(selection)))
@@ -393,7 +425,7 @@ def by_workers(known: Known, selection: Sequence[str], slots: Mapping[str, int],
             known.plan, selection, {name: 1 if name in single else count for name in slots}, known.expected
         ).seconds
         + rest
-        for count in range(1, most + 1)
+        for count in (range(1, most + 1) if len(selection) <= LARGE else _SOME_WORKERS)
     }
 
 

@@ -11,10 +11,10 @@ from orchestra.agent import browser as browsers
 from orchestra.agent import hosts
 from orchestra.agent import install as installing
 from orchestra.agent.install import Row
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.project import Project
 from orchestra.report.console.lines import line
-from orchestra.runtime.load_plan import load_plan
 from orchestra.verbs import hook as hooks_
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import project_of, suite_option
@@ -42,7 +42,7 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Change no file."
 
 
 def _parts(project: Project, names: Sequence[str], *, hooks: bool, mcp: bool) -> list[hosts.Part]:
-    plans = [load_plan(project, suite) for suite in project.suites()]
+    plans = [current_plan(project, suite) for suite in project.suites()]
     if not plans:
         raise UsageError(f"no compiled suite below {project.root / '.orchestra'}", "write one with `orchestra compile`")
     return [part for name in names for part in hosts.parts(hosts.HOSTS[name], plans, hooks=hooks, mcp=mcp)]

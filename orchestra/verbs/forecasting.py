@@ -15,6 +15,7 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import forecast
 from orchestra.runtime.forecast import Forecast, Known
 from orchestra.runtime.run.provenance import this_machine
+from orchestra.runtime.shorten import Saving, shortest
 from orchestra.verbs.group import say, say_json
 
 _SHOWN = 8
@@ -29,6 +30,7 @@ class Foreseen(NamedTuple):
         slots: tests that run at once, by method.
         forecast: of the run.
         by_workers: seconds of the run by number of workers.
+        savings: the changes that would shorten it most.
     """
 
     place: str
@@ -36,6 +38,7 @@ class Foreseen(NamedTuple):
     slots: Mapping[str, int]
     forecast: Forecast
     by_workers: Mapping[int, float]
+    savings: Sequence[Saving]
 
 
 def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | None) -> Foreseen:
@@ -49,7 +52,8 @@ def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | 
     known = forecast.known_of(plan, baseline.known(home), history.latest(home, forecast.EARLIER), place)
     slots = forecast.slots_of(known, workers)
     found = forecast.forecast(known, tasks, slots)
-    return Foreseen(place, known, slots, found, forecast.by_workers(known, tasks, slots, found.rest))
+    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest)
+    return Foreseen(place, known, slots, found, workers_seconds, shortest(known, tasks, slots, found))
 
 
 def summary(found: Foreseen) -> str:
@@ -95,6 +99,8 @@ def _lines(found: Foreseen) -> Iterator[str]:
             if count <= max(2 * knee, *found.slots.values())
         )
         yield f"by number of workers  {'  '.join(times)}"
+    for saving in found.savings:
+        yield f"shorter   by {duration(saving.seconds)}: {saving.change.text}"
 
 
 def print_forecast_json(plan: Plan, found: Foreseen) -> None:
@@ -119,5 +125,14 @@ def print_forecast_json(plan: Plan, found: Foreseen) -> None:
         "waits": {why: round(seconds, 6) for why, seconds in one.waits().items()},
         "by_workers": {str(count): round(seconds, 6) for count, seconds in found.by_workers.items()},
         "knee": forecast.knee(found.by_workers),
+        "shorter": [
+            {
+                "kind": saving.change.kind,
+                "subject": saving.change.subject,
+                "seconds": round(saving.seconds, 6),
+                "text": saving.change.text,
+            }
+            for saving in found.savings
+        ],
     }
     say_json(json.dumps(shown, ensure_ascii=False, indent=1))

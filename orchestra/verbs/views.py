@@ -8,13 +8,13 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from orchestra import draw, nofollow
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import LAST, is_run_id
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import Project
-from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select, with_needs
 from orchestra.steps.step import Step
 from orchestra.steps.vocabulary import mcp_calls, playwright_text
@@ -84,7 +84,7 @@ def plan(
         raise UsageError("--workers is about a forecast", "add --forecast, or remove it")
     project = project_of(ctx)
     name = project.choose(suite)
-    compiled = load_plan(project, name, profile)
+    compiled = current_plan(project, name, profile)
     if shards is not None:
         found = sharded(project, compiled, select(compiled, selection, methods), shards)
         print_split_json(compiled, found) if as_json else print_split(compiled, found)
@@ -172,7 +172,7 @@ def show(
     if why is not None:
         if failed or run is not None or opened is not None:
             raise UsageError("--why is about tests as they are now", "remove --failed, --run and --open, or --why")
-        compiled = load_plan(project, project.choose(suite), profile)
+        compiled = current_plan(project, project.choose(suite), profile)
         return show_why(project, compiled, select(compiled, selection, [method] if method else []), why)
     if failed:
         word, *others = [*([run] if run is not None else []), *selection] or [LAST]
@@ -190,7 +190,7 @@ def show(
         return show_record(project.root, run_folder(project, suite, run), selection, method, opened)
     if opened is not None:
         raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
-    _print_tests(project, load_plan(project, project.choose(suite), profile), selection, method)
+    _print_tests(project, current_plan(project, project.choose(suite), profile), selection, method)
     return EXIT_OK
 
 
@@ -219,7 +219,7 @@ def _is_run(project: Project, suite: str | None, profile: str, word: str) -> boo
     if not with_part(home, word):
         return False
     try:
-        select(load_plan(project, home.name, profile), (word,))
+        select(current_plan(project, home.name, profile), (word,))
     except OrchestraError:
         return True
     return False
@@ -244,6 +244,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("browser", test.browser if test.command is None else ""),
         ("timeout", f"{test.timeout_seconds:g} s"),
         ("retries", f"{test.retries.max} on {' '.join(test.retries.on)}" if test.retries.max else ""),
+        ("login", test.login),
         ("emulate", ", ".join(draw.emulated(test.emulation_by.get(method.id, test.emulation)))),
         ("errors", _errors(test.errors_by.get(method.id, test.errors))),
         ("inputs", " ".join(test.inputs)),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -192,6 +193,9 @@ def test_a_plan_that_is_stale_by_a_comment_runs(healthy):
     assert healthy.doit("cli:a", CI="true").code == 0
     assert (healthy.root / ".orchestra/outputs.txt").read_bytes() == before
     assert healthy.run("audit").code == 0
+    for words in (["show", "a"], ["plan"], ["history"]):
+        assert healthy.run(*words).code == 0, words
+    assert re.search(r"^ok +plan s +\d+ tests, up to date$", healthy.run("doctor").out, re.MULTILINE)
     assert healthy.run("compile", "--check").code == 1
 
 

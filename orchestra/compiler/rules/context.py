@@ -28,17 +28,17 @@ from orchestra.probes.table import probes_of
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
-# A step: the path of its list, its number there, and the arguments of its verb.
-_Written: TypeAlias = tuple[Path, int, Any]
+# A step: the path of its list, its number there (of a login `check`), and the arguments of its verb.
+_Written: TypeAlias = tuple[Path, int | str, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Step(NamedTuple):
-    """A step as it is written. `section` is the path of its list: `("tests", "B004", "steps")`."""
+    """A step as it is written. `section` is the path of its list: `("tests", "B004", "steps")`, `number` its key there."""
 
     section: Path
-    number: int
+    number: int | str
     body: Any
 
     def path(self, verb: str, *below: str | int) -> Path:
@@ -80,7 +80,7 @@ class Context:
     def sections(self) -> list[tuple[Path, Sequence[StepSpec]]]:
         """Every list of steps that is written, with its path."""
         found: list[tuple[Path, Sequence[StepSpec]]] = []
-        for where in ("groups", "blocks", "tests"):
+        for where in ("groups", "logins", "blocks", "tests"):
             named: Mapping[str, Any] = self.spec.get(where, {})  # type: ignore[assignment]
             for name, entry in named.items():
                 for key in ("before", "steps", "finally"):
@@ -94,13 +94,16 @@ class Context:
         by_verb: defaultdict[str, list[_Written]] = defaultdict(list)
         texts: list[Text] = []
         for name, value in self.spec.items():
-            if name in ("tests", "groups", "blocks"):
+            if name in ("tests", "groups", "logins", "blocks"):
                 entries: Mapping[str, Any] = value  # type: ignore[assignment]
                 for entry_id, entry in entries.items():
                     for key, part in entry.items():
                         section = (name, entry_id, key)
                         if key in _STEPS:
                             _walk_steps(part, section, by_verb, texts)
+                        elif name == "logins" and key == "check":
+                            by_verb["http"].append((section[:2], key, part["http"]))
+                            _collect(part, section, section, texts)
                         elif part.__class__ is not int:
                             _collect(part, section, section, texts)
             elif name != "profiles":

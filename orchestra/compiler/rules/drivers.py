@@ -75,7 +75,9 @@ class Casting:
         name = test.get("group", "")
         group: Mapping[str, Any] = self.context.spec.get("groups", {}).get(name, {})
         own: Mapping[str, Any] = test
+        login = resolve.login_of(self.context.spec, test)
         sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
+            (("logins", login, "steps"), resolve.login_steps(self.context.spec, login)),
             *((("tests", test_id, key), own.get(key, ())) for key in ("before", "steps", "finally")),
             *((("groups", name, key), group.get(key, ())) for key in ("before", "finally")),
         )

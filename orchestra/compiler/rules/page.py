@@ -57,7 +57,8 @@ ONE_EDIT = (
         "profile-null",
         "profile-section",
     ),
-    *("unknown-block", "unknown-component", "unknown-group", "unknown-method", "unknown-name", "unknown-parameter"),
+    *("unknown-block", "unknown-component", "unknown-group", "unknown-login", "unknown-method", "unknown-name"),
+    "unknown-parameter",
     *("unknown-resource", "unknown-role", "unknown-test", "unsaved-name", "url-glob"),
 )
 SEVERAL_EDITS = (
@@ -77,6 +78,7 @@ _SUBJECTS = {
     "clock": "Emulation",
     "emulation": "Emulation",
     "matrix": "Tests",
+    "logins": "Logins",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",

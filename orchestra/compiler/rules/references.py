@@ -105,6 +105,8 @@ class _Scopes:
             if section == "groups":
                 return ("group",) if kind == "run" else (kind,)
             return (kind, *_varying(self.context.spec["tests"][rest[0]]))
+        if section == "logins":
+            return ("login",)
         if section == "blocks":
             return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
         if section == "health":
@@ -117,23 +119,24 @@ class _Scopes:
         return ("early",) if early else ("nowhere",)
 
     def _make(self, key: tuple[str, ...]) -> _Scope:
-        kind, *more = key
-        matrix = set(more)
+        kind, *rest = key
+        matrix = set(rest)
         run = {*self._variables, *self.addresses, *RUN_NAMES}
         match kind:
             case "run" | "emulate":
                 return _Scope("in this test" if kind == "run" else "here", frozenset(run | matrix), _LATE)
+            case "login":
+                return _Scope("in a login, which is no test's own", self._variables | self.addresses, _LATE)
             case "group":
                 return _Scope("in a group", frozenset({*run, *self._matrices}), _LATE)
             case "block":
-                parameters = self.context.spec["blocks"][more[0]].get("params", ())
+                parameters = self.context.spec["blocks"][rest[0]].get("params", ())
                 return _Scope("in this block", frozenset({*run, *self._matrices, *parameters}), _LATE)
             case "early":
                 return _Scope("before anything runs", frozenset(self._variables | matrix))
-            case "health":
-                return _Scope("here", self._variables | self.addresses, frozenset({"env"}))
-            case "service":
-                return _Scope("in a service", self._variables | self.addresses | {"port"}, frozenset({"env"}))
+            case "health" | "service":
+                where, more = ("here", ()) if kind == "health" else ("in a service", ("port",))
+                return _Scope(where, self._variables | self.addresses | {*more}, frozenset({"env"}))
             case "variable":
                 return _Scope("in a variable", self.addresses, frozenset({"env"}))
             case _:

@@ -26,10 +26,10 @@ def empty_suite(context: Context) -> Iterator[Problem]:
 
 @rule
 def empty_steps(context: Context) -> Iterator[Problem]:
-    """`steps` of a test or a block is empty: such a test always passes."""
+    """`steps` of a test, a block or a login is empty: such a test always passes."""
     for path, steps in context.sections:
         if not steps and path[2] == "steps":
-            what = "test" if path[0] == "tests" else "block"
+            what = str(path[0]).removesuffix("s")
             message = f'the {what} "{path[1]}" has no steps'
             yield Problem(context.place(path), message, f"add a step, or remove the {what}")
 

@@ -8,6 +8,7 @@ from itertools import chain
 from typing import Any, NamedTuple
 
 from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.resolve import NO_LOGIN
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
 from orchestra.compiler.schema.key import ID
 from orchestra.diagnostic import Place
@@ -72,6 +73,27 @@ def unknown_group(context: Context) -> Iterator[Problem]:
     ]
     named += _listed(context, ("groups", "after"))
     yield from _refuse("group", _strangers(context, named, groups), groups)
+
+
+@rule
+def unknown_login(context: Context) -> Iterator[Problem]:
+    """`login` of a test, a group or `defaults` names none of `logins:`, or a login has the name `none`.
+
+    `none` is the word for no login.
+    """
+    logins = _entries(context, "logins")
+    if NO_LOGIN in logins:
+        place = context.place(("logins", NO_LOGIN), key=True)
+        yield Problem(place, f'"{NO_LOGIN}" is the word for no login', "choose another name")
+    named: list[tuple[Path, str]] = [
+        ((section, name, "login"), entry["login"])
+        for section in ("groups", "tests")
+        for name, entry in _entries(context, section).items()
+        if "login" in entry
+    ]
+    if "login" in context.spec.get("defaults", {}):
+        named.append((("defaults", "login"), context.spec["defaults"]["login"]))
+    yield from _refuse("login", _strangers(context, named, {**logins, NO_LOGIN: {}}), logins)
 
 
 @rule
@@ -273,6 +295,7 @@ def parameter_name(context: Context) -> Iterator[Problem]:
 RULES = (
     unknown_test,
     unknown_group,
+    unknown_login,
     unknown_component,
     idle_logs,
     unknown_method,

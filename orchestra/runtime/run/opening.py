@@ -227,7 +227,7 @@ def open_run(
             resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
         else:
             make_folder(folder)
-        masks = Masks(plan.secrets, environment)
+        masks = Masks(plan.secrets, environment, growing=bool(plan.logins))
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)
