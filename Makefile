@@ -120,7 +120,7 @@ bench: env browser ## measure the figures of docs/benchmarks.md on this machine
 
 clean: ## remove the environment, the caches and the records of runs
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*
-	@rm -rf build dist tests/npm/node_modules tests/npm/.stamp* .orchestra/*/runs
+	@rm -rf build dist tests/npm/node_modules tests/npm/.stamp* tests/npm/hosts/node_modules tests/npm/hosts/.stamp* .orchestra/*/runs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'clean: .venv, caches and records of runs are gone'
 

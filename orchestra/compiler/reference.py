@@ -16,6 +16,7 @@ from orchestra.steps.schemas import Field
 from orchestra.steps.tool_call import ToolCall
 from orchestra.steps.verb import Verb
 from orchestra.steps.vocabulary import VERBS, mcp_calls, playwright_text
+from orchestra.yamltext.flow import flow
 
 Schema = dict[str, Any]
 
@@ -182,6 +183,7 @@ def _takes(schema: Schema) -> str:
 
 
 _STEP_LINKS = {
+    "LoginCheck": "steps.md#http",
     "Target": "#targets",
     "Conditions": "#conditions",
     "EachConditions": "#conditions",
@@ -210,7 +212,7 @@ def _takes_type(schema: Schema, kind: str) -> str:
 def _verb(verb: Verb) -> Iterator[str]:
     yield f"{verb.doc}\n"
     # JSON is YAML, and shows the braces that a reader will write.
-    shown = f"- {verb.name}" if verb.bare else f"- {verb.name}: {_flow(verb.example)}"
+    shown = f"- {verb.name}" if verb.bare else f"- {verb.name}: {flow(verb.example)}"
     yield f"```yaml\n{shown}\n```\n"
     yield from _facts(verb)
     if verb.detail:
@@ -219,17 +221,6 @@ def _verb(verb: Verb) -> Iterator[str]:
     rows += [_field(field) for field in verb.fields]
     if verb.fields:
         yield "\n".join(rows) + "\n"
-
-
-def _flow(value: Any) -> str:
-    """Return a value in YAML's flow style: keys and texts as they are, where YAML lets them."""
-    if isinstance(value, dict):
-        return "{" + ", ".join(f"{_flow(key)}: {_flow(item)}" for key, item in value.items()) + "}"
-    if isinstance(value, list):
-        return "[" + ", ".join(_flow(item) for item in value) + "]"
-    if isinstance(value, str) and all(letter.isalnum() or letter in " -_./" for letter in value):
-        return value
-    return json.dumps(value, ensure_ascii=False)
 
 
 def _field(field: Field) -> str:

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import random
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,6 +32,7 @@ from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.choosing import Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
+from orchestra.verbs.forecasting import foreseen, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
@@ -266,8 +267,7 @@ def run(
     part, tasks = shard_of(project, plan, tasks, shard)
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
-        _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
-        return EXIT_OK
+        return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
     if detach:
         words = [*_words(options), f"--suite={name}", *choice.words_of_options()]
         words += [f"--profile={goal.profile}"] if goal.profile else []
@@ -331,12 +331,17 @@ class _Followed:
         return self._observers(root, plan, folder)
 
 
-def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
-    """Print tasks with their titles, and which of them only the needs of others add."""
+def _print_tasks(project: Project, plan: Plan, selected: Sequence[str], *, dry_run: bool, workers: int | None) -> int:
+    """Print tasks with their titles; of a dry run also what they need, and on stderr how long all will take."""
     titles = {test.id: test.title for test in plan.tests}
+    shown = with_needs(plan, selected) if dry_run else selected
+    chosen = set(selected)
     for task in shown:
-        pulled = "" if task in selected else "  (needed)"
+        pulled = "" if task in chosen else "  (needed)"
         say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
+    if dry_run:
+        warn(f"time: {summary(foreseen(project, plan, shown, workers))}")
+    return EXIT_OK
 
 
 def _words(options: Options) -> list[str]:

@@ -79,14 +79,18 @@ function timeline(main) {
     for (const bar of group.bars) {
       const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(group.least || 1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
         s("title", {}, bar.task ? `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` : `${group.name}: ${bar.state} ${bar.reason || ""}`));
-      parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` }, rect) : rect);
+      const label = bar.task && bar.seconds * scale > 9 + 7 * bar.task.test.length ? s("text", { class: "label", x: LABEL + bar.start * scale + 5, y: y + bar.lane * LANE + 13 }, bar.task.test) : "";
+      parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` }, rect, label) : rect);
     }
     if (group.load) parts.push(...load(y, LABEL, scale).flat());
     y += group.lanes * LANE + 10;
   }
   const chart = s("svg", { class: "chart", width, height: y, "aria-label": "Attempts and servers over the time of the run" }, parts);
   const loads = run.machine?.length ? [["cpu", "processors"], ["others", "by other programs"], ["memory", "memory"]] : [];
-  const legend = [["passed", "passed, healthy"], ["failed", "failed, timeout"], ["error", "error"], ["flaky", "unhealthy"], ["running", "starting"], ["", "stopped, skipped"], ...loads];
+  const seen = new Set(groups.flatMap((group) => group.bars.map((bar) => bar.word)));
+  const words = [["passed", "passed, healthy", "passed", "healthy"], ["failed", "failed, timeout", "failed", "timeout"], ["error", "error", "error", "interrupted"], ["flaky", "unhealthy, warned", "flaky", "unhealthy", "recovering"],
+    ["running", "starting", "starting"], ["", "stopped, skipped", "stopped", "skipped", "other"]];
+  const legend = [...words.filter(([, , ...kinds]) => kinds.some((kind) => seen.has(kind))), ...loads];
   main.replaceChildren(...[h("section", { class: "card" }, h("h1", {}, "Timeline"), h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": "Timeline" }, chart),
     h("ul", { class: "legend" }, legend.map(([word, label]) => h("li", {}, h("i", { class: word }), label)))),
   run.incidents?.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], run.incidents) : null].filter(Boolean));

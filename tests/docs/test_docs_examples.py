@@ -177,6 +177,13 @@ def market(project: SuiteProject) -> None:
     project.compile()
 
 
+def session(project: SuiteProject) -> None:
+    """The log of an agent's session with the sample, and the file that it uploaded."""
+    log = (DATA / "recording" / "session.md").read_text(encoding="utf-8")
+    project.write(log.replace("/project/", f"{project.root}/"), "session.md")
+    project.write("[]", "specs/data/conversation.json")
+
+
 def checkout(project: SuiteProject) -> None:
     """The Makefile of this repository."""
     project.write((ROOT / "Makefile").read_text(encoding="utf-8"), "Makefile")
@@ -191,6 +198,7 @@ SCENES: dict[str, Callable[[SuiteProject], None]] = {
     "toy": toy,
     "ran": ran,
     "market": market,
+    "session": session,
     "checkout": checkout,
 }
 

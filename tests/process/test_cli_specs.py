@@ -414,6 +414,18 @@ def test_the_edits_of_values_of_a_wrong_type(orchestra, write):
     assert text == FITTED, problems
 
 
+def test_the_edits_of_which_one_fixes_a_problem(orchestra, write, root):
+    write("orchestra: 1\nsuite: shop\ninclude: [specs/more.yaml]\nbaseline: {window: 4}\nresources: {printer: 1}\n")
+    (root / "specs/more.yaml").write_text("tests: {B: {resources: {printer: 2}, command: {argv: [x]}}}\n")
+    problems = json.loads(orchestra("validate", "specs/shop.yaml", "--format", "json").out)
+    edits = {problem["rule"]: problem.get("edits") for problem in problems}
+    window = {"line": 4, "column": 20, "end_column": 21, "old": "4", "new": "5"}
+    assert edits["baseline-window"] == [window], "the other value is a default"
+    held = {"line": 1, "column": 34, "end_column": 35, "old": "2", "new": "1"}
+    declared = {"file": "specs/shop.yaml", "line": 5, "column": 22, "end_column": 23, "old": "1", "new": "2"}
+    assert edits["resource-amount"] == [held, declared]
+
+
 @pytest.mark.parametrize("title", ["0x10", "5.00", "1_0", '!!int "5"'])
 def test_a_value_that_is_written_otherwise_has_no_edit(orchestra, write, title):
     """Its text at this place is not the one that the edit would replace."""

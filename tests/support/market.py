@@ -55,15 +55,15 @@ class Market:
         self._stack = ExitStack()
         self._names: dict[str, dict[str, str]] = {}
         self._browsers: dict[str, Browser | Missing] = {}
-        self._http = Http()
-        self._drivers = {"playwright": PlaywrightDriver(os.environ), "mcp": McpDriver(os.environ)}
+        self.http = Http()
+        self.drivers = {"playwright": PlaywrightDriver(os.environ), "mcp": McpDriver(os.environ)}
         self._data = market.embedded()
         self.plan = plan()
 
     def close(self) -> None:
-        for driver in self._drivers.values():
+        for driver in self.drivers.values():
             driver.close()
-        self._http.close()
+        self.http.close()
         self._stack.close()
 
     def names(self, mutation: str) -> dict[str, str]:
@@ -107,7 +107,7 @@ class Market:
             mark=f"market/{method.id}/{test.id}",
             browser=self.browser(test.browser),
         )
-        return carry_out(request, self._drivers[method.driver], self._http)
+        return carry_out(request, self.drivers[method.driver], self.http)
 
 
 def impatient(test: Test, seconds: float) -> Test:

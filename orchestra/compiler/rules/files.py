@@ -11,6 +11,7 @@ from orchestra.compiler.lower.steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import TestSpec
+from orchestra.diagnostic import Edit
 from orchestra.plan import REPORT_KINDS, Outputs
 from orchestra.yamltext.document import Path
 
@@ -106,9 +107,8 @@ def output_path(context: Context) -> Iterator[Problem]:
         path = declared.get(key)
         if isinstance(path, str) and not path.endswith(ending):
             place = context.place(("compile", key))
-            yield Problem(
-                place, f'the output "{path}" of "{key}" does not end with "{ending}"', f"write {path}{ending}"
-            )
+            message = f'the output "{path}" of "{key}" does not end with "{ending}"'
+            yield Problem(place, message, f"write {path}{ending}", Edit(path, f"{path}{ending}"))
     written = [path for path, key in outputs(context.spec).items() if key == "commands"]
     if isinstance(declared.get("docs"), str) and declared["docs"] in written:
         message = f'the output "{declared["docs"]}" is written by a slash command too'

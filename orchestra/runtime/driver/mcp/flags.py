@@ -6,7 +6,6 @@ SHARED = (
     "--timeout-settle=0",  # else every action waits half a second more
     "--timeout-action=5000",
     "--snapshot-mode=none",  # else every answer carries the whole page
-    "--codegen=none",
     "--caps=testing,storage,network",
     "--no-webmcp",
     "--file-paths=absolute",
@@ -15,6 +14,7 @@ SHARED = (
 
 ATTACHED = (
     *SHARED,
+    "--codegen=none",
     "--timeout-navigation=300000",  # the limit of a step is kept here
     "--image-responses=omit",  # a picture goes to its file alone
     # The steps come from the spec, not from a page: we check their paths, and `file:` pages are allowed.
@@ -30,5 +30,12 @@ OWN_PAUSE = """async (page) => {
 """Code for `browser_run_code_unsafe`: without it the server waits, at the end of most calls and although `--timeout-settle`
 is 0, for a timer of the page itself. A page that has put a stand-in in the place of its timers would stop every call."""
 
-BY_HAND = ("--headless", "--isolated", "--timeout-navigation=30000", *SHARED)
+BY_HAND = (
+    "--headless",
+    "--isolated",
+    "--timeout-navigation=30000",
+    *SHARED,
+    "--codegen=typescript",  # an element named by a reference of a snapshot has its locator there alone
+    "--save-session",  # for `orchestra record --from`
+)
 """For a server that starts a browser of its own, with a profile that is forgotten."""

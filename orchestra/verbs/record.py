@@ -1,0 +1,141 @@
+"""The verb record: a session in a browser becomes a test."""
+
+from __future__ import annotations
+
+import re
+from pathlib import Path
+
+import click
+
+from orchestra.errors import EXIT_OK, OrchestraError, UsageError
+from orchestra.ledger.disk import disk_error
+from orchestra.recording import calls, session
+from orchestra.recording.draft import Draft
+from orchestra.recording.files import relative
+from orchestra.recording.suite import step_lines
+from orchestra.report.console.lines import line
+from orchestra.verbs.compiling import inside
+from orchestra.verbs.group import say, warn
+from orchestra.verbs.options import project_of
+from orchestra.verbs.recorded import Goal, goal_of, prove, take
+from orchestra.yamltext.parse import parse
+
+INTO = "specs/recorded.yaml"
+"""The spec that gets a recorded test where none is named."""
+
+_ID = re.compile(r"[A-Za-z][A-Za-z0-9_]*")
+_BASE = re.compile(r"([a-z][a-z0-9_]*)=(https?://\S+)")
+_MOST_BYTES = 256 << 20
+
+
+def _base(ctx: click.Context, param: click.Parameter, words: tuple[str, ...]) -> dict[str, str]:
+    """Return the URLs of `--base`, by component."""
+    del ctx, param
+    bases = {}
+    for word in words:
+        match = _BASE.fullmatch(word)
+        if match is None:
+            raise UsageError(f'--base takes COMPONENT=URL, not "{word}"', "for instance frontend=http://127.0.0.1:3000")
+        bases[match[1]] = match[2]
+    return bases
+
+
+@click.command(
+    epilog="\b\nExamples:\n  orchestra record http://127.0.0.1:3000/ --into specs/market.yaml\n"
+    "  orchestra record --from session.md           what an agent did by the Playwright MCP server\n"
+    "  orchestra record --from transcript.jsonl --into specs/market.yaml --id B017\n"
+    "  orchestra record --from session.md --print   the steps, and no file"
+)
+@click.option(
+    "--from",
+    "log",
+    metavar="FILE",
+    type=click.Path(exists=True, dir_okay=False),
+    help="Log of a session of the Playwright MCP server, in place of a browser.",
+)
+@click.option("--into", metavar="FILE", default=INTO, show_default=True, help="Spec that gets the test; it may be new.")
+@click.option("--id", "name", metavar="ID", help="Id of the test (default: R001, R002, …).")
+@click.option("--title", metavar="TEXT", default="", help="Title of the test (default: the address).")
+@click.option(
+    "--base",
+    "bases",
+    multiple=True,
+    metavar="COMPONENT=URL",
+    callback=_base,
+    help="Write addresses below URL as ${COMPONENT.url} (default: what `orchestra up` runs); can be repeated.",
+)
+@click.option("--print", "printed", is_flag=True, help="Print the steps; write and run nothing.")
+@click.pass_context
+def record(
+    ctx: click.Context,
+    *,
+    log: str | None,
+    into: str,
+    name: str | None,
+    title: str,
+    bases: dict[str, str],
+    printed: bool,
+) -> int:
+    """Record what is done in a browser as a test, add it to a spec, and run it by each method.
+
+    With --from the log of an agent's session becomes the test. Exit code 0 only if it has passed by all methods; otherwise
+    the step that did not is shown. The test stays in the spec.
+    """
+    if log is None:
+        raise UsageError("nothing to record from", "add --from FILE")
+    if name is not None and not _ID.fullmatch(name):
+        raise UsageError(f'"{name}" is no id of a test', "write a letter, then letters, digits and _: R001")
+    goal = goal_of(project_of(ctx), inside(project_of(ctx), into))
+    draft = _from_log(log, {**goal.bases, **bases})
+    if printed:
+        relative(draft, goal.project.root, str)
+    for note in draft.notes:
+        warn(line("note", note))
+    if printed:
+        say("\n".join(step_lines(draft.steps)))
+        return EXIT_OK
+    return _keep(goal, draft, name, title or f"Recorded from {Path(log).name}")
+
+
+def _keep(goal: Goal, draft: Draft, name: str | None, title: str) -> int:
+    """Write a test and run it. If it cannot be written, its steps are printed, so that nothing is lost."""
+    shown = set(draft.notes)
+    try:
+        test = take(goal, draft, name, title)
+    except OrchestraError:
+        say("\n".join(step_lines(draft.steps)))
+        raise
+    for note in draft.notes:
+        if note not in shown:
+            warn(line("note", note))
+    if not draft.expectations:
+        warn(line("note", f"{test} expects nothing of the page: add an `expect`, or it passes whatever the page shows"))
+    steps = f"{len(draft.steps)} step{'s' * (len(draft.steps) != 1)}"
+    place = parse(goal.path.read_bytes(), goal.file).place(("tests", test), key=True)
+    warn(line("recorded", test, f"{steps} in {goal.file}:{place.line}"))
+    return prove(goal, test)
+
+
+def _from_log(log: str, bases: dict[str, str]) -> Draft:
+    """Return the draft of a session's log.
+
+    Raises:
+        UsageError: it has no call that is a step.
+    """
+    file = Path(log)
+    try:
+        if file.stat().st_size > _MOST_BYTES:
+            raise UsageError(f'"{log}" has more than {_MOST_BYTES >> 20} MiB', "cut out the session that matters")
+        text = file.read_bytes().decode(errors="replace")
+    except OSError as error:
+        raise disk_error(error, file, "read") from error
+    called = calls.read(text)
+    if not called:
+        raise UsageError(
+            f'"{log}" has no call of a tool of the Playwright MCP server (browser_navigate, browser_click, …)',
+            "give a session.md of `--save-session`, JSON lines of the protocol, or a transcript of Claude Code",
+        )
+    draft = session.draft_of(called, Draft(bases))
+    if not draft.steps:
+        raise UsageError(f'none of the {len(called)} calls in "{log}" is a step', "\n".join(draft.notes[:5]))
+    return draft
