@@ -799,7 +799,7 @@ def test_the_examples_of_help_run(orchestra, root):
         } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
-        if {"--since", "--why"} & set(words):
+        if {"--since", "--why", "--burn-in"} & set(words):
             assert (ran.code, "the project is not in a work tree of git" in ran.err) == (2, True), ran.transcript()
             continue  # tests/process/test_run_part.py asks git
         if words[0] == "merge":
