@@ -58,6 +58,8 @@ CASES: list[Case] = [
     (HEADING, {"have_accessible_name": " Mar ket "}, True, lambda it: it.to_have_accessible_name(" Mar ket ")),
     (OUTER, {"have_accessible_name": "Inner"}, False, lambda it: it.to_have_accessible_name("Inner")),
     (OUTER, {"have_accessible_name": ""}, True, lambda it: it.to_have_accessible_name("")),
+    (OUTER, {"aria": '- button "Inner"'}, True, lambda it: it.to_match_aria_snapshot('- button "Inner"')),
+    (OUTER, {"aria": "- button: Outer"}, False, lambda it: it.to_match_aria_snapshot("- button: Outer")),
     (MANY, {"have_values": ["N", "A"]}, True, lambda it: it.to_have_values(["N", "A"])),
     (MANY, {"have_values": ["N"]}, False, lambda it: it.to_have_values(["N"])),
     (ITEMS, {"have_text": ["Buy milk", " Buy  eggs", "Buy bread"]}, True, lambda it: it.to_have_text(["Buy milk", " Buy  eggs", "Buy bread"])),
@@ -117,7 +119,7 @@ NOWHERE = {"testid": "nowhere"}
 NOT_WITHOUT_ELEMENT = [
     {"contain": ["error"]}, {"contain": "error"}, {"have_text": ["a"]}, {"have_class": ["a"]}, {"be": "in_viewport"}, {"be": "hidden"},
     {"be": "focused"}, {"be": "enabled"}, {"be": "empty"}, {"have_number": {"above": 1}}, {"have_css": {"color": "red"}}, {"have_values": ["a"]},
-    {"have_role": "button"}, {"have_accessible_name": "a"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
+    {"have_role": "button"}, {"have_accessible_name": "a"}, {"aria": "- list"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
 ]  # fmt: skip
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from functools import partial
@@ -13,7 +14,7 @@ from orchestra.pattern import PatternFaultError, compiled
 from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.failure import condition_failure
-from orchestra.runtime.driver.fault import call_log, read, read_assertion, seen
+from orchestra.runtime.driver.fault import Meaning, call_log, read, read_assertion, seen
 from orchestra.runtime.driver.wording import condition_text, subject_text
 from orchestra.steps import page_script
 from orchestra.steps.conditions import Condition, conditions, conditions_of_target
@@ -31,6 +32,7 @@ _METHODS: dict[str, str] = {
     "have_class": "to_contain_class",
     "have_role": "to_have_role",
     "have_accessible_name": "to_have_accessible_name",
+    "aria": "to_match_aria_snapshot",
 }
 
 
@@ -46,7 +48,7 @@ def expect_element(job: Job, locator: Locator) -> None:
         phrase = condition_text(one.name, one.wanted, negated=one.negated)
         call = _assertion(locator, one) if one.of == "one" else None
         if call is not None:
-            _assert(job, subject, phrase, call)
+            _assert(job, subject, phrase, call, tree=one.name == "aria")
         elif one.of == "one":
             question = page_script.element_question(one.name, one.wanted, negated=one.negated)
             _ask(job, subject, phrase, locator.page, partial(_evaluate, locator, question))
@@ -101,7 +103,7 @@ def _assertion(locator: Locator, asked: Condition) -> Callable[..., None] | None
     return _call(locator, _METHODS[name], value, negated=negated)
 
 
-def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> None:
+def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None], *, tree: bool = False) -> None:
     own = float(job.args["within_seconds"])
     try:
         call(timeout=job.deadline.limit(own) * 1000)
@@ -109,6 +111,8 @@ def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> N
         meaning = read_assertion(str(error))
         if meaning.kind == "crash":
             raise Error(str(error)) from None
+        if tree and meaning.kind == "unmet":  # Playwright prints the mapping that it got from its server
+            meaning = Meaning("unmet", ast.literal_eval(meaning.found)["raw"])
         raise condition_failure(subject, phrase, job.allowed(own), meaning, call_log(str(error))) from None
 
 
