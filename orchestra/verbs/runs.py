@@ -174,7 +174,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "burned",
     metavar="REV",
     default="",
-    help="What is new since REV 10 times, what rests on a change 5 times.",
+    help="Tests new since REV 10 times, those that rest on a change 5 times.",
 )
 @click.option("--watch", "watched", is_flag=True, help="Run again after each save: what changed, and what failed.")
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")

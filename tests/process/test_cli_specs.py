@@ -219,6 +219,8 @@ def test_a_spec_changed_after_it_was_compiled(orchestra, root, write):
     spec = write()
     orchestra("compile")
     spec.write_text(GOOD + "# more\n")
+    assert orchestra("show", "B001").code == 0
+    spec.write_text(GOOD.replace("First", "Other"))
     ran = orchestra("show", "B001")
     check(ERR / "stale-plan.out", ran.transcript())
     assert ran.code == 2
