@@ -180,6 +180,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         changes=tuple(view.health.changes),
         samples=tuple(view.samples),
         rule=plan.baseline,
+        seal=view.segment.seal,
         tool=plan.outputs.launcher,
     )
 

@@ -60,6 +60,9 @@ def _provenance(report: Report) -> Iterator[tuple[str, str]]:
         "ended": report.ended,
         "plan": report.plan_digest,
         "spec": report.source_digest,
+        "seal": f"{report.seal}, verified by {report.tool} audit {report.run} --suite {report.suite}"
+        if report.seal
+        else "",
         **dict(report.provenance),
     }
     yield from ((name, value) for name, value in facts.items() if value)

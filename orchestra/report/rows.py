@@ -298,6 +298,7 @@ class Report:
         contents: texts and pictures of the evidence.
         samples: of the load of the machine, in order.
         rule: by which a duration is an unusual one.
+        seal: the hash of the seal at its end, empty before.
         tool: the program that a command to type names: `orchestra`, or the launcher of the spec.
     """
 
@@ -337,4 +338,5 @@ class Report:
     contents: Contents = Contents()
     samples: tuple[Seen[ResourceSampled], ...] = ()
     rule: Baseline = field(default_factory=Baseline)
+    seal: str = ""
     tool: str = "orchestra"

@@ -30,7 +30,7 @@ function runningNow() {
 
 // The verdicts as parts of one bar: how much is good is seen before a number is read.
 function share() {
-  const words = ORDER.filter((word) => run.counts[word]);
+  const words = [...ORDER.filter((word) => word !== "running" && word !== "waiting"), "running", "waiting"].filter((word) => run.counts[word]);
   return h("div", { class: "share", role: "img", "aria-label": run.counted }, words.map((word) => {
     const part = h("i", { class: word, title: `${run.counts[word]} ${word}` });
     part.style.flexGrow = run.counts[word];
@@ -79,7 +79,7 @@ function traceOf(task, label) {
 function decided() {
   const bad = (run.gates || []).filter((gate) => gate.result === "failed" || gate.result === "warned");
   if (!bad.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, "Gates that did not pass"), h("ul", { class: "decided" }, bad.map((gate) =>
+  return h("section", { class: "card" }, h("h2", {}, bad.some((gate) => gate.result === "failed") ? "Gates that did not pass" : "Gates that warned"), h("ul", { class: "decided" }, bad.map((gate) =>
     h("li", {}, badge(gate.result), h("div", {}, h("strong", {}, gate.name), " ", h("code", {}, gate.condition),
       h("div", { class: "quiet small" }, [gate.values, gate.remark].filter(Boolean).join(" · ")))))));
 }
@@ -157,8 +157,8 @@ function tools() {
 
 function overview(main) {
   matrix = new Matrix();
-  const aside = [decided(), next(), health()].filter(Boolean);
-  const side = [runningNow(), failures(), aside.length > 1 ? h("div", { class: "stack" }, aside) : aside[0]].filter(Boolean);
+  const stack = (...parts) => (parts.filter(Boolean).length > 1 ? h("div", { class: "stack" }, parts.filter(Boolean)) : parts.find(Boolean));
+  const side = [stack(runningNow(), health()), failures(), stack(decided(), next())].filter(Boolean);
   main.replaceChildren(...[hero(), side.length > 1 ? h("div", { class: "grid" }, side) : side[0],
     h("section", { class: "card" }, h("h2", {}, "Tests"), tools(), matrix.element), gates()].filter(Boolean));
   filter();

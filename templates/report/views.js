@@ -1,11 +1,11 @@
 // What is not about one test: methods, servers, network, advice, provenance.
 function about(main) {
   const rows = run.incidents || [];
-  const parts = [gates(), rows.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], rows) : null,
+  const parts = [rows.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], rows) : null,
     ...(run.tables || []).map((one) => table(one.title, one.heads, one.rows)), slowest()].filter(Boolean);
   const wide = parts.filter((part) => part.classList.contains("wide"));
   const narrow = parts.filter((part) => !part.classList.contains("wide"));
-  main.replaceChildren(...[hero(), columns(narrow.slice(0, -1), narrow.slice(-1)), ...wide].filter(Boolean)); // the provenance is the longest
+  main.replaceChildren(...[hero(), gates(), columns(narrow.slice(0, -1), narrow.slice(-1)), ...wide].filter(Boolean)); // the provenance is the longest
 }
 
 // The kinds of step that took longest altogether, over every attempt whose steps were kept.
@@ -38,7 +38,7 @@ function histories(main) {
   const order = [...there].sort((a, b) => moved(a) - moved(b));
   const rows = order.slice(0, MOST_HISTORIES).map((task) => {
     const good = task.past.filter((point) => !BAD.has(point[1])).length;
-    return [h("a", { href: address(task) }, task.task), titleOf(task.test), [badge(task.verdict), task.change ? h("span", { class: `badge change ${task.change}` }, task.change) : ""],
+    return [h("a", { href: address(task) }, task.task), titleOf(task.test), [badge(task.verdict), " ", task.change ? h("span", { class: `badge change ${task.change}` }, task.change) : ""],
       `${good} of ${task.past.length}`, h("span", { class: "bars" }, bars(task, 24)), task.trend || ""];
   });
   main.replaceChildren(h("h1", { class: "unseen" }, "History"), rows.length ? table("History", ["task", "title", "this run", "good before", "runs, this one last", "trend"], rows)

@@ -13,6 +13,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from orchestra.ledger.event import Seal
+from orchestra.ledger.reading import read
+from orchestra.ledger.runs import LEDGER
 from tests.support.project import HEAD, SuiteProject
 from tests.support.site import site
 
@@ -222,8 +225,12 @@ def test_a_taken_port_and_a_run_that_is_not_there_are_messages(done):
 def test_a_page_from_the_server_is_the_run_as_it_ended(done, browser):
     with opened(done) as address:
         page = browser.new_page()
-        page.goto(f"{address}#/test/a/cli")
+        page.goto(f"{address}#/run")
         page.wait_for_selector(READY)
+        seal = next(event for event in read(done.folder / LEDGER) if isinstance(event.body, Seal))
+        assert f"{seal.hash}, verified by orchestra audit {done.folder.name} --suite s" in page.inner_text("main")
+        page.goto(f"{address}#/test/a/cli")
+        page.wait_for_selector("h1 >> text=a")
         assert "Copy all of this as text" in page.inner_text("main")
         page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
         page.click("text=Copy all of this as text")

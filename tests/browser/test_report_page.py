@@ -44,7 +44,7 @@ VIEWS = (
     "#/history",
     "#/run",
 )
-WIDTHS = (360, 768, 1280)
+WIDTHS = (360, 768, 1280, 2560)
 PICTURES = ROOT / "test-results" / "report"
 """Pictures of each view at each width, in light and dark, for people to look at; git ignores them."""
 NUL = "\0"  # in no name of a file
@@ -473,7 +473,7 @@ def test_the_needs_are_a_graph_with_the_longest_chain_and_what_is_blocked(watche
     page.goto("about:blank")
     page = watched.open(text, tmp_path, "#/needs")
     assert page.locator(".graph a").count() == 400
-    assert float(page.get_attribute(".graph", "width")) == 400 * 250 - 60 + 8
+    assert float(page.get_attribute(".graph", "width")) == 400 * 220 - 44 + 8
 
 
 def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watched, everything, tmp_path):

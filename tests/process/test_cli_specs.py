@@ -219,6 +219,8 @@ def test_a_spec_changed_after_it_was_compiled(orchestra, root, write):
     spec = write()
     orchestra("compile")
     spec.write_text(GOOD + "# more\n")
+    assert orchestra("show", "B001").code == 0
+    spec.write_text(GOOD.replace("First", "Other"))
     ran = orchestra("show", "B001")
     check(ERR / "stale-plan.out", ran.transcript())
     assert ran.code == 2
@@ -799,7 +801,7 @@ def test_the_examples_of_help_run(orchestra, root):
         } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
-        if {"--since", "--why"} & set(words):
+        if {"--since", "--why", "--burn-in"} & set(words):
             assert (ran.code, "the project is not in a work tree of git" in ran.err) == (2, True), ran.transcript()
             continue  # tests/process/test_run_part.py asks git
         if words[0] == "merge":
