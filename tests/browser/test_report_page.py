@@ -446,6 +446,7 @@ def test_the_timeline_has_the_load_of_the_machine_on_its_axis(watched, everythin
     (left, top), (right, higher) = page.eval_on_selector_all(
         ".chart .look", "all => all.map((one) => [one.x.baseVal.value, one.y.baseVal.value])"
     )
+    assert page.get_attribute(".chart .workers", "d").startswith(f"M{left},{top}H"), "as many as at most"
     area = page.get_attribute(".chart .cpu", "d")
     steps = re.findall(r"M([\d.]+),([\d.]+)V([\d.]+)", area)
     drawn = [number for x, y, up in steps for number in (float(x), float(y) - float(up))]
