@@ -167,6 +167,7 @@ def _from_browser(goal: Goal, url: str, folder: Path, draft: Draft, remote: int 
     recording = browser.record(wish)
     if not recording.acted:
         raise UsageError("nothing was recorded: the browser was closed before the first action", "record again")
+    changed(recording, spared=0)  # the last step could change until now
     actions.draft_of(recording, draft)
 
 

@@ -33,6 +33,7 @@ from orchestra.yamltext.parse import parse
 from tests.support.market import Market, impatient
 from tests.support.paths import ROOT
 from tests.support.requests import request
+from tests.support.site import unused_address
 
 pytestmark = pytest.mark.browser
 
@@ -216,8 +217,9 @@ def test_what_a_person_does_becomes_a_test(market, tmp_path):
 def test_a_recording_that_cannot_begin_or_is_closed_at_once_changes_no_file(market, project, monkeypatch):
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
+    unused = f"{unused_address()}/"
     with socket.create_server(("127.0.0.1", 0)) as free:
-        port, unused = free.getsockname()[1], f"http://127.0.0.1:{free.getsockname()[1]}/"
+        port = free.getsockname()[1]
     begun = [
         project.start("record", unused),
         project.start("record", unused, "--remote", str(port)),
