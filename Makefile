@@ -8,6 +8,8 @@ endif
 # Two for each core: a test waits for half of its time, for servers, pages and limits.
 WORKERS ?= $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) * 2)); echo $$((n < 8 ? n : 8)))
 BIN := .venv/bin
+# Without it each of the processes of the tests compiles all that it imports: a sixth of the time of a run.
+unexport PYTHONDONTWRITEBYTECODE
 
 # The pure parts, whose branches must all be covered.
 COVERED := compiler/* plan.py steps/vocabulary.py steps/verbs/* steps/verb.py steps/step.py steps/tool_call.py steps/schemas.py \
@@ -118,7 +120,7 @@ bench: env browser ## measure the figures of docs/benchmarks.md on this machine
 
 clean: ## remove the environment, the caches and the records of runs
 	@rm -rf .venv .mypy_cache .ruff_cache .pytest_cache .hypothesis .import_linter_cache .coverage* .doit.db*
-	@rm -rf build dist tests/npm/node_modules tests/npm/.stamp* .orchestra/*/runs
+	@rm -rf build dist tests/npm/node_modules tests/npm/.stamp* tests/npm/hosts/node_modules tests/npm/hosts/.stamp* .orchestra/*/runs
 	@find . -name __pycache__ -type d -prune -exec rm -rf {} +
 	@echo 'clean: .venv, caches and records of runs are gone'
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, hangs, ledger, makespan, page, patterns, quality, runtime, secrets, shards, startup
+from bench import faults, forecast, hangs, ledger, makespan, page, patterns, quality, runtime, secrets, shards, startup
 
 BENCHES = {
     "compile": compiling.run,
@@ -20,6 +20,7 @@ BENCHES = {
     "page": page.run,
     "shards": shards.run,
     "makespan": makespan.run,
+    "forecast": forecast.run,
 }
 
 

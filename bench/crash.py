@@ -34,8 +34,8 @@ from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER, runs_of
 from orchestra.ledger.segment import segments
+from orchestra.report.loading import report_of
 from orchestra.report.rows import Contents, Report
-from orchestra.report.watch import report_of
 
 TESTS = 40
 ORCHESTRA = (sys.executable, "-m", "orchestra")

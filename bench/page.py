@@ -30,8 +30,8 @@ from orchestra.ledger.reading import read
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.report.html import html
+from orchestra.report.loading import relative, report_of
 from orchestra.report.rows import Report
-from orchestra.report.watch import relative, report_of
 from orchestra.runtime.browsers import finder
 
 TYPED = "number t12"

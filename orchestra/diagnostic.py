@@ -23,11 +23,13 @@ class Edit(NamedTuple):
         old: the text; where `value` is true, the value at the place, which may be in quotes.
         new: the text to write for it, with its own quotes where `value` is true.
         value: the edit is of a whole value, which begins at the place.
+        place: None for that of the problem.
     """
 
     old: str
     new: str
     value: bool = False
+    place: Place | None = None
 
 
 class Diagnostic(NamedTuple):
@@ -39,6 +41,7 @@ class Diagnostic(NamedTuple):
         message: lower case, names quoted, the value found, the values allowed, where the other party is defined.
         hint: the fix, empty if the message states it.
         edit: the fix as an edit, if there is a single one.
+        edits: the fixes as edits, if there are several and the writer of the spec has to choose.
     """
 
     place: Place
@@ -46,6 +49,7 @@ class Diagnostic(NamedTuple):
     message: str
     hint: str = ""
     edit: Edit | None = None
+    edits: tuple[Edit, ...] = ()
 
     def text(self) -> str:
         """`file:line:col: message [rule]`, with the hint on a line of its own."""

@@ -249,6 +249,23 @@ PLAIN_PAGE = Emulation()
 """The default, which the plan omits."""
 
 
+class Login(Part, frozen=True):
+    """A signed-in state that tests begin with: its steps, and the request that shows whether it still holds.
+
+    It is made again after `valid_seconds`, with 0 never. `page`: its steps need one. `emulation` and `emulation_by` are
+    those of the page in which it is made.
+    """
+
+    id: str
+    steps: tuple[Step, ...] = ()
+    check: Step | None = None
+    valid_seconds: float = 0.0
+    timeout_seconds: float = 60.0
+    page: bool = False
+    emulation: Emulation = PLAIN_PAGE
+    emulation_by: dict[str, Emulation] = {}
+
+
 class Command(Part, frozen=True):
     """A program as a test: it passes when its exit code is in `exit_codes` and its report of cases, if any, has no failure."""
 
@@ -278,7 +295,8 @@ class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
     `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has the errors of the methods for
-    which they are not `errors`, and `emulation_by` likewise.
+    which they are not `errors`, and `emulation_by` likewise. `login` is the id of the state that it begins with; with
+    `login_page` that is made in a page.
 
     An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
     way.
@@ -297,6 +315,7 @@ class Test(Part, frozen=True):
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     resources: dict[str, int] = {}
+    exclusive: bool = False
     tags: tuple[str, ...] = ()
     timeout_seconds: float = 120.0
     action_timeout_seconds: float = 30.0
@@ -313,6 +332,8 @@ class Test(Part, frozen=True):
     errors_by: dict[str, Errors] = {}
     emulation: Emulation = PLAIN_PAGE
     emulation_by: dict[str, Emulation] = {}
+    login: str = ""
+    login_page: bool = False
     matrix: dict[str, Any] = {}
     before: tuple[Step, ...] = ()
     steps: tuple[Step, ...] = ()
@@ -401,6 +422,7 @@ class Plan(Part, frozen=True):
     tests: tuple[Test, ...]
     methods: tuple[Method, ...]
     groups: tuple[Group, ...] = ()
+    logins: tuple[Login, ...] = ()
     components: tuple[Component, ...] = ()
     resources: dict[str, int] = {}
     secrets: tuple[str, ...] = ()
@@ -419,6 +441,10 @@ class Plan(Part, frozen=True):
     def digest(self) -> str:
         """`sha256:` and the digest of the meaning: all but the sources, their digest and the output paths."""
         return _meaning(_written(self))
+
+    def login_of(self, test: Test) -> Login | None:
+        """Return the login that a test begins with; None without one."""
+        return next((login for login in self.logins if login.id == test.login), None)
 
     def narrowed(self, tests: Container[str]) -> Plan:
         """Return the plan with these tests only."""
@@ -466,7 +492,7 @@ def _meaning(written: _Written) -> str:
     return digest(b"{" + b",".join(b'"%s":%s' % (key.encode(), parts[key]) for key in keys) + b"}")
 
 
-_LISTS = ("components", "gates", "groups", "methods", "plugins", "sources")
+_LISTS = ("components", "gates", "groups", "logins", "methods", "plugins", "sources")
 """Keys with a line for each item, so that two branches that each add one do not change the same line."""
 
 

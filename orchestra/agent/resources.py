@@ -11,6 +11,7 @@ from urllib.parse import unquote, urlsplit
 
 from orchestra import nofollow
 from orchestra.compiler.emit import files as emit
+from orchestra.current import current_plan
 from orchestra.errors import OrchestraError, UsageError
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.evidence_file import evidence_file
@@ -18,7 +19,6 @@ from orchestra.ledger.runs import find_run, runs_of
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report.forms import FORMS
-from orchestra.runtime.load_plan import load_plan
 
 SCHEME: Final = "orchestra"
 EVIDENCE: Final = "orchestra://evidence/{suite}/{run}/{+path}"
@@ -75,7 +75,7 @@ def read(project: Project, uri: str) -> Content:
     home = project.root / PLAN_FOLDER / project.choose(suite)
     match parts.netloc:
         case "spec":
-            return _content(project.root / load_plan(project, suite).sources[0], "application/yaml")
+            return _content(project.root / current_plan(project, suite).sources[0], "application/yaml")
         case "plan":
             return _content(project.root / project.plan_file(suite), "application/json")
         case "report":
@@ -141,6 +141,6 @@ def prompt(project: Project, name: str, selection: str) -> str:
 def _plans(project: Project) -> Iterator[Plan]:
     for suite in project.suites():
         try:
-            yield load_plan(project, suite)
+            yield current_plan(project, suite)
         except OrchestraError:
             continue  # `validate` and `compile` report the problem

@@ -94,9 +94,7 @@ def _as_stored(plan: Plan) -> Plan:
 
 
 def _in_profile(problem: Diagnostic, name: str) -> Diagnostic:
-    return Diagnostic(
-        problem.place, problem.rule, f'with profile "{name}": {problem.message}', problem.hint, problem.edit
-    )
+    return problem._replace(message=f'with profile "{name}": {problem.message}')
 
 
 def build(root: Path, paths: Sequence[str]) -> Built:

@@ -43,6 +43,9 @@ def check(plan: Plan, source: Assembled) -> list[Diagnostic]:
         for step in (*test.before, *test.steps, *test.finally_)
         for problem in _misfits(step, source)
     }
+    for login in plan.logins:
+        checks = () if login.check is None else (login.check,)
+        problems |= {problem for step in (*login.steps, *checks) for problem in _misfits(step, source)}
     return sorted(problems)
 
 

@@ -183,6 +183,7 @@ def _takes(schema: Schema) -> str:
 
 
 _STEP_LINKS = {
+    "LoginCheck": "steps.md#http",
     "Target": "#targets",
     "Conditions": "#conditions",
     "EachConditions": "#conditions",

@@ -79,6 +79,16 @@ class Sharding(Part, frozen=True, kw_only=True):
         return f"{self.index}/{self.of}"
 
 
+class Expected(Part, frozen=True, kw_only=True):
+    """How long a run was expected to take when it began."""
+
+    seconds: Annotated[float, means("of the whole run")]
+    low: Annotated[float, means("nine of ten runs take longer than this, but less than `high`")]
+    high: float
+    rest: Annotated[float, means("the part of `seconds` beyond the tests, as in earlier runs")]
+    known: Annotated[int, means("number of its tests whose duration was known; others were estimated")]
+
+
 class MergedShard(Part, frozen=True, kw_only=True):
     """A shard that is a part of a merged run, and the end of its chain."""
 
@@ -124,6 +134,7 @@ class RunStarted(Body, frozen=True, kw_only=True):
     )
     shard: Annotated[Sharding | None, means("of a run that is one shard of a selection; absent for others")] = None
     merged: Annotated[Merged | None, means("of a run that was merged from shards; absent for others")] = None
+    expected: Annotated[Expected | None, means("how long it will take; absent where no duration is known")] = None
 
 
 class RunResumed(Body, frozen=True, kw_only=True):

@@ -124,6 +124,22 @@ def before(home: Path, run: str, latest: int) -> list[RunRecord]:
     return _records([line for line in _lines(home) if _run_of(line) < run][-latest:])
 
 
+LATEST_BYTES: Final = 4 * 2**20
+"""So much of the end of the cache `latest` reads at most."""
+
+
+def latest(home: Path, number: int) -> list[RunRecord]:
+    """Return the latest cached runs in the order of time: at most `number`, fewer where their records are large."""
+    try:
+        with nofollow.open_read(home / EXECUTIONS) as file:
+            first = max(0, file.seek(0, 2) - LATEST_BYTES)
+            file.seek(first)
+            lines = file.read().splitlines()[1:]
+    except (OSError, ValueError):
+        return []
+    return _records(lines[-number:])
+
+
 def _records(lines: Iterable[bytes]) -> list[RunRecord]:
     """Return the records in the lines of the cache; one that is damaged is left out."""
     return [record for line in lines if (record := _decoded(line, RunRecord)) is not None]

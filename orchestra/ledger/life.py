@@ -140,6 +140,7 @@ class RunSegment:
         finish: how it ended; None before its end, after a kill, and when it was rolled back.
         finish_seq: the event of that end; what follows it, such as an attestation, is no part of the result.
         closed: it was sealed at its end, whatever was taken back later.
+        seal: the hash of that seal.
         interrupted: the signal that asked it to end, empty for none.
         attempted: there was an attempt at a test.
     """
@@ -156,6 +157,7 @@ class RunSegment:
     finish: RunFinished | None = None
     finish_seq: int = 0
     closed: bool = False
+    seal: str = ""
     interrupted: str = ""
     attempted: bool = False
 

@@ -65,6 +65,7 @@ class Failure(Part, frozen=True):
     found: str | None = None
     hint: str | None = None
     section: Annotated[Section, means("the section of the step")] = "steps"
+    log: Annotated[str | None, means("of an expectation: what was waited for, and what was seen, how often")] = None
 
 
 class StepDone(Part, frozen=True, kw_only=True):

@@ -21,7 +21,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger import baseline, history
 from orchestra.ledger.disk import disk_error, remove_tree
 from orchestra.ledger.lock import holder_of
-from orchestra.ledger.runs import LEDGER, last_ended, runs_of, stamp_of
+from orchestra.ledger.runs import BY_HAND, LEDGER, last_ended, runs_of, stamp_of
 from orchestra.ledger.segment import segments
 from orchestra.ledger.transaction import recover
 
@@ -185,4 +185,26 @@ def prune(
     for name in nofollow.names(runs) if nofollow.is_folder(runs) else ():
         if name.startswith(_REMOVED) and time.monotonic() < end:  # of a prune that was cut off, too
             remove_tree(runs / name)
+    if found.gone:
+        _prune_by_hand(runs / BY_HAND, min(runs_of(home), default=""))
     return found, refused
+
+
+def _prune_by_hand(folder: Path, oldest: str) -> None:
+    """Remove the files of the browsers that agents steered before the oldest run that stays.
+
+    Args:
+        folder: with a folder for each browser.
+        oldest: the id of that run. A browser that is still steered has newer files.
+    """
+    if not nofollow.is_folder(folder):
+        return
+    for name in nofollow.names(folder):
+        if name < oldest and _newest(folder / name) < oldest:
+            remove_tree(folder / name)
+
+
+def _newest(folder: Path) -> str:
+    """Return the beginning of the ids of runs that start when a folder, or a file below it, was last changed."""
+    below = [entry.lstat().st_mtime for entry in (folder, *folder.rglob("*"))]
+    return stamp_of(datetime.fromtimestamp(max(below), UTC))

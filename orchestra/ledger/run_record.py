@@ -137,6 +137,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         finished: whether it came to an end of its own.
         exit_code: None when it did not finish.
         seconds: of the whole run.
+        workers: of the command line; 0 for those of the spec.
         executions: by task, sorted.
     """
 
@@ -150,6 +151,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     finished: bool = False
     exit_code: int | None = None
     seconds: float = 0.0
+    workers: int = 0
     executions: dict[str, Execution] = {}
 
     @property
@@ -188,6 +190,7 @@ def record_of(view: View) -> RunRecord | None:
         finished=finish is not None,
         exit_code=finish.exit_code if finish is not None else None,
         seconds=round(finish.seconds, 6) if finish is not None else 0.0,
+        workers=view.start.workers,
         executions={task: one for task, one in executions.items() if one.attempts},
     )
 

@@ -18,6 +18,8 @@ from orchestra.ledger.disk import disk_error
 from orchestra.suggest import did_you_mean
 
 LEDGER: Final = quick.LEDGER
+BY_HAND: Final = "by-hand"
+"""The folder next to the runs with those of the browsers that agents steered by hand, each named after its start."""
 LAST: Final = "last"
 """The link to the last run that ended, and the word for the newest run."""
 

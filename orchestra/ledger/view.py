@@ -193,7 +193,7 @@ class View:
             case Unknown():
                 self.unknown += 1
             case Seal() if self.segment.finish is not None and not self.segment.closed:
-                self.segment.ended, self.segment.closed = event.time, True
+                self.segment.ended, self.segment.closed, self.segment.seal = event.time, True, event.hash
             case Note() | Segment() | Seal():
                 pass  # they stand for themselves
 

@@ -58,7 +58,7 @@ def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:
             polls,
         ]
         yield detail("step", ", ".join(part for part in parts if part))
-    for name, text in explained(body, ("at", "message", "expected", "found", "hint")):
+    for name, text in explained(body, ("at", "message", "expected", "found", "log", "hint")):
         yield from details(name, text)
     for finding in body.findings:
         label = "fails" if finding.level == "fail" else "warning"

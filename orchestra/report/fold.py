@@ -163,6 +163,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         started=view.begun,
         ended=view.ended,
         seconds=None if segment.finish is None else segment.finish.seconds,
+        expected=start.expected if start is not None and len(view.segments) == 1 else None,
         exit_code=None if segment.finish is None else segment.finish.exit_code,
         interrupted=segment.interrupted,
         plan_digest=segment.plan_digest,
@@ -179,6 +180,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         changes=tuple(view.health.changes),
         samples=tuple(view.samples),
         rule=plan.baseline,
+        seal=view.segment.seal,
         tool=plan.outputs.launcher,
     )
 

@@ -17,14 +17,15 @@ from orchestra.ledger.running_step import running_steps
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
-from orchestra.report import watch
+from orchestra.report import loading
 from orchestra.report.advice.waits import Waits
 from orchestra.report.console.lines import step_words
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Page, Progress
+from orchestra.report.rows import Report
 
-SHARE: Final = 50
-"""The data are made again after so many times what they took to make: a page that is followed takes 2 % of a core."""
+SHARE: Final = 100
+"""The data are made again after so many times the time that this took: a page that is followed takes 1 % of a core."""
 
 LEAST_SECONDS: Final = 1.0
 """The data of a run under way are made again after this time at the earliest."""
@@ -56,6 +57,7 @@ class Live:
         self._lock = threading.Lock()
         self._going = True
         self._made: Made | None = None
+        self._before: Report | None = None
 
     def poll(self) -> tuple[int, bool]:
         """Read what is new, and return the number of the latest event and whether the run is under way.
@@ -92,13 +94,13 @@ class Live:
             return self._made
 
     def _page(self) -> Page:
-        folder = watch.relative(self._folder, self._root)
+        folder = loading.relative(self._folder, self._root)
         if not self._going:
-            report = watch.ended(self._root, self._folder, self._plan, self._view, self._waits)
+            report = loading.ended(self._root, self._folder, self._plan, self._view, self._waits)
             return page(report, folder, served=True)
-        report = watch.under_way(self._root, self._folder, self._plan, self._view)
+        self._before = loading.under_way(self._root, self._folder, self._plan, self._view, self._before)
         progress = Progress(frozenset(self._view.current), frozenset(self._view.pending))
-        return page(report, folder, progress=progress, served=True)
+        return page(self._before, folder, progress=progress, served=True)
 
     def file(self, digest: str) -> Evidence | None:
         """Return the file of evidence with this digest; None where the record names none: nothing else may be shown."""

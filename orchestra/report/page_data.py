@@ -32,16 +32,17 @@ class File(Part, frozen=True):
 
 
 class Error(Part, frozen=True):
-    """The reason why an attempt did not pass."""
+    """The reason why an attempt did not pass; `where` is its step, `step 3 expect`."""
 
     kind: str
     message: str
-    step: int | None = None
+    where: str = ""
     at: str = ""
     spec: str = ""
     expected: str = ""
     found: str = ""
     hint: str = ""
+    log: str = ""
 
 
 class CaseRow(Part, frozen=True, array_like=True):
@@ -57,7 +58,8 @@ class CaseRow(Part, frozen=True, array_like=True):
 
 
 class Attempt(Part, frozen=True):
-    """One attempt. `start` is in seconds since the first event of the run; a step is verb, seconds, outcome, tool calls.
+    """One attempt. `start` is in seconds since the first event of the run; a step is verb, seconds, outcome, tool calls,
+    and its number, `1 of before`.
 
     Of its cases the first are those that did not pass; `cases_left_out` is the number of the others beyond a limit.
     """
@@ -67,7 +69,7 @@ class Attempt(Part, frozen=True):
     start: float
     seconds: float
     error: Error | None = None
-    steps: tuple[tuple[str, float, str, int], ...] = ()
+    steps: tuple[tuple[str, float, str, int, str], ...] = ()
     files: tuple[File, ...] = ()
     findings: tuple[str, ...] = ()
     dropped: tuple[str, ...] = ()

@@ -8,15 +8,16 @@ from datetime import datetime
 from typing import Final
 from urllib.parse import quote
 
+from orchestra.draw import duration
 from orchestra.ledger import baseline, trend
 from orchestra.ledger.case import Case
 from orchestra.ledger.outcome import GOOD
-from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone
+from orchestra.ledger.parts import Dropped, Evidence, Finding, StepDone, numbered
 from orchestra.ledger.run_record import RunRecord
 from orchestra.plan import Baseline
 from orchestra.report.evidence_text import line_of
 from orchestra.report.page_data import Attempt, CaseRow, Error, File, Point, Progress, Task
-from orchestra.report.rows import QUIET, Report, Row, Try, odd_of
+from orchestra.report.rows import QUIET, Report, Row, Try, odd_of, step_of
 
 CASES: Final = 300
 """Cases of an attempt that the page has besides those that did not pass."""
@@ -80,8 +81,16 @@ def _trend(row: Row, earlier: Sequence[RunRecord]) -> str:
         runs, seconds = [*runs, "this run"], [*seconds, row.seconds]
     if len(seconds) <= trend.LEAST:
         return ""
-    levels = (f"changed at {runs[one.at]}: {one.before:.3f} s to {one.after:.3f} s" for one in trend.changes(seconds))
-    return "; ".join((f"{trend.slope(seconds):+.4f} s a run", *levels))
+    levels = (
+        f"changed at {runs[one.at]}: {duration(one.before)} to {duration(one.after)}" for one in trend.changes(seconds)
+    )
+    return "; ".join((_slope(trend.slope(seconds)), *levels))
+
+
+def _slope(seconds: float) -> str:
+    size = duration(abs(seconds))
+    sign = "" if size == duration(0.0) else "+" if seconds > 0 else "-"
+    return f"{sign}{size} a run"
 
 
 def _usual(task: str, earlier: Sequence[RunRecord], rule: Baseline) -> tuple[float, float] | None:
@@ -123,17 +132,18 @@ def _error(one: Try, report: Report) -> Error | None:
     return Error(
         error.kind,
         error.message,
-        error.step,
+        step_of(one.body),
         error.at or "",
         report.contents.spec.get(line_of(error.at or ""), ""),
         error.expected or "",
         error.found or "",
         error.hint or "",
+        error.log or "",
     )
 
 
-def _step(one: StepDone) -> tuple[str, float, str, int]:
-    return one.verb, round(one.seconds, 3), one.outcome, one.calls
+def _step(one: StepDone) -> tuple[str, float, str, int, str]:
+    return one.verb, round(one.seconds, 3), one.outcome, one.calls, numbered(one.section, one.index)
 
 
 def _file(one: Evidence, report: Report, *, served: bool) -> File:

@@ -12,7 +12,7 @@ from typing import Final, NamedTuple
 
 from orchestra.gates.standard import is_standard
 from orchestra.ledger.case import Case, CaseVerdict, counted
-from orchestra.ledger.event import AttemptFinished, Compared, ResourceSampled, ServiceChanged, Verdict
+from orchestra.ledger.event import AttemptFinished, Compared, Expected, ResourceSampled, ServiceChanged, Verdict
 from orchestra.ledger.life import Seen
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence, Finding, numbered
@@ -147,7 +147,7 @@ def explained(attempt: AttemptFinished, names: Sequence[str]) -> Iterator[tuple[
 
     Args:
         attempt: as recorded.
-        names: of `message at step expected found hint` those that are wanted, in order.
+        names: of `message at step expected found log hint` those that are wanted, in order.
     """
     if attempt.error is None:
         return
@@ -281,6 +281,7 @@ class Report:
         run: its id.
         started, ended: UTC stamps of the first and the last event.
         seconds: wall time as the run gave it, None when it did not finish.
+        expected: how long it was expected to take; None where no duration was known, and for a run that was resumed.
         exit_code: None when it did not finish.
         interrupted: the signal that asked it to end, empty for none.
         plan_digest, source_digest: as recorded at its start.
@@ -297,6 +298,7 @@ class Report:
         contents: texts and pictures of the evidence.
         samples: of the load of the machine, in order.
         rule: by which a duration is an unusual one.
+        seal: the hash of the seal at its end, empty before.
         tool: the program that a command to type names: `orchestra`, or the launcher of the spec.
     """
 
@@ -317,6 +319,7 @@ class Report:
     started: str = ""
     ended: str = ""
     seconds: float | None = None
+    expected: Expected | None = None
     exit_code: int | None = None
     interrupted: str = ""
     plan_digest: str = ""
@@ -335,4 +338,5 @@ class Report:
     contents: Contents = Contents()
     samples: tuple[Seen[ResourceSampled], ...] = ()
     rule: Baseline = field(default_factory=Baseline)
+    seal: str = ""
     tool: str = "orchestra"

@@ -11,6 +11,7 @@ import importlib.util
 import secrets
 import socket
 from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import suppress
 from pathlib import Path
 from typing import Final
 from urllib.parse import quote
@@ -67,13 +68,14 @@ def viewer_folder() -> Path | None:
     return folder if (folder / "index.html").is_file() else None
 
 
-def application(live: Live, folder: Path, token: str) -> Starlette:
+def application(live: Live, folder: Path, token: str, closing: asyncio.Event) -> Starlette:
     """Return the server of a run.
 
     Args:
         live: the run.
         folder: its folder.
         token: the first part of each path.
+        closing: is set when the server is asked to end.
     """
     viewer = viewer_folder()
 
@@ -84,7 +86,7 @@ def application(live: Live, folder: Path, token: str) -> Starlette:
         return Response(live.now().data, media_type="application/json", headers=_HEADERS)
 
     async def events(_: Request) -> Response:
-        return StreamingResponse(_changes(live), media_type="text/event-stream", headers=_HEADERS)
+        return StreamingResponse(_changes(live, closing), media_type="text/event-stream", headers=_HEADERS)
 
     def file(request: Request) -> Response:
         one = live.file(request.path_params["digest"])
@@ -109,8 +111,11 @@ def application(live: Live, folder: Path, token: str) -> Starlette:
     )
 
 
-async def _changes(live: Live) -> AsyncIterator[str]:
-    """Yield an event for each change of the run and of its running steps, then its end."""
+async def _changes(live: Live, closing: asyncio.Event) -> AsyncIterator[str]:
+    """Yield an event for each change of the run and of its running steps, then its end with the data of the page.
+
+    The server may end together with the run, so a page that is open cannot ask for them.
+    """
     last: tuple[int, bool] | None = None
     shown = "{}"
     while True:
@@ -119,15 +124,20 @@ async def _changes(live: Live) -> AsyncIterator[str]:
         except (LedgerError, MachineError) as error:
             yield f"event: fault\ndata: {' '.join(error.message.split())}\n\n"
             return
-        if now != last:
-            yield f"event: {'change' if now[1] else 'end'}\ndata: {now[0]}\n\n"
-            last = now
         if not now[1]:
+            made = await asyncio.to_thread(live.now)
+            yield f"event: end\ndata: {made.data.decode()}\n\n"
             return
+        if closing.is_set():
+            return
+        if now != last:
+            yield f"event: change\ndata: {now[0]}\n\n"
+            last = now
         if (steps := await asyncio.to_thread(live.steps)) != shown:
             yield f"event: steps\ndata: {steps}\n\n"
             shown = steps
-        await asyncio.sleep(POLL_SECONDS)
+        with suppress(TimeoutError):
+            await asyncio.wait_for(closing.wait(), POLL_SECONDS)
 
 
 def _file(folder: Path, one: Evidence) -> Response:
@@ -171,12 +181,29 @@ def serve(live: Live, folder: Path, port: int, announce: Callable[[str], None]) 
             ) from error
         listener.listen()
         announce(f"http://{HOST}:{listener.getsockname()[1]}/{token}/")
+        closing = asyncio.Event()
         config = uvicorn.Config(
-            application(live, folder, token),
+            application(live, folder, token, closing),
+            loop="asyncio",
+            http="h11",
+            ws="none",
             log_level="error",
             access_log=False,
             lifespan="off",
             server_header=False,
             timeout_graceful_shutdown=1,
         )
-        uvicorn.Server(config).run(sockets=[listener])
+        _Server(config, closing).run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    """A server that lets its streams of events end before it ends itself."""
+
+    def __init__(self, config: uvicorn.Config, closing: asyncio.Event) -> None:
+        super().__init__(config)
+        self._closing = closing
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams, then the server."""
+        self._closing.set()
+        await super().shutdown(sockets)

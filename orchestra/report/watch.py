@@ -5,15 +5,14 @@
 
 from __future__ import annotations
 
-import dataclasses
 import os
 import sys
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestra.errors import MachineError, OrchestraError
-from orchestra.ledger import baseline, history
+from orchestra.errors import OrchestraError
+from orchestra.ledger import history
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.event import Event
 from orchestra.ledger.reading import read
@@ -22,21 +21,13 @@ from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import Observer, View
 from orchestra.plan import Plan
 from orchestra.plugins import PluginError
-from orchestra.report.advice.quicker import Known, advise
 from orchestra.report.advice.waits import Waits
-from orchestra.report.compare.comparison import Comparison, with_baselines
-from orchestra.report.compare.sides import place_of
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
 from orchestra.report.console.display import Commands, Feed, Plain, Screen
-from orchestra.report.evidence_text import contents
-from orchestra.report.fold import report
 from orchestra.report.forms import Form, forms_of
 from orchestra.report.github import Github, command, github
+from orchestra.report.loading import ended, relative, report_of
 from orchestra.report.rows import Report
-from orchestra.yamltext.places import Places
-
-ADVISED_RUNS = 30
-"""The earlier runs that advice looks at."""
 
 
 class Written(NamedTuple):
@@ -55,58 +46,6 @@ def write(root: Path, plan: Plan, folder: Path) -> Written:
     """
     forms = forms_of(plan, root)
     return _write(root, folder, report_of(root, plan, folder), forms)
-
-
-def report_of(root: Path, plan: Plan, folder: Path, *, embed: bool = False) -> Report:
-    """Return the report of a run from its ledger, with its pictures if it is to `embed` them. Raises as `write`."""
-    view, waits = View(steps=len(plan.methods) > 1), Waits(plan.tests)
-    for event in read(folder / LEDGER):
-        view.see(event)
-        waits.see(event)
-    return ended(root, folder, plan, view, waits, embed=embed)
-
-
-def under_way(root: Path, folder: Path, plan: Plan, view: View) -> Report:
-    """Return the report of a run so far: with earlier runs and its evidence, without advice."""
-    facts = report(plan, view, _places(root, plan))
-    earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
-    return dataclasses.replace(facts, earlier=tuple(earlier), contents=contents(root, folder, plan, facts))
-
-
-def _places(root: Path, plan: Plan) -> Callable[[str], str]:
-    places = Places(root, plan.sources)
-    return lambda pointer: places.text((pointer,))
-
-
-def ended(root: Path, folder: Path, plan: Plan, view: View, waits: Waits, *, embed: bool = False) -> Report:
-    """Return the report of a run, with the advice from this run and earlier ones, and the contents of its evidence."""
-    where = _places(root, plan)
-    facts, place = report(plan, view, where), place_of(view)
-    earlier = history.before(folder.parent.parent, folder.name, ADVISED_RUNS)
-    here = tuple(record for record in earlier if record.place == place)
-    asked = view.start.workers if view.start is not None else 0
-    placed = [dataclasses.replace(wait, place=where(wait.place) or wait.place) for wait in waits.expired()]
-    advice = advise(Known(plan, facts, here, asked, placed))
-    return dataclasses.replace(
-        facts,
-        advice=advice,
-        comparisons=_usual(plan, facts, folder, place),
-        earlier=tuple(earlier),
-        contents=contents(root, folder, plan, facts, embed=embed),
-    )
-
-
-def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Comparison, ...]:
-    """Return the comparisons of methods with the baselines of both; without them if the file is damaged, which the run
-    has reported.
-    """
-    if not report.comparisons:
-        return ()
-    try:
-        samples = baseline.known(folder.parent.parent)
-    except MachineError:
-        return report.comparisons
-    return tuple(with_baselines(one, samples, place, plan.baseline) for one in report.comparisons)
 
 
 def observers(
@@ -146,11 +85,6 @@ def observers(
 def for_agent() -> bool:
     """Return whether a coding agent started this process: the short form of output is the default then."""
     return any(os.environ.get(name) for name in AGENT_VARIABLES)
-
-
-def relative(path: Path, root: Path) -> str:
-    """Return the path relative to the root when it lies inside, for people and for CI."""
-    return path.relative_to(root).as_posix() if path.is_relative_to(root) else path.as_posix()
 
 
 def _live() -> bool:

@@ -13,9 +13,9 @@ import msgspec
 
 from orchestra.engines import ENGINES
 from orchestra.ledger.case import Case
-from orchestra.ledger.event import SessionChanged
+from orchestra.ledger.event import Note, SessionChanged
 from orchestra.ledger.parts import Box, Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
-from orchestra.plan import NO_TLS, Method, Test, Tls
+from orchestra.plan import NO_TLS, Login, Method, Test, Tls
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.steps.vocabulary import VERBS
 
@@ -31,6 +31,9 @@ FINALLY_SECONDS = 30.0
 BEGUN = b'"begun"'
 """The line of a worker when the time of an attempt begins; a result is a JSON object, so it is none."""
 
+CHECK_SECONDS = 30.0
+"""The limit of the request that shows whether a login still holds."""
+
 BEYOND_SECONDS = 10.0
 """So long after the limits of its test an attempt has ended, whatever hangs."""
 
@@ -45,9 +48,19 @@ def most_seconds(test: Test) -> float:
     return test.timeout_seconds + finally_seconds(test) + BEYOND_SECONDS
 
 
-def needs_browser(test: Test) -> bool:
-    """Return True if any step of the test needs a page; a command has no steps."""
+def opening_seconds(login: Login | None) -> float:
+    """Return how long it may take to begin with a login: a turn of another worker, its own, and two checks."""
+    return 0.0 if login is None else 3 * login.timeout_seconds + 2 * CHECK_SECONDS
+
+
+def has_page_steps(test: Test) -> bool:
+    """Return True if any step of the test itself needs a page; a command has no steps."""
     return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
+
+
+def needs_browser(test: Test) -> bool:
+    """Return True if any step of the test, or its login, needs a page."""
+    return test.login_page or has_page_steps(test)
 
 
 def drives_browser(test: Test, method: Method) -> bool:
@@ -97,6 +110,12 @@ class Request(msgspec.Struct, frozen=True):
         mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
         secrets: names of the variables whose values are masked.
         tls: the certificates that browser and steps accept.
+        login: the signed-in state that the test begins with.
+        logins: absolute path of the folder of the states of the run, empty without a login.
+        storage: cookies and storage that page and requests begin with, in Playwright's form; None for none. It, `saved`
+            and `hidden` come from the login, and are known in the worker alone.
+        saved: the values of `saved.*` at the begin.
+        hidden: further secret values, by the name that hides them.
     """
 
     task: str
@@ -111,6 +130,11 @@ class Request(msgspec.Struct, frozen=True):
     headed: bool = False
     secrets: tuple[str, ...] = ()
     tls: Tls = NO_TLS
+    login: Login | None = None
+    logins: str = ""
+    storage: dict[str, Any] | None = None
+    saved: dict[str, Any] = {}
+    hidden: dict[str, tuple[str, ...]] = {}
 
 
 class AttemptFailure(Failure, frozen=True):
@@ -146,7 +170,8 @@ class Result(msgspec.Struct, frozen=True):
     `alive` and `died` are the parts of the browser session that executed it: `browser`, and `server` by the method mcp,
     whose session outlives it (`session`).
     `resources` are `cpu_seconds` and `peak_rss_megabytes`: of a command (see `usage`), or of a worker with its browser
-    (see `family`). `network` is that of its page, by host; None where there was no page.
+    (see `family`). `network` is that of its page, by host; None where there was no page. `notes` are remarks for the
+    record.
     """
 
     task: str
@@ -166,3 +191,4 @@ class Result(msgspec.Struct, frozen=True):
     findings: tuple[Finding, ...] = ()
     network: dict[str, Traffic] | None = None
     cases: tuple[Case, ...] = ()
+    notes: tuple[Note, ...] = ()

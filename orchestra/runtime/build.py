@@ -146,6 +146,7 @@ class Builds:
         self._root = root
         self._stop = stop
         self._components = plan.components
+        self._logins = {login.id: login for login in plan.logins}
         self._builds = {row.id: build_of(root, row) for row in plan.components}
         self.digests = {name: build.digest for name, build in self._builds.items() if build.digest}
 
@@ -163,10 +164,12 @@ class Builds:
         return None if path is None else path.relative_to(self._root)
 
     def inputs_digest(self, test: Test) -> str:
-        """Return the digest of all that a verdict rests on: the test's plan entry, its input files, its components'
-        builds.
+        """Return the digest of all that a verdict rests on: the test's plan entry and its login, its input files, its
+        components' builds.
         """
+        login = self._logins.get(test.login)
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
         files = list(matching(self._root, test.inputs))
         content = files_digest(self._root, files, set(outside(self._root, files)), self._stop)
-        return hashlib.sha256(plans.encode(test) + content.encode() + "".join(builds).encode()).hexdigest()
+        made = b"" if login is None else plans.encode(login)
+        return hashlib.sha256(plans.encode(test) + made + content.encode() + "".join(builds).encode()).hexdigest()

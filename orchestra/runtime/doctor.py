@@ -7,7 +7,7 @@ import platform
 import shutil
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from importlib.metadata import version
 from pathlib import Path
@@ -23,7 +23,6 @@ from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.browsers.places import film_program
-from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
@@ -49,8 +48,14 @@ class Finding:
     hint: str = ""
 
 
-def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
-    """Yield every finding, one by one: a browser that is really launched takes a moment."""
+def examine(project: Project, env: Mapping[str, str], plan_of: Callable[[Project, str], Plan]) -> Iterator[Finding]:
+    """Yield every finding, one by one: a browser that is really launched takes a moment.
+
+    Args:
+        project: to examine.
+        env: of the process.
+        plan_of: returns the plan of a suite.
+    """
     yield Finding("python", "ok", f"{platform.python_version()} ({sys.executable})")
     yield _python(env)
     yield Finding("doit", "ok", version("doit"))
@@ -65,7 +70,7 @@ def examine(project: Project, env: Mapping[str, str]) -> Iterator[Finding]:
         yield Finding("specs", "broken", f"none below {project.root}", "write one with `orchestra init`")
     plans: list[Plan] = []
     for suite in project.suites():
-        finding, plan = _plan(project, suite)
+        finding, plan = _plan(project, suite, plan_of)
         yield finding
         plans += [] if plan is None else [plan]
     if specs and not project.suites():
@@ -145,9 +150,9 @@ def _scratch(env: Mapping[str, str]) -> Finding:
     return Finding("tmpdir", "ok", own.get("TMPDIR") or "/tmp")  # noqa: S108 - what is used where none is named
 
 
-def _plan(project: Project, suite: str) -> tuple[Finding, Plan | None]:
+def _plan(project: Project, suite: str, plan_of: Callable[[Project, str], Plan]) -> tuple[Finding, Plan | None]:
     try:
-        plan = load_plan(project, suite)
+        plan = plan_of(project, suite)
     except OrchestraError as error:
         return Finding(f"plan {suite}", "broken", error.message, error.hint), None
     return Finding(f"plan {suite}", "ok", f"{len(plan.tests)} tests, up to date"), plan

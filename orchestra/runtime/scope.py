@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from types import MappingProxyType
 from typing import Any
 
 import msgspec
@@ -21,15 +22,19 @@ class Scope:
 
     Args:
         bound: `backend.url`, `attempt.dir`, `env.HOME`, …
+        saved: what its login saved.
+
+    Attributes:
+        saved: the values of `saved.*`.
     """
 
-    def __init__(self, bound: Mapping[str, str]) -> None:
+    def __init__(self, bound: Mapping[str, str], saved: Mapping[str, Any] = MappingProxyType({})) -> None:
         self._bound = bound
-        self._saved: dict[str, Any] = {}
+        self.saved: dict[str, Any] = {**saved}
 
     def save(self, name: str, value: Any) -> None:
         """Keep a JSON value as `${saved.NAME}`, in place of an older one."""
-        self._saved[name] = value
+        self.saved[name] = value
 
     def lookup(self, name: str) -> Any:
         """Return the value of a name: a text, or the JSON value that was saved.
@@ -39,9 +44,9 @@ class Scope:
         """
         key = name.removeprefix(_SAVED)
         if name.startswith(_SAVED):
-            if key in self._saved:
-                return self._saved[key]
-            near = did_you_mean(key, self._saved)
+            if key in self.saved:
+                return self.saved[key]
+            near = did_you_mean(key, self.saved)
             message = f"no earlier step has saved ${{{name}}}{near}"
             raise UsageError(message, "save it in an earlier step: `set`, or `save` of `http` or `evaluate`")
         if name in self._bound:

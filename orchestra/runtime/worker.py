@@ -28,9 +28,8 @@ from orchestra.runtime import driver as drivers
 from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.driver.signing_in import signed_in
 from orchestra.runtime.early_end import END, EarlyEnd
-from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.family import Meter
 
 _log = logging.getLogger(__name__)
@@ -70,9 +69,16 @@ class Worker:
         begun = time.monotonic()
         try:
             needed = self._driver(request) if needs_browser(request.test) else None
-            mask = Masks(request.secrets, self._environment).text
             self._http.trust(Path(request.root), request.tls)
-            return carry_out(request, needed, self._http, mask=mask, early=early, begun=self._begun, shown=self._shown)
+            return signed_in(
+                request,
+                needed,
+                self._http,
+                self._environment,
+                early=early,
+                begun=self._begun,
+                shown=self._shown,
+            )
         except OrchestraError as error:  # a plug-in that cannot be loaded
             failure = AttemptFailure("setup", error.message, hint=error.hint)
             return Result(request.task, request.attempt, "error", time.monotonic() - begun, failure)

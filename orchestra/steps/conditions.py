@@ -96,6 +96,15 @@ CONDITIONS: Conditions = {
     ),
     "have_role": (TEXT, "the ARIA role", "button"),
     "have_accessible_name": (TEXT, "the whole accessible name, with white space collapsed", "Send"),
+    "aria": (
+        TEXT,
+        (
+            "a part of the accessibility tree at the element, as an aria snapshot of Playwright: roles, names, texts and "
+            "attributes in order, perhaps with others between; `/…/` is a regular expression. `page.yaml` of the evidence"
+            " of a test has the whole tree. For the page write `css: body`"
+        ),
+        '- heading "Market Parser" [level=1]\n- button "Send"',
+    ),
 }
 
 EACH_CONDITIONS: Conditions = {

@@ -11,13 +11,13 @@ from orchestra.agent import browser as browsers
 from orchestra.agent import hosts
 from orchestra.agent import install as installing
 from orchestra.agent.install import Row
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_FAILED, EXIT_OK, UsageError
 from orchestra.project import Project
 from orchestra.report.console.lines import line
-from orchestra.runtime.load_plan import load_plan
 from orchestra.verbs import hook as hooks_
 from orchestra.verbs.group import say, warn
-from orchestra.verbs.options import project_of
+from orchestra.verbs.options import project_of, suite_option
 
 
 @click.group(
@@ -42,7 +42,7 @@ _dry_run_option = click.option("--dry-run", is_flag=True, help="Change no file."
 
 
 def _parts(project: Project, names: Sequence[str], *, hooks: bool, mcp: bool) -> list[hosts.Part]:
-    plans = [load_plan(project, suite) for suite in project.suites()]
+    plans = [current_plan(project, suite) for suite in project.suites()]
     if not plans:
         raise UsageError(f"no compiled suite below {project.root / '.orchestra'}", "write one with `orchestra compile`")
     return [part for name in names for part in hosts.parts(hosts.HOSTS[name], plans, hooks=hooks, mcp=mcp)]
@@ -108,13 +108,15 @@ def status(ctx: click.Context, names: tuple[str, ...]) -> int:
 
 
 @agent.command(epilog="\b\nExample:\n  orchestra agent browser    (a client starts it, see `install --mcp`)")
+@suite_option
 @click.pass_context
-def browser(ctx: click.Context) -> int:
+def browser(ctx: click.Context, suite: str | None) -> int:
     """Serve the Playwright MCP server on stdin and stdout, with the browser that orchestra finds, without a window.
 
-    Its files are in .orchestra/agent-browser. The browser has a profile of its own, which is forgotten.
+    Its files are next to the runs of the suite, in .orchestra/SUITE/runs/by-hand, in a folder for each start. The browser
+    has a profile of its own, which is forgotten.
     """
-    browsers.serve(project_of(ctx).root, os.environ)
+    browsers.serve(project_of(ctx), os.environ, suite)
 
 
 @agent.command(epilog="\b\nExample:\n  orchestra agent hook    (a client calls it, see `install --hooks`)")

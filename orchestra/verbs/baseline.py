@@ -10,6 +10,7 @@ from pathlib import Path
 import click
 
 from orchestra import __version__, draw
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history
@@ -25,7 +26,6 @@ from orchestra.ledger.transaction import Transaction
 from orchestra.plan import Baseline, Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.provenance import provenance
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say
@@ -49,7 +49,7 @@ def _chosen(
 ) -> tuple[Project, Plan, Path]:
     project = project_of(ctx)
     name = project.choose(suite)
-    plan = load_plan(project, name, profile)
+    plan = current_plan(project, name, profile)
     select(plan, words, methods)  # a selection without a match is reported, with suggestions
     return project, plan, project.root / PLAN_FOLDER / name
 

@@ -16,7 +16,7 @@ from orchestra.ledger.lock import under_way
 from orchestra.ledger.runs import LAST
 from orchestra.ledger.view import look
 from orchestra.project import Project
-from orchestra.report import watch
+from orchestra.report import loading
 from orchestra.report.console.lines import line
 from orchestra.verbs.chosen_run import run_folder
 from orchestra.verbs.group import say
@@ -78,6 +78,6 @@ def _fault(project: Project, folder: Path) -> str:
         return "the run goes on"
     audited = audit(folder)
     if audited.damage is not None:
-        place = watch.relative(audited.damage.path, project.root)
+        place = loading.relative(audited.damage.path, project.root)
         return f"{place}:{audited.damage.line}: {audited.damage.message}"
     return ""

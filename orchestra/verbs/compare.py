@@ -8,6 +8,7 @@ from typing import NamedTuple
 
 import click
 
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline
 from orchestra.ledger.runs import LAST, find_run, last_ended, runs_of
@@ -19,7 +20,6 @@ from orchestra.report.compare.sides import Side, of_method, place_of
 from orchestra.report.compare.sides import sides as sides_of
 from orchestra.report.compare.text import Form, agreement_lines, by_hand_lines, compared_lines
 from orchestra.report.compared_page import compared_page
-from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import home_of, with_part
@@ -85,7 +85,7 @@ def compare(
     """Compare two methods, runs or branches: verdicts, disagreements, what a test and a step take more."""
     project = project_of(ctx)
     home = home_of(project, suite, (*sides, run or LAST))
-    plan = load_plan(project, home.name, profile)
+    plan = current_plan(project, home.name, profile)
     known = [method.id for method in plan.methods]
     select(plan, (), methods)  # an unknown method is reported, with suggestions
     if markdown and form not in {None, "markdown"}:

@@ -7,11 +7,11 @@ from collections.abc import Iterable
 
 import click
 
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_MACHINE, EXIT_OK
 from orchestra.printing import unbroken
 from orchestra.runtime.agent_setup import examine_agents, lines_for_agents
 from orchestra.runtime.doctor import Finding, examine
-from orchestra.runtime.load_plan import load_plan
 from orchestra.verbs.group import say
 from orchestra.verbs.options import project_of
 
@@ -23,8 +23,8 @@ def doctor(ctx: click.Context, *, agents: bool) -> int:
     """Check this machine and this project, and report missing parts. Exit 3 if a required part is missing."""
     project = project_of(ctx)
     if not agents:
-        return _report(examine(project, os.environ))
-    plans = [load_plan(project, suite) for suite in project.suites()]
+        return _report(examine(project, os.environ, current_plan))
+    plans = [current_plan(project, suite) for suite in project.suites()]
     code = _report(examine_agents(project.root, plans, os.environ))
     if lines := lines_for_agents(plans):
         say("\nlines for AGENTS.md:\n")

@@ -10,6 +10,7 @@ from pathlib import Path
 
 import click
 
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import baseline as baselines
 from orchestra.ledger import history as run_history
@@ -25,7 +26,6 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.report.advice import recovery_steps
 from orchestra.report.advice.policies import policies
 from orchestra.report.advice.trends import executions_of, flaky_table, overview, story
-from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import RECOVERY_RUNS, sound_view
@@ -97,13 +97,13 @@ def history(
             raise UsageError(
                 "--prune removes runs and shows no tests", "give it --keep, --days, --dry-run or --suite only"
             )
-        limits = Limits(keep or 0, days or 0.0) if keep or days else _limits(load_plan(project, name, profile))
+        limits = Limits(keep or 0, days or 0.0) if keep or days else _limits(current_plan(project, name, profile))
         return _prune(project.root / PLAN_FOLDER / name, limits, dry_run=dry_run)
     if keep or days or dry_run:
         raise UsageError("--keep, --days and --dry-run need --prune", "add --prune, or remove them")
     if only_flaky and failures:
         raise UsageError("--flaky and --failures exclude each other", "ask for one of them")
-    plan = load_plan(project, name, profile)
+    plan = current_plan(project, name, profile)
     tasks = select(plan, selection, methods)
     home = project.root / PLAN_FOLDER / name
     records = records_of(home, rebuild=rebuild)

@@ -20,6 +20,9 @@ from orchestra.verbs.group import warn
 _SIGNALLED = 128
 """Exit codes from here on are those of a run that a signal ended."""
 
+NICE = 10
+"""The priority of the server, lower than that of the run."""
+
 WITH_STDIN = "--with-stdin"
 """The word by which a run asks `orchestra open` to end when its standard input ends: however the run ends, no server stays."""
 
@@ -48,6 +51,8 @@ class LivePage:
                 stdin=subprocess.PIPE,
                 start_new_session=True,
             )
+            with suppress(OSError):  # the tests come first: it has what they leave
+                os.setpriority(os.PRIO_PROCESS, self._server.pid, NICE)
 
     def close(self, view: View) -> None:
         """Do nothing: the page shows the end of the run."""

@@ -15,7 +15,8 @@ import sys
 from collections.abc import Sequence
 
 from orchestra.compiler.outputs import stamp
-from orchestra.errors import PlanError, SpecError
+from orchestra.current import compiled
+from orchestra.errors import PlanError
 from orchestra.plan import Plan
 from orchestra.project import Project
 from orchestra.report.console.lines import line
@@ -48,7 +49,7 @@ def proven_plan(project: Project, suite: str, profile: str = "", *, renew: bool 
     try:
         plan = load_plan(project, suite, profile)
     except StaleError as stale:
-        made = _compiled(project, stale.plan, stale if not renew else None)
+        made = compiled(project, stale.plan, stale if not renew else None)
         if made == stale.plan:
             return made
         if not renew:
@@ -58,27 +59,13 @@ def proven_plan(project: Project, suite: str, profile: str = "", *, renew: bool 
     file = project.plan_file(suite, profile)
     if not os.environ.get("CI") and stamp.vouches(project.root, (file, *plan.sources)):
         return plan
-    made = _compiled(project, plan)
+    made = compiled(project, plan)
     if made != plan:
         raise PlanError(
             f"{file}: the spec ({', '.join(plan.sources)}) compiles to another plan: {_difference(plan, made)}",
             "it was edited by hand, or compiled by another version: run `orchestra compile`, review the change, run again",
         )
     return plan
-
-
-def _compiled(project: Project, plan: Plan, instead: PlanError | None = None) -> Plan | None:
-    """Return the plan that the spec of a plan compiles to now; None if the suite or the profile is gone.
-
-    Raises:
-        SpecError: the spec does not compile; `instead` of it another error, where there is one.
-    """
-    from orchestra.compiler.build import build  # noqa: PLC0415 - a fifth of a start, which the stamp saves
-
-    built = build(project.root, plan.sources[:1])
-    if built.diagnostics:
-        raise instead or SpecError(built.diagnostics)
-    return next((one for one in built.plans if (one.suite, one.profile) == (plan.suite, plan.profile)), None)
 
 
 def _compile(project: Project, stale: StaleError) -> None:

@@ -13,7 +13,7 @@ from orchestra.ledger.state_rows import State
 from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER
-from orchestra.report import watch
+from orchestra.report import loading
 from orchestra.report.forms import FORMS
 from orchestra.report.publish import Git
 from orchestra.verbs.group import say
@@ -45,7 +45,7 @@ def publish_report(root: Path, folder: Path, plan: Plan, ref: str | None, remote
 
 def _files(root: Path, folder: Path, plan: Plan, state: State) -> dict[str, bytes]:
     home = f"{PLAN_FOLDER}/{plan.suite}"
-    summary = FORMS["md"].make(watch.report_of(root, plan, folder), watch.relative(folder, root))
+    summary = FORMS["md"].make(loading.report_of(root, plan, folder), loading.relative(folder, root))
     facts = {
         "run": state.run,
         "suite": plan.suite,

@@ -163,11 +163,11 @@ def _from_browser(goal: Goal, url: str, folder: Path, draft: Draft, remote: int 
 
     warn(line("recording", url, "close the window to end", "F8 expects", "Shift+F8 expects visible", "F9 hovers"))
     trusting = goal.plan is not None and goal.plan.tls.ignore_https_errors
-    wish = browser.Wish(url, found, os.environ, folder, remote, trusting, changed)
+    wish = browser.Wish(url, found, os.environ, folder, remote, trusting, lambda made: show(made, 1))
     recording = browser.record(wish)
     if not recording.acted:
         raise UsageError("nothing was recorded: the browser was closed before the first action", "record again")
-    changed(recording, spared=0)  # the last step could change until now
+    show(recording, 0)  # the last step could change until now
     actions.draft_of(recording, draft)
 
 

@@ -30,7 +30,7 @@ from orchestra.plan import Plan
 from orchestra.plugins import PluginError
 from orchestra.printing import unbroken
 from orchestra.project import Project
-from orchestra.report import watch
+from orchestra.report import loading, watch
 from orchestra.report.console import timeline
 from orchestra.report.forms import FORMS, Form, forms_of
 from orchestra.suggest import did_you_mean
@@ -173,8 +173,8 @@ def report(
         raise UsageError("--ref and --push need --commit", "add --commit, or remove them")
     if form is not None:
         chosen = _form(form, plan, project.root)
-        made = watch.report_of(project.root, plan, folder, embed=embed)
-        say_data(chosen.make(made, watch.relative(folder, project.root)), end="")
+        made = loading.report_of(project.root, plan, folder, embed=embed)
+        say_data(chosen.make(made, loading.relative(folder, project.root)), end="")
         return EXIT_OK
     if under_way(folder):
         raise UsageError(
@@ -185,7 +185,7 @@ def report(
         paths, faults = watch.write(project.root, plan, folder)
         bind_reports(folder, paths, lambda: datetime.now(UTC), author)
     for path in paths:
-        say(watch.relative(path, project.root))
+        say(loading.relative(path, project.root))
     if faults:
         raise PluginError("; ".join(faults), plugins.REPORT)
     return serve_run(project.root, folder) if opened else EXIT_OK
@@ -258,7 +258,7 @@ def audit(
         _sign(project, folder, going=going)
     audited = examine(folder, going=going, signed_by=_signed_by(key))
     if audited.damage is not None:
-        place = watch.relative(audited.damage.path, project.root)
+        place = loading.relative(audited.damage.path, project.root)
         say(unbroken(f"{place}:{audited.damage.line}: {audited.damage.message}"))
         return EXIT_FAILED
     end = "sealed" if audited.ended else "under way: so far"

@@ -6,7 +6,7 @@ import dataclasses
 import os
 import random
 import sys
-from collections.abc import Callable, Collection, Iterable, Sequence
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 
@@ -32,11 +32,12 @@ from orchestra.runtime.select import select, with_needs
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.choosing import Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
+from orchestra.verbs.forecasting import foreseen, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.proven import attended, proven_plan
-from orchestra.verbs.repeating import repeat
+from orchestra.verbs.repeating import several
 from orchestra.verbs.resuming import Target, target
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
@@ -69,6 +70,7 @@ GROUPS = {
         "shuffle",
         "times",
         "until_fail",
+        "burned",
         "watched",
         "workers",
         "headed",
@@ -125,6 +127,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "  orchestra run --shuffle             in random order; --shuffle SEED repeats one\n"
     "  orchestra run B004 --repeat 10      ten runs, and how often each test passed\n"
     "  orchestra run B004 --until-fail     runs until one is not good\n"
+    "  orchestra run --burn-in main        what is new since main ten times, what rests on a change five times\n"
     "  orchestra run --watch               again after each save, until a key ends it\n"
     "  orchestra run --all-suites          every suite, with a summary\n"
     "  orchestra run --list                what there is\n"
@@ -166,6 +169,13 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 )
 @click.option("--repeat", "times", type=click.IntRange(min=1), metavar="N", help="N runs, one after the other.")
 @click.option("--until-fail", is_flag=True, help="Runs until one is not good, at most those of --repeat.")
+@click.option(
+    "--burn-in",
+    "burned",
+    metavar="REV",
+    default="",
+    help="Tests new since REV 10 times, those that rest on a change 5 times.",
+)
 @click.option("--watch", "watched", is_flag=True, help="Run again after each save: what changed, and what failed.")
 @click.option("--list", "listing", is_flag=True, help="Print the selected tests and stop.")
 @click.option("--dry-run", is_flag=True, help="Print the tests that would run, in order, with their needs, and stop.")
@@ -211,6 +221,7 @@ def run(
     shuffle: int | None,
     times: int | None,
     until_fail: bool,
+    burned: str,
     watched: bool,
     listing: bool,
     dry_run: bool,
@@ -266,8 +277,7 @@ def run(
     part, tasks = shard_of(project, plan, tasks, shard)
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
-        _print_tasks(plan, tasks, with_needs(plan, tasks) if dry_run else tasks)
-        return EXIT_OK
+        return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
     if detach:
         words = [*_words(options), f"--suite={name}", *choice.words_of_options()]
         words += [f"--profile={goal.profile}"] if goal.profile else []
@@ -277,9 +287,8 @@ def run(
     observers = _heralded if detached else page.observers if opened else watch.observers
     followed = _Followed(partial(observers, brief=brief))
     launch = Launch(project, followed.observers, options, goal.profile)
-    if times is not None or until_fail:
-        launch.options = dataclasses.replace(options, force=True)
-        return repeat(home, lambda: dag.run(launch, name, plan, tasks), times=times, until_fail=until_fail)
+    if times is not None or until_fail or burned:
+        return several(launch, plan, tasks, times=times, until_fail=until_fail, since=burned)
     if watched:
         return watch_files(_watched(launch, choice, name))
     code = dag.run(launch, name, plan, tasks)
@@ -331,12 +340,17 @@ class _Followed:
         return self._observers(root, plan, folder)
 
 
-def _print_tasks(plan: Plan, selected: Collection[str], shown: Iterable[str]) -> None:
-    """Print tasks with their titles, and which of them only the needs of others add."""
+def _print_tasks(project: Project, plan: Plan, selected: Sequence[str], *, dry_run: bool, workers: int | None) -> int:
+    """Print tasks with their titles; of a dry run also what they need, and on stderr how long all will take."""
     titles = {test.id: test.title for test in plan.tests}
+    shown = with_needs(plan, selected) if dry_run else selected
+    chosen = set(selected)
     for task in shown:
-        pulled = "" if task in selected else "  (needed)"
+        pulled = "" if task in chosen else "  (needed)"
         say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
+    if dry_run:
+        warn(f"time: {summary(foreseen(project, plan, shown, workers))}")
+    return EXIT_OK
 
 
 def _words(options: Options) -> list[str]:

@@ -14,7 +14,7 @@ from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
-from orchestra.runtime.shards.expected import Durations, durations_of, expected
+from orchestra.runtime.expected import Durations, durations_of, expected
 from orchestra.runtime.shards.partition import Split, Unit, cut, services, split
 from orchestra.verbs.group import say, say_json
 

@@ -20,7 +20,8 @@ from orchestra.report.attempt_text import attested_lines, evidence_paths, lines
 from orchestra.report.console.brief import NAMED
 from orchestra.report.console.brief import verdict_lines as short
 from orchestra.report.console.lines import line, verdict_lines
-from orchestra.report.watch import for_agent, relative, report_of
+from orchestra.report.loading import relative, report_of
+from orchestra.report.watch import for_agent
 from orchestra.runtime.files import matching
 from orchestra.runtime.select import select
 from orchestra.runtime.since import reasons, revision

@@ -12,7 +12,8 @@ import click
 
 from orchestra import resources
 from orchestra.compiler.build import build
-from orchestra.diagnostic import Diagnostic
+from orchestra.compiler.rules.context import LINE_END
+from orchestra.diagnostic import Diagnostic, Edit
 from orchestra.errors import EXIT_OK, EXIT_USAGE, MachineError, UsageError
 from orchestra.report.github import command
 from orchestra.verbs import compiling
@@ -34,20 +35,27 @@ def _github(problem: Diagnostic) -> str:
     return command("error", text, file=place.file, line=str(place.line), col=str(place.column), title=problem.rule)
 
 
-def _edit(root: Path, problem: Diagnostic) -> dict[str, object] | None:
-    """Return the edit that fixes a problem, at its exact place; None if there is none, or the text is not there."""
-    if problem.edit is None:
-        return None
-    old, new, value = problem.edit
-    line = (root / problem.place.file).read_text(encoding="utf-8").splitlines()[problem.place.line - 1]
-    start = problem.place.column - 1
+def edits_of(root: Path, problem: Diagnostic) -> dict[str, object]:
+    """Return the keys `edit` and `edits` of a problem: without the edits whose texts are not there, as they are meant."""
+    edit = _edit(root, problem, problem.edit) if problem.edit is not None else None
+    edits = [done for one in problem.edits if (done := _edit(root, problem, one))]
+    return {**({"edit": edit} if edit else {}), **({"edits": edits} if edits else {})}
+
+
+def _edit(root: Path, problem: Diagnostic, edit: Edit) -> dict[str, object] | None:
+    """Return an edit at its exact place; None if the text is not there."""
+    old, new, value, place = edit
+    place = place or problem.place
+    line = LINE_END.split((root / place.file).read_text(encoding="utf-8"))[place.line - 1]
+    start = place.column - 1
     if value:
         old = next((text for text in _written(old) if _is_at(line, start, text)), "")
     start = line.find(old, start) if old else -1
     if start < 0:
         return None
-    where = {"line": problem.place.line, "column": start + 1, "end_column": start + 1 + len(old)}
-    return {**where, "old": old, "new": new}
+    elsewhere = {"file": place.file} if place.file != problem.place.file else {}
+    where = {"line": place.line, "column": start + 1, "end_column": start + 1 + len(old)}
+    return {**elsewhere, **where, "old": old, "new": new}
 
 
 def _written(value: str) -> Iterator[str]:
@@ -70,7 +78,7 @@ def _json(root: Path, problems: Sequence[Diagnostic]) -> str:
             "rule": problem.rule,
             "message": problem.message,
             "hint": problem.hint,
-            **({"edit": edit} if (edit := _edit(root, problem)) else {}),
+            **edits_of(root, problem),
         }
         for problem in problems
     ]

@@ -36,6 +36,12 @@ _APART = (
         ("all_suites", "resume", "listing", "dry_run", "detach"),
         ("opened", "times", "until_fail"),
     ),
+    (
+        "--burn-in runs what has changed several times",
+        "burned",
+        ("all_suites", "resume", "listing", "dry_run", "detach"),
+        ("since", "opened", "as_json", "times", "until_fail", "watched", "shard"),
+    ),
     ("--shard does not go with --resume: a run resumes its own shard", "shard", ("resume",), ()),
     ("--shard does not go with failures: that differs between machines", "shard", ("last_failed", "failed_in"), ()),
     ("--shard is a part of one run", "shard", ("times", "until_fail", "watched"), ()),

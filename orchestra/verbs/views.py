@@ -8,17 +8,18 @@ from collections.abc import Iterable, Iterator, Sequence
 import click
 
 from orchestra import draw, nofollow
+from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import LAST, is_run_id
 from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import Project
-from orchestra.runtime.load_plan import load_plan
-from orchestra.runtime.select import select
+from orchestra.runtime.select import select, with_needs
 from orchestra.steps.step import Step
 from orchestra.steps.vocabulary import mcp_calls, playwright_text
 from orchestra.verbs.chosen_run import home_of, run_folder, with_part
+from orchestra.verbs.forecasting import foreseen, print_forecast, print_forecast_json
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.sharding import print_split, print_split_json, sharded
@@ -29,7 +30,9 @@ from orchestra.yamltext.places import Places
 @click.command(
     epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd\n"
     "  orchestra plan --shards 4              the tests of each of four jobs, with their expected time\n"
-    "  orchestra plan --shards 4 tag:smoke    of a selection"
+    "  orchestra plan --shards 4 tag:smoke    of a selection\n"
+    "  orchestra plan --forecast              how long a run will take here, and what decides it\n"
+    "  orchestra plan --forecast --workers 4 cli"
 )
 @click.argument("selection", nargs=-1)
 @suite_option
@@ -49,7 +52,16 @@ from orchestra.yamltext.places import Places
     metavar="N",
     help="Print N shards of a selection instead (default: of every test): tests, expected time, and what binds.",
 )
-@click.option("--json", "as_json", is_flag=True, help="With --shards: JSON output.")
+@click.option(
+    "--forecast",
+    "foretold",
+    is_flag=True,
+    help="Print how long a run of a selection will take on this machine instead, what decides it, and with how many workers.",
+)
+@click.option(
+    "--workers", type=click.IntRange(min=1), metavar="N", help="With --forecast: workers (default: of the spec)."
+)
+@click.option("--json", "as_json", is_flag=True, help="With --shards or --forecast: JSON output.")
 @click.pass_context
 def plan(
     ctx: click.Context,
@@ -60,20 +72,26 @@ def plan(
     methods: tuple[str, ...],
     form: str,
     shards: int | None,
+    foretold: bool,
+    workers: int | None,
     as_json: bool,
 ) -> int:
     """Print the graph of a suite: tests in the order in which one worker runs them, with their edges."""
-    if shards is None and (selection or as_json):
-        what = "a selection" if selection else "--json"
-        raise UsageError(f"{what} is about shards", "add --shards N, or use --format json for the plan itself")
-    if shards is not None and form != "text":
-        raise UsageError("--format prints the graph, --shards a split", "remove one of them; --json prints the split")
+    _refuse_mixed(graph=shards is None and not foretold, selection=selection, form=form, as_json=as_json)
+    if shards is not None and foretold:
+        raise UsageError("--shards and --forecast are two questions", "ask one of them")
+    if workers is not None and not foretold:
+        raise UsageError("--workers is about a forecast", "add --forecast, or remove it")
     project = project_of(ctx)
     name = project.choose(suite)
-    compiled = load_plan(project, name, profile)
+    compiled = current_plan(project, name, profile)
     if shards is not None:
         found = sharded(project, compiled, select(compiled, selection, methods), shards)
         print_split_json(compiled, found) if as_json else print_split(compiled, found)
+        return EXIT_OK
+    if foretold:
+        expected = foreseen(project, compiled, with_needs(compiled, select(compiled, selection, methods)), workers)
+        print_forecast_json(compiled, expected) if as_json else print_forecast(expected)
         return EXIT_OK
     if methods:
         if form == "json":
@@ -87,6 +105,19 @@ def plan(
     else:
         say(draw.terminal_graph(compiled))
     return EXIT_OK
+
+
+def _refuse_mixed(*, graph: bool, selection: Sequence[str], form: str, as_json: bool) -> None:
+    """Refuse options of `plan` that belong to another of its outputs."""
+    if graph and (selection or as_json):
+        what = "a selection" if selection else "--json"
+        hint = "add --shards N or --forecast, or use --format json for the plan itself"
+        raise UsageError(f"{what} is about shards and forecasts", hint)
+    if not graph and form != "text":
+        raise UsageError(
+            "--format prints the graph, --shards and --forecast do not",
+            "remove one of them; --json prints them as JSON",
+        )
 
 
 @click.command(
@@ -141,7 +172,7 @@ def show(
     if why is not None:
         if failed or run is not None or opened is not None:
             raise UsageError("--why is about tests as they are now", "remove --failed, --run and --open, or --why")
-        compiled = load_plan(project, project.choose(suite), profile)
+        compiled = current_plan(project, project.choose(suite), profile)
         return show_why(project, compiled, select(compiled, selection, [method] if method else []), why)
     if failed:
         word, *others = [*([run] if run is not None else []), *selection] or [LAST]
@@ -159,7 +190,7 @@ def show(
         return show_record(project.root, run_folder(project, suite, run), selection, method, opened)
     if opened is not None:
         raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
-    _print_tests(project, load_plan(project, project.choose(suite), profile), selection, method)
+    _print_tests(project, current_plan(project, project.choose(suite), profile), selection, method)
     return EXIT_OK
 
 
@@ -188,7 +219,7 @@ def _is_run(project: Project, suite: str | None, profile: str, word: str) -> boo
     if not with_part(home, word):
         return False
     try:
-        select(load_plan(project, home.name, profile), (word,))
+        select(current_plan(project, home.name, profile), (word,))
     except OrchestraError:
         return True
     return False
@@ -208,11 +239,13 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("after", " ".join(test.after)),
         ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),
         ("resources", " ".join(f"{name}={count}" for name, count in test.resources.items())),
+        ("exclusive", "runs alone" if test.exclusive else ""),
         ("tags", " ".join(test.tags)),
         ("matrix", " ".join(f"{name}={scalar(value)}" for name, value in test.matrix.items())),
         ("browser", test.browser if test.command is None else ""),
         ("timeout", f"{test.timeout_seconds:g} s"),
         ("retries", f"{test.retries.max} on {' '.join(test.retries.on)}" if test.retries.max else ""),
+        ("login", test.login),
         ("emulate", ", ".join(draw.emulated(test.emulation_by.get(method.id, test.emulation)))),
         ("errors", _errors(test.errors_by.get(method.id, test.errors))),
         ("inputs", " ".join(test.inputs)),

@@ -21,7 +21,7 @@ from orchestra.ledger.quick import PRINTED, printed
 from orchestra.ledger.reading import Tail
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View, look
-from orchestra.report import watch
+from orchestra.report import loading, watch
 from orchestra.report.console import lines
 from orchestra.report.console.brief import Brief
 from orchestra.report.console.display import Feed
@@ -101,7 +101,7 @@ class Watched:
     def __init__(self, root: Path, folder: Path, shown: int, *, brief: bool = False) -> None:
         self._shown = shown
         self._tail, self._view = Tail(folder / LEDGER), View(steps=False)
-        place = watch.relative(folder, root)
+        place = loading.relative(folder, root)
         files = [one.file for one in FORMS.values()]
 
         def written() -> list[str]:

@@ -60,7 +60,16 @@ const command = (line) => h("p", { class: "command" }, h("code", {}, line), copy
 // A cell of one long word, a digest for instance, is broken anywhere, so that its table is no wider than the window.
 const LONG = /\S{25}/;
 
-const table = (title, heads, rows) => h("section", { class: "card" }, h("h2", {}, title),
-  h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
-    h("table", {}, h("thead", {}, h("tr", {}, heads.map((head) => h("th", { scope: "col" }, head)))),
-      h("tbody", {}, rows.map((row) => h("tr", {}, row.map((cell) => h("td", { class: typeof cell === "string" && LONG.test(cell) ? "long" : undefined }, cell))))))));
+const NUMBER = /^[+-]?\d[\d.,]*( (x|%|B|kB|MB|ms|s|min \d\d s))?$/;
+
+// A column without a value is left out, one of numbers is aligned at its end, and a table of one column is a list.
+function table(title, heads, rows) {
+  const shown = heads.map((_, at) => at).filter((at) => !rows.length || rows.some((row) => row[at]));
+  const numbers = new Set(shown.filter((at) => rows.every((row) => !row[at] || NUMBER.test(row[at]))));
+  const kind = (cell, at) => [typeof cell === "string" && LONG.test(cell) && "long", numbers.has(at) && "number"].filter(Boolean).join(" ") || undefined;
+  if (heads.length === 1) return h("section", { class: "card" }, h("h2", {}, title), h("ul", {}, rows.map((row) => h("li", {}, row))));
+  return h("section", { class: `card ${shown.length > 4 ? "wide" : ""}` }, h("h2", {}, title),
+    h("div", { class: "scroll", tabindex: "0", role: "region", "aria-label": title },
+      h("table", {}, h("thead", {}, h("tr", {}, shown.map((at) => h("th", { scope: "col", class: numbers.has(at) ? "number" : undefined }, heads[at])))),
+        h("tbody", {}, rows.map((row) => h("tr", {}, shown.map((at) => h("td", { class: kind(row[at], at) }, row[at]))))))));
+}

@@ -2,39 +2,53 @@
 const PICTURES = /\.(png|jpe?g|webp)$/i;
 const TEXTS = { page: "The page as text", console: "Console", network: "Requests", service: "Log of a service", log: "Output", mcp: "Tool calls" };
 
-function marked(text, start, end) {
-  return [text.slice(0, start), end > start ? h("mark", {}, text.slice(start, end)) : "", text.slice(Math.max(start, end))];
+// Words, numbers and signs: the parts of a value that can differ.
+const WORDS = /[\p{L}\p{N}_]+(?:[.,:]\p{N}+)*|\s+|./gsu;
+
+// `to have the text "5.40"` is words and a value; only the value is compared with the one that was found.
+function valueOf(text) {
+  const quoted = text.match(/^([^"]*)("(?:[^"\\]|\\.)*")$/s);
+  return quoted ? [quoted[1], quoted[2]] : ["", text];
+}
+
+// The parts of two lists: [part of the first, part of the second], one of them null where they differ; null for lists that are too long.
+function aligned(a, b) {
+  if (a.length * b.length > 250000) return null;
+  const common = longestCommon(a, b);
+  const out = [];
+  for (let i = 0, j = 0; i < a.length || j < b.length;) {
+    if (i < a.length && j < b.length && a[i] === b[j]) { out.push([a[i], b[j]]); i += 1; j += 1; }
+    else if (i < a.length && (j >= b.length || common[i + 1][j] >= common[i][j + 1])) { out.push([a[i], null]); i += 1; }
+    else { out.push([null, b[j]]); j += 1; }
+  }
+  return out;
 }
 
 function pair(expected, found) {
-  let start = 0;
-  while (start < Math.min(expected.length, found.length) && expected[start] === found[start]) start += 1;
-  let end = 0;
-  while (end < Math.min(expected.length, found.length) - start && expected[expected.length - 1 - end] === found[found.length - 1 - end]) end += 1;
-  const alike = start + end > 0.4 * Math.min(expected.length, found.length);
-  const side = (text) => (alike ? marked(text, start, text.length - end) : text);
-  return h("div", { class: "pair" }, h("div", { class: "want" }, h("h3", {}, "Expected"), h("pre", {}, side(expected))),
-    h("div", {}, h("h3", {}, "Found"), h("pre", {}, side(found))));
+  const [words, wanted] = valueOf(expected);
+  const [before, got] = valueOf(found);
+  const parts = wanted && got ? aligned(wanted.match(WORDS), got.match(WORDS)) : null;
+  const side = (at, text) => (parts ? parts.filter((part) => part[at] !== null).map((part) => (part[1 - at] === null ? h("mark", {}, part[at]) : part[at])) : text);
+  return h("div", { class: "pair" }, h("div", { class: "want" }, h("h3", {}, "Expected"), h("pre", {}, words && h("span", { class: "quiet" }, words), side(0, wanted))),
+    h("div", {}, h("h3", {}, "Found"), found ? h("pre", {}, before, side(1, got)) : h("p", { class: "quiet" }, "nothing")));
 }
 
-// The longest common sequence of lines; texts beyond its limit are shown side by side.
-function lines(expected, found) {
-  const a = expected.split("\n");
-  const b = found.split("\n");
-  if (a.length * b.length > 250000) return pair(expected, found);
+function longestCommon(a, b) {
   const common = Array.from({ length: a.length + 1 }, () => new Uint16Array(b.length + 1));
   for (let i = a.length - 1; i >= 0; i -= 1) {
     for (let j = b.length - 1; j >= 0; j -= 1) {
       common[i][j] = a[i] === b[j] ? common[i + 1][j + 1] + 1 : Math.max(common[i + 1][j], common[i][j + 1]);
     }
   }
-  const out = [];
-  for (let i = 0, j = 0; i < a.length || j < b.length;) {
-    if (i < a.length && j < b.length && a[i] === b[j]) { out.push(h("div", {}, `  ${a[i]}`)); i += 1; j += 1; }
-    else if (i < a.length && (j >= b.length || common[i + 1][j] >= common[i][j + 1])) { out.push(h("div", { class: "del" }, `- ${a[i]}`)); i += 1; }
-    else { out.push(h("div", { class: "ins" }, `+ ${b[j]}`)); j += 1; }
-  }
-  return h("div", {}, h("h3", {}, "Expected (-) and found (+)"), h("pre", { class: "diff" }, out));
+  return common;
+}
+
+// A difference of lines; texts beyond its limit are shown side by side.
+function lines(expected, found) {
+  const parts = aligned(expected.split("\n"), found.split("\n"));
+  if (!parts) return pair(expected, found);
+  const line = ([want, got]) => (want === null ? h("div", { class: "ins" }, `+ ${got}`) : got === null ? h("div", { class: "del" }, `- ${want}`) : h("div", {}, `  ${want}`));
+  return h("div", {}, h("h3", {}, "Expected (-) and found (+)"), h("pre", { class: "diff" }, parts.map(line)));
 }
 
 function compared(error) {
@@ -44,9 +58,8 @@ function compared(error) {
 }
 
 function stepOf(attempt) {
-  const at = attempt.error?.step;
-  if (at === undefined || at === null) return "";
-  return `Step ${at + 1}${attempt.steps?.[at] ? ` ${attempt.steps[at][0]}` : ""}`;
+  const where = attempt.error?.where || "";
+  return where.replace(/^step/, "Step");
 }
 
 function asText(task, attempt) {
@@ -54,7 +67,7 @@ function asText(task, attempt) {
   const out = [`${task.task} ${titleOf(task.test)}`, `verdict: ${task.verdict}${task.reason ? `: ${task.reason}` : ""}`, `run: ${run.run} (${run.folder})`];
   if (error) {
     out.push(`attempt ${attempt.number}: ${attempt.outcome} after ${duration(attempt.seconds)}`, `at: ${error.at || "no line"} ${stepOf(attempt)}`.trim());
-    for (const name of ["message", "expected", "found", "hint"]) if (error[name]) out.push(`${name}: ${error[name]}`);
+    for (const name of ["message", "expected", "found", "log", "hint"]) if (error[name]) out.push(`${name}: ${error[name]}`);
     if (error.spec) out.push(`spec:\n${error.spec}`);
   }
   for (const file of attempt?.files || []) {
@@ -65,15 +78,17 @@ function asText(task, attempt) {
   return `${out.join("\n")}\n`;
 }
 
+const specLines = (text) => h("pre", { class: "spec", "aria-label": "Lines of the spec" }, text.split("\n").map((line) => h("div", { class: line.startsWith(">") ? "hit" : undefined }, line || " ")));
+
 function why(task, attempt) {
   const error = attempt?.error;
   if (!error) {
     return task.reason && h("section", { class: "card" }, h("h2", {}, task.verdict === "blocked" ? "Why it did not run" : "Remark"), h("p", { class: "message" }, task.reason),
-      task.spec && h("pre", {}, task.spec));
+      task.spec && specLines(task.spec));
   }
   return h("section", { class: "card" }, h("h2", {}, stepOf(attempt) || "Outside of the steps"), h("p", { class: "message" }, error.message),
-    error.hint && h("p", {}, h("strong", {}, "Hint: "), error.hint), compared(error),
-    error.at && h("p", { class: "quiet small mono" }, error.at), error.spec && h("pre", { "aria-label": "Lines of the spec" }, error.spec));
+    error.hint && h("p", {}, h("strong", {}, "Hint: "), error.hint), compared(error), error.log && h("details", { class: "log", open: true }, h("summary", {}, "Call log"), h("pre", { tabindex: "0" }, error.log)),
+    error.at && h("p", { class: "quiet small mono" }, error.at), error.spec && specLines(error.spec));
 }
 
 const picture = (file, onload) => h("img", { src: file.picture || file.href, alt: `${file.kind} ${file.name}`, loading: "lazy", onload });
@@ -100,7 +115,7 @@ function figure(file) {
 function shots(attempt, big) {
   const files = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture");
   if (!files.length) return null;
-  return h("section", { class: "card" }, h("h2", {}, plural(files.length, "picture")), h("div", { class: `shots ${big ? "big" : ""}` }, [...files].reverse().map(figure)));
+  return h("section", { class: "card" }, h("h2", {}, plural(files.length, "screenshot")), h("div", { class: `shots ${big ? "big" : ""}` }, [...files].reverse().map(figure)));
 }
 
 // A small picture after each step, up to the one that failed.
@@ -129,10 +144,10 @@ function steps(attempt) {
 function stepList(attempt) {
   if (!attempt.steps?.length) return null;
   const most = Math.max(...attempt.steps.map((step) => step[1]), 0.001);
-  return h("ol", { class: "steps" }, attempt.steps.map(([verb, seconds, outcome, calls], number) => {
+  return h("ol", { class: "steps" }, attempt.steps.map(([verb, seconds, outcome, calls, number]) => {
     const bar = h("i");
     bar.style.width = `${100 * seconds / most}%`;
-    return h("li", { class: outcome === "passed" ? "" : "bad" }, h("span", { class: "no" }, number + 1), h("span", {}, verb, outcome === "passed" ? "" : ` ${outcome}`),
+    return h("li", { class: outcome === "passed" ? "" : "bad" }, h("span", { class: "no" }, number), h("span", {}, verb, outcome === "passed" ? "" : ` ${outcome}`),
       h("span", { class: "meter", title: calls ? plural(calls, "tool call") : undefined }, bar), h("span", { class: "took" }, duration(seconds)));
   }));
 }
@@ -175,8 +190,9 @@ function traceLink(file) {
 // A bar for each earlier run and this one: as high as a pass took, full where it did not pass.
 function bars(task, height) {
   const points = task.past || [];
-  const most = Math.max(...points.map((point) => point[2] || 0), task.seconds || 0, 0.001);
-  const all = [...points, [`${run.run} (this run)`, task.verdict, task.attempts ? task.seconds : null]];
+  const now = task.attempts && !BAD.has(task.verdict) ? task.seconds : null;
+  const all = [...points, [`${run.run} (this run)`, task.verdict, now]];
+  const most = Math.max(...all.map((point) => point[2] || 0), 0.001);
   const drawn = all.map(([name, verdict, seconds], number) => s("rect", { x: number * 12, y: height - Math.max(3, height * (seconds || most) / most), width: 9, height: Math.max(3, height * (seconds || most) / most), rx: 2, class: verdict },
     s("title", {}, `${name}: ${verdict}${seconds ? `, ${duration(seconds)}` : ""}`)));
   const verdicts = all.map((point) => point[1]).join(", ");
@@ -241,11 +257,17 @@ function detail(main, test, method, number) {
   main.replaceChildren(...[
     h("div", { class: "crumbs" }, h("a", { href: "#/" }, "All tests"), h("span", { class: "row" }, neighbours(task))),
     h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`), task.verdict === "running" && runningStep(task)), around(task),
-      h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), copyButton("Copy all of this as text", () => asText(task, attempt)))),
+      h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), h("div", { class: "row" }, tries.map((one) => one === attempt && traceOf({ ...task, tries: [one] }, "trace")), copyButton("Copy all of this as text", () => asText(task, attempt)))),
+      command(again(task))),
     all ? sideBySide(tries) : why(task, attempt),
-    attempt && !all && h("div", { class: "grid" }, [strip(attempt), shots(attempt, true), texts(attempt), steps(attempt), cases(attempt), files(attempt), past(task)]),
-    h("section", { class: "card" }, h("h2", {}, "Run it again"), command(again(task))),
+    ...(attempt && !all ? [strip(attempt), cases(attempt), columns([shots(attempt, true), steps(attempt), past(task)], [texts(attempt), files(attempt)])] : [past(task)]),
   ].filter(Boolean));
+}
+
+// Two columns that are filled one by one, so that a short part leaves no hole.
+function columns(...sides) {
+  const stacks = sides.map((side) => side.filter(Boolean)).filter((side) => side.length);
+  return stacks.length ? h("div", { class: "grid" }, stacks.map((side) => h("div", { class: "stack" }, side))) : null;
 }
 
 const tool = () => run.tool || "orchestra";

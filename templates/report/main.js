@@ -62,12 +62,20 @@ async function follow() {
   take(await (await fetch("data.json")).json());
   const changes = new EventSource("events");
   const ticking = setInterval(drawSteps, 1000);
+  changes.addEventListener("open", () => lost(false));
+  changes.addEventListener("error", () => lost(true));
   let due = Promise.resolve();
   const again = () => { due = due.then(async () => redraw(await (await fetch("data.json")).text())).catch(() => {}); };
   changes.addEventListener("change", again);
   changes.addEventListener("steps", (event) => { inStep = new Map(Object.entries(JSON.parse(event.data))); drawSteps(); });
-  changes.addEventListener("end", () => { changes.close(); clearInterval(ticking); again(); });
+  changes.addEventListener("end", (event) => { changes.close(); clearInterval(ticking); lost(false); due = due.then(() => redraw(event.data)); });
   changes.addEventListener("fault", (event) => { changes.close(); document.querySelector(".headline").textContent = event.data; });
+}
+
+// A page whose server has ended shows that it no longer follows the run.
+function lost(now) {
+  document.getElementById("lost")?.remove();
+  if (now) document.querySelector("header.top").append(h("p", { id: "lost", role: "status" }, "The server of this page has ended: the page shows the run as it was then."));
 }
 
 // The running step of each task: they come without the ledger, so they are drawn into the page as it is.

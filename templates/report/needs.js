@@ -1,6 +1,6 @@
 // Which test needs which: a column for each step of need, and the chain that took longest.
 const MOST_NODES = 400;
-const NODE = { width: 190, height: 34, gapX: 60, gapY: 12 };
+const NODE = { width: 176, height: 34, gapX: 44, gapY: 12 };
 
 // Depth and longest time of each test that needs another one or is needed, in an order in which needs come first.
 function graph() {

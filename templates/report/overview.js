@@ -28,10 +28,20 @@ function runningNow() {
     h("li", {}, badge("running", "pulse"), " ", h("a", { href: address(task) }, `${task.task} ${titleOf(task.test)}`), runningStep(task))), now.length > SHOWN && h("li", {}, `and ${now.length - SHOWN} more`)));
 }
 
+// The verdicts as parts of one bar: how much is good is seen before a number is read.
+function share() {
+  const words = [...ORDER.filter((word) => word !== "running" && word !== "waiting"), "running", "waiting"].filter((word) => run.counts[word]);
+  return h("div", { class: "share", role: "img", "aria-label": run.counted }, words.map((word) => {
+    const part = h("i", { class: word, title: `${run.counts[word]} ${word}` });
+    part.style.flexGrow = run.counts[word];
+    return part;
+  }));
+}
+
 function hero() {
   const facts = [run.counted, forecast(), run.exit && `exit ${run.exit}`, run.seconds ? duration(run.seconds) : "", `run ${run.run}`,
     run.started ? `${run.started.slice(0, 19).replace("T", " ")} UTC` : "", ...(run.notes || [])];
-  return h("section", { class: `hero ${run.state}` }, h("h1", {}, run.title), h("p", { class: "headline", role: "status" }, run.headline),
+  return h("section", { class: `hero ${run.state}` }, h("h1", {}, run.title), h("p", { class: "headline", role: "status" }, run.headline), share(),
     h("ul", { class: "facts" }, facts.filter(Boolean).map((fact) => h("li", {}, fact))));
 }
 
@@ -40,8 +50,8 @@ function failureLine(tasks) {
   const [first] = tasks;
   const changes = [...new Set(tasks.map((task) => task.change).filter(Boolean))];
   return h("li", { class: first.verdict }, h("div", {}, h("a", { href: address(first) }, `${first.test} ${titleOf(first.test)}`)),
-    h("div", { class: "row" }, tasks.map((task) => h("a", { class: "cell", href: address(task) }, badge(task.verdict), h("span", { class: "quiet small" }, task.method))),
-      changes.map((change) => h("span", { class: "badge change new" }, change)), tasks.some((task) => task.excused) && h("span", { class: "badge change" }, "excused")),
+    h("div", { class: "row" }, tasks.map((task) => h("a", { class: "cell by-method", href: address(task) }, h("span", { class: "quiet small" }, task.method), badge(task.verdict))),
+      tasks.map(traceOf), changes.map((change) => h("span", { class: `badge change ${change}` }, change)), tasks.some((task) => task.excused) && h("span", { class: "badge change" }, "excused")),
     [...new Set(tasks.map((task) => task.reason || "no reason was recorded"))].map((reason) => h("p", { class: "why" }, reason)),
     first.place && h("p", { class: "quiet small mono" }, first.place));
 }
@@ -54,6 +64,34 @@ function failures() {
   return h("section", { class: "card" }, h("h2", {}, `Did not pass: ${plural(tests.size, "test")}`),
     h("ol", { class: "failures" }, [...tests.values()].slice(0, SHOWN).map(failureLine)),
     tests.size > SHOWN && h("p", { class: "quiet" }, `${tests.size - SHOWN} more are in the table below.`));
+}
+
+// The trace of the last attempt that has one.
+function traceOf(task, label) {
+  const file = (task.tries || []).flatMap((attempt) => attempt.files || []).findLast((one) => one.kind === "trace" && one.name.endsWith(".zip"));
+  if (!file) return null;
+  const name = typeof label === "string" ? label : `trace ${task.method}`;
+  const title = served ? "Open in the trace viewer" : `The file of the trace; ${tool()} open ${run.run} shows it`;
+  return h("a", { class: "trace small", href: served ? viewer(file) : file.href, target: "_blank", rel: "noreferrer", title, "aria-label": `trace of ${task.task}` }, name);
+}
+
+// The gates that made the run fail, or warn, with the values that decided them.
+function decided() {
+  const bad = (run.gates || []).filter((gate) => gate.result === "failed" || gate.result === "warned");
+  if (!bad.length) return null;
+  return h("section", { class: "card" }, h("h2", {}, bad.some((gate) => gate.result === "failed") ? "Gates that did not pass" : "Gates that warned"), h("ul", { class: "decided" }, bad.map((gate) =>
+    h("li", {}, badge(gate.result), h("div", {}, h("strong", {}, gate.name), " ", h("code", {}, gate.condition),
+      h("div", { class: "quiet small" }, [gate.values, gate.remark].filter(Boolean).join(" · ")))))));
+}
+
+// The servers of a run under way: those that are not healthy come first.
+function health() {
+  if (run.state !== "running") return null;
+  const last = new Map((run.changes || []).map(([, component, state, reason]) => [component, [state, reason]]));
+  if (!last.size) return null;
+  const rows = [...last].sort((a, b) => (a[1][0] === "healthy") - (b[1][0] === "healthy"));
+  return h("section", { class: "card" }, h("h2", {}, "Servers and tools"), h("ul", { class: "facts health" }, rows.map(([component, [state, reason]]) =>
+    h("li", {}, h("i", { class: `dot ${state}`, "aria-hidden": "true" }), `${component} ${state}${reason && state !== "healthy" ? `: ${reason}` : ""}`))));
 }
 
 function next() {
@@ -119,7 +157,8 @@ function tools() {
 
 function overview(main) {
   matrix = new Matrix();
-  const side = [runningNow(), failures(), next()].filter(Boolean);
+  const stack = (...parts) => (parts.filter(Boolean).length > 1 ? h("div", { class: "stack" }, parts.filter(Boolean)) : parts.find(Boolean));
+  const side = [stack(runningNow(), health()), failures(), stack(decided(), next())].filter(Boolean);
   main.replaceChildren(...[hero(), side.length > 1 ? h("div", { class: "grid" }, side) : side[0],
     h("section", { class: "card" }, h("h2", {}, "Tests"), tools(), matrix.element), gates()].filter(Boolean));
   filter();

@@ -6,15 +6,17 @@ function cell(task, method) {
   const name = h("span", { class: "method" }, method);
   if (!task) return h("span", { class: "quiet" }, name, " –");
   const flags = [...(task.degraded?.length ? ["degraded"] : []), ...(task.excused ? ["excused"] : []), ...(task.change ? [task.change] : [])];
-  return h("a", { class: "cell", href: address(task) }, name, badge(task.verdict),
+  const open = h("a", { class: "cell", href: address(task) }, name, badge(task.verdict),
     h("span", { class: "time" }, task.mark && h("span", { class: "mark" }, `${task.mark} `), task.attempts ? duration(task.seconds) : ""),
-    flags.length ? h("span", { class: "flag", title: flags.join(", ") }, flags.join(", ")) : "");
+    flags.length ? h("span", { class: `flag ${task.change || ""}`, title: flags.join(", ") }, flags.join(", ")) : "");
+  const trace = BAD.has(task.verdict) && traceOf(task, "trace");
+  return trace ? h("div", { class: "cells" }, open, trace) : open;
 }
 
 function item(test, position) {
   return h("tr", { class: "item", "aria-rowindex": position + 2 },
     h("td", { class: "id" }, test.there[0] ? h("a", { href: address(test.there[0]) }, test.id) : test.id),
-    h("td", { class: "what" }, h("span", { class: "title", title: test.title }, test.title)),
+    h("td", { class: "what" }, h("span", { class: "title", title: test.title }, test.title), test.group && h("span", { class: "group" }, run.groups[test.group] || test.group)),
     test.cells.map((task, number) => h("td", { class: task ? "by" : "by none" }, cell(task, run.methods[number][0]))));
 }
 

@@ -1,8 +1,15 @@
 // What is not about one test: methods, servers, network, advice, provenance.
 function about(main) {
   const rows = run.incidents || [];
-  main.replaceChildren(...[hero(), gates(), rows.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], rows) : null,
-    ...(run.tables || []).map((one) => table(one.title, one.heads, one.rows)), slowest()].filter(Boolean));
+  const parts = [rows.length ? table("Incidents", ["incident", "lasted", "outcome", "tests", "reason"], rows) : null,
+    ...(run.tables || []).map((one) => table(one.title, one.heads, one.rows)), slowest()].filter(Boolean);
+  const wide = parts.filter((part) => part.classList.contains("wide"));
+  const narrow = parts.filter((part) => !part.classList.contains("wide"));
+  const size = (part) => part.querySelectorAll("tr, li").length + 3;
+  const half = narrow.reduce((sum, part) => sum + size(part), 0) / 2;
+  let above = 0;
+  const left = narrow.filter((part) => { above += size(part); return above - size(part) / 2 <= half; });
+  main.replaceChildren(...[hero(), gates(), columns(left, narrow.slice(left.length)), ...wide].filter(Boolean));
 }
 
 // The kinds of step that took longest altogether, over every attempt whose steps were kept.
@@ -35,9 +42,11 @@ function histories(main) {
   const order = [...there].sort((a, b) => moved(a) - moved(b));
   const rows = order.slice(0, MOST_HISTORIES).map((task) => {
     const good = task.past.filter((point) => !BAD.has(point[1])).length;
-    return [h("a", { href: address(task) }, task.task), titleOf(task.test), badge(task.verdict), task.change || "", `${good} of ${task.past.length}`, bars(task, 24), task.trend || ""];
+    return [h("a", { href: address(task) }, task.task), titleOf(task.test), [badge(task.verdict), " ", task.change ? h("span", { class: `badge change ${task.change}` }, task.change) : ""],
+      `${good} of ${task.past.length}`, h("span", { class: "bars" }, bars(task, 24)), task.trend || ""];
   });
-  main.replaceChildren(h("h1", { class: "unseen" }, "History"), rows.length ? table("History", ["task", "title", "this run", "change", "good before", "runs", "trend"], rows)
+  main.replaceChildren(h("h1", { class: "unseen" }, "History"), rows.length ? table("History", ["task", "title", "this run", "good before", "runs, this one last", "trend"], rows)
     : h("section", { class: "card" }, h("h2", {}, "History"), h("p", {}, "No earlier run executed a test of this one.")));
+  if (rows.length) main.append(h("p", { class: "quiet small" }, "A bar is the time of a pass, a full one a run that did not pass; the band behind the bars is what is usual."));
   if (order.length > MOST_HISTORIES) main.append(h("p", { class: "quiet" }, `${order.length - MOST_HISTORIES} more have their history on their own page.`));
 }

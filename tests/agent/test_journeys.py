@@ -35,7 +35,7 @@ def transcript(done: Journey) -> str:
     text = "".join(f"$ {line}\n{result.rstrip()}\n" for line, result in done.calls)
     text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{4}", "20260102T030405Z-1a2b", text)
     text = re.sub(r"^    resources .*\n", "", text, flags=re.MULTILINE)
-    text = re.sub(r"\b\d+ (calls|polls)\b", r"2 \1", re.sub(r"\(\d\d+ bytes\)", "(1000 bytes)", text))
+    text = re.sub(r"\b\d+ (calls|polls|times)\b", r"2 \1", re.sub(r"\(\d\d+ bytes\)", "(1000 bytes)", text))
     return re.sub(r"(?:(?<=  )|(?<=, ))\d+(\.\d+)? (ms|s|min)\b", "1 s", text)
 
 

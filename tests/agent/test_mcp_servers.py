@@ -64,7 +64,10 @@ def test_the_browser_server_opens_a_page(installed):
         return page.content[0].text
 
     assert '"here"' in with_client(installed, "playwright", look)
-    assert (installed.root / ".orchestra/agent-browser/shot.png").is_file()
+    [folder] = installed.root.glob(".orchestra/s/runs/by-hand/*")
+    assert (folder / "shot.png").is_file()
+    assert list(folder.glob("session-*/session.md"))
+    assert list(installed.root.glob("*.png")) == []
 
 
 def test_a_run_from_its_start_to_its_claim(installed):

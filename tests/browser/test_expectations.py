@@ -58,6 +58,8 @@ CASES: list[Case] = [
     (HEADING, {"have_accessible_name": " Mar ket "}, True, lambda it: it.to_have_accessible_name(" Mar ket ")),
     (OUTER, {"have_accessible_name": "Inner"}, False, lambda it: it.to_have_accessible_name("Inner")),
     (OUTER, {"have_accessible_name": ""}, True, lambda it: it.to_have_accessible_name("")),
+    (OUTER, {"aria": '- button "Inner"'}, True, lambda it: it.to_match_aria_snapshot('- button "Inner"')),
+    (OUTER, {"aria": "- button: Outer"}, False, lambda it: it.to_match_aria_snapshot("- button: Outer")),
     (MANY, {"have_values": ["N", "A"]}, True, lambda it: it.to_have_values(["N", "A"])),
     (MANY, {"have_values": ["N"]}, False, lambda it: it.to_have_values(["N"])),
     (ITEMS, {"have_text": ["Buy milk", " Buy  eggs", "Buy bread"]}, True, lambda it: it.to_have_text(["Buy milk", " Buy  eggs", "Buy bread"])),
@@ -117,7 +119,7 @@ NOWHERE = {"testid": "nowhere"}
 NOT_WITHOUT_ELEMENT = [
     {"contain": ["error"]}, {"contain": "error"}, {"have_text": ["a"]}, {"have_class": ["a"]}, {"be": "in_viewport"}, {"be": "hidden"},
     {"be": "focused"}, {"be": "enabled"}, {"be": "empty"}, {"have_number": {"above": 1}}, {"have_css": {"color": "red"}}, {"have_values": ["a"]},
-    {"have_role": "button"}, {"have_accessible_name": "a"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
+    {"have_role": "button"}, {"have_accessible_name": "a"}, {"aria": "- list"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
 ]  # fmt: skip
 
 
@@ -126,6 +128,21 @@ def test_the_negation_of_a_condition_fails_where_no_element_matches(both, to):
     step = said(NOWHERE, to, holds=False, within=0.2)
     for result in failed(both(page(BODY), step, opened=False)):
         assert result.failure.message.endswith("but no element matches")
+
+
+LOGGED = [
+    ({**ITEMS, "nth": 1}, {"have_text": "Buy tea"}, '"Buy eggs"'),
+    (COST, {"have_number": {"below": 8}}, "1234.5"),
+    (NOWHERE, {"have_number": {"below": 8}}, "no element"),
+]
+
+
+@pytest.mark.parametrize("target, to, value", LOGGED, ids=str)
+def test_a_failed_expectation_has_a_log_of_what_was_seen(both, target, to, value):
+    for result in failed(both(page(BODY), said(target, to, holds=True, within=0.5), opened=False)):
+        lines = result.failure.log.splitlines()
+        assert any(line.startswith("waiting for ") for line in lines), lines
+        assert any(value in line for line in lines[1:]), lines
 
 
 def test_absence_is_hidden_not_visible_and_a_count_of_none(both):
@@ -154,7 +171,7 @@ def test_a_text_without_a_number_meets_no_bounds_and_no_negation(both, case):
 
 @pytest.mark.parametrize("to", [{"not": {"have_css": {"colour": "red"}}}, {"have_css": {"colour": ""}}], ids=str)
 def test_a_style_that_does_not_exist_is_refused(both, to):
-    step = {"expect": {**SEND, "to": to, "within_seconds": 0.2}}
+    step = {"expect": {**SEND, "to": to, "within_seconds": 2}}
     for result in failed(both(page(BODY), step, opened=False)):
         assert 'but: "colour" is no CSS property' in result.failure.message
 

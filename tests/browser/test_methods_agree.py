@@ -291,3 +291,12 @@ def test_a_download_that_a_dialog_comes_before(both, case):
     step = {"as": "kept.csv", "within_seconds": 4, "expect": {"text": {"contain": text}}}
     results = both(page(FILE.replace("WHAT", script)), {"download": {"testid": "file", **step}}, opened=False)
     assert [result.outcome for result in results] == [outcome] * 2
+
+
+@browser
+def test_a_click_that_brings_no_download_is_no_click_that_failed(both):
+    """The element is gone after the click: it was there, and only the download is missing."""
+    body = page(FILE.replace("WHAT", "event.preventDefault(); this.remove()"))
+    results = both(body, {"download": {"testid": "file", "as": "kept.csv", "within_seconds": 2}}, opened=False)
+    message = 'no download began within 2 s of the click on {testid: "file"}'
+    assert [result.failure.message for result in results] == [message] * 2

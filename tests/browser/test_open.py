@@ -13,6 +13,9 @@ import httpx
 import pytest
 from playwright.sync_api import Browser, sync_playwright
 
+from orchestra.ledger.event import Seal
+from orchestra.ledger.reading import read
+from orchestra.ledger.runs import LEDGER
 from tests.support.project import HEAD, SuiteProject
 from tests.support.site import site
 
@@ -90,9 +93,15 @@ def test_a_run_serves_its_own_page_and_takes_it_along_at_its_end(project):
     address = running.stdout.readline().strip()
     assert address.startswith("http://127.0.0.1:"), running.communicate()
     assert json.loads(httpx.get(f"{address}data.json").text)["state"] == "running"
-    (project.root / "go").touch()
-    _, err = running.communicate()
-    assert (running.returncode, "Traceback" in err, "interrupted" in err) == (1, False, False), err
+    with httpx.stream("GET", f"{address}events", timeout=60) as answer:
+        events = answer.iter_lines()
+        assert next(events) == "event: change"
+        (project.root / "go").touch()
+        _, err = running.communicate()
+        assert (running.returncode, "Traceback" in err, "interrupted" in err) == (1, False, False), err
+        *_, kind, data, _ = events
+    assert kind == "event: end", "the server ends with the run, so its last event has the page"
+    assert json.loads(data.removeprefix("data: "))["headline"] == "Failed: 1 of 2 tests"
     with pytest.raises(httpx.ConnectError):
         httpx.get(address)
     assert "--open serves the page" in project.run("run", "--open", "--detach").err
@@ -216,8 +225,12 @@ def test_a_taken_port_and_a_run_that_is_not_there_are_messages(done):
 def test_a_page_from_the_server_is_the_run_as_it_ended(done, browser):
     with opened(done) as address:
         page = browser.new_page()
-        page.goto(f"{address}#/test/a/cli")
+        page.goto(f"{address}#/run")
         page.wait_for_selector(READY)
+        seal = next(event for event in read(done.folder / LEDGER) if isinstance(event.body, Seal))
+        assert f"{seal.hash}, verified by orchestra audit {done.folder.name} --suite s" in page.inner_text("main")
+        page.goto(f"{address}#/test/a/cli")
+        page.wait_for_selector("h1 >> text=a")
         assert "Copy all of this as text" in page.inner_text("main")
         page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
         page.click("text=Copy all of this as text")

@@ -44,7 +44,7 @@ VIEWS = (
     "#/history",
     "#/run",
 )
-WIDTHS = (360, 768, 1280)
+WIDTHS = (360, 768, 1280, 2560)
 PICTURES = ROOT / "test-results" / "report"
 """Pictures of each view at each width, in light and dark, for people to look at; git ignores them."""
 NUL = "\0"  # in no name of a file
@@ -221,6 +221,44 @@ def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(w
     assert [head.partition("\n")[0].strip() for head in heads] == ["Attempt 1", "Attempt 2"]
     messages = page.locator(".columns .message").all_inner_texts()
     assert messages == ['the heading "Market" is not visible', "another reason"]
+
+
+def test_the_part_of_a_value_that_differs_is_marked_and_a_trace_is_linked(watched, tmp_path):
+    values = {
+        "B001": ('to have the text "5.40 EUR"', '"6.00 EUR"'),
+        "B002": ('to contain "a tea \\"x\\""', '"a pot of tea \\"x\\""'),
+        "B003": ("status 200", "status 503"),
+        "B004": ("visible", ""),
+    }
+    made = [samples.run_started(selection=[f"cli:{test}" for test in values])]
+    for test, (expected, found) in values.items():
+        error = samples.failure(expected=expected, found=found, log=f"waiting for {test}")
+        kept = [samples.evidence(f"attempts/cli/{test}/1/trace.zip", "trace")]
+        made += [*samples.attempt(f"cli:{test}", 1, "failed", error=error, evidence=kept)]
+        made += [samples.verdict(f"cli:{test}", "failed")]
+    page = watched.open(
+        html(samples.reported(samples.PLAN, samples.events([*made, samples.run_finished()])), FOLDER), tmp_path
+    )
+    traces = "all => all.map((one) => one.getAttribute('href').split('/').slice(-3).join('/'))"
+    linked = [f"{test}/1/trace.zip" for test in values]
+    assert page.eval_on_selector_all(".failures .trace", traces) == linked
+    assert page.eval_on_selector_all("tr.item .trace", traces) == linked
+    marks = {}
+    for test in values:
+        go(page, f"#/test/{test}/cli")
+        assert page.inner_text(".log pre") == f"waiting for {test}"
+        sides = page.locator(".pair > div").all()
+        marks[test] = [side.locator("mark").all_inner_texts() for side in sides]
+        assert (sides[0].locator("pre").inner_text(), sides[1].inner_text()[6:].strip()) == (
+            values[test][0],
+            values[test][1] or "nothing",
+        )
+    assert marks == {
+        "B001": [["5.40"], ["6.00"]],
+        "B002": [[], ["pot", " ", "of", " "]],
+        "B003": [["200"], ["503"]],
+        "B004": [[], []],
+    }
 
 
 def test_each_case_of_a_wrapped_runner_is_shown(watched, tmp_path):
@@ -408,6 +446,7 @@ def test_the_timeline_has_the_load_of_the_machine_on_its_axis(watched, everythin
     (left, top), (right, higher) = page.eval_on_selector_all(
         ".chart .look", "all => all.map((one) => [one.x.baseVal.value, one.y.baseVal.value])"
     )
+    assert page.get_attribute(".chart .workers", "d").startswith(f"M{left},{top}H"), "as many as at most"
     area = page.get_attribute(".chart .cpu", "d")
     steps = re.findall(r"M([\d.]+),([\d.]+)V([\d.]+)", area)
     drawn = [number for x, y, up in steps for number in (float(x), float(y) - float(up))]
@@ -435,7 +474,7 @@ def test_the_needs_are_a_graph_with_the_longest_chain_and_what_is_blocked(watche
     page.goto("about:blank")
     page = watched.open(text, tmp_path, "#/needs")
     assert page.locator(".graph a").count() == 400
-    assert float(page.get_attribute(".graph", "width")) == 400 * 250 - 60 + 8
+    assert float(page.get_attribute(".graph", "width")) == 400 * 220 - 44 + 8
 
 
 def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watched, everything, tmp_path):
@@ -444,7 +483,7 @@ def test_the_history_has_a_bar_for_each_run_and_names_where_a_level_changed(watc
     assert row.locator("svg rect:not(.usual)").count() == len(everything.earlier) + 1
     band = row.locator("svg .usual")
     assert band.locator("title").text_content() == "usual: 1.5 s to 2.5 s", "of the last 20 passes"
-    assert "changed at run12: 1.000 s to 2.0" in row.inner_text()
+    assert "changed at run12: 1.0 s to 2.0 s" in row.inner_text()
     assert "24 of 24" in row.inner_text()
     go(page, "#/test/B001/cli")
     assert "The band is what is usual: 1.5 s to 2.5 s." in page.inner_text("main")

@@ -5,10 +5,12 @@ from __future__ import annotations
 import json
 import re
 import shutil
+from datetime import UTC, datetime
 
 import pytest
 
 from orchestra.agent import browser
+from orchestra.project import Project
 from tests.support import pages
 from tests.support.project import HEAD, SuiteProject
 
@@ -124,10 +126,10 @@ def test_a_comparison_has_what_was_seen_by_hand_in_its_runs(ran, tmp_path, form)
     copy = SuiteProject(tmp_path / "copy")
     assert copy.run("run").code == 1
     assert "seen by hand" not in copy.run("compare", "--format", form).out.lower()
-    shot = copy.root / browser.FOLDER / "shot.png"
-    shot.parent.mkdir()
+    shot = browser.folder_of(Project(copy.root), datetime.now(UTC)) / "shot.png"
+    shot.parent.mkdir(parents=True)
     shot.write_bytes(b"\x89PNG")
-    words = ("--status", "passed", "--evidence", f"{browser.FOLDER}/shot.png", "--note", "<b>grey</b>")
+    words = ("--status", "passed", "--evidence", str(shot.relative_to(copy.root)), "--note", "<b>grey</b>")
     assert copy.run("attest", "bad", *words).code == 1
     compared = copy.run("compare", "--format", form)
     assert compared.code == 0, compared

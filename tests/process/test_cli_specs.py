@@ -219,6 +219,8 @@ def test_a_spec_changed_after_it_was_compiled(orchestra, root, write):
     spec = write()
     orchestra("compile")
     spec.write_text(GOOD + "# more\n")
+    assert orchestra("show", "B001").code == 0
+    spec.write_text(GOOD.replace("First", "Other"))
     ran = orchestra("show", "B001")
     check(ERR / "stale-plan.out", ran.transcript())
     assert ran.code == 2
@@ -412,6 +414,18 @@ def test_the_edits_of_values_of_a_wrong_type(orchestra, write):
         problems = json.loads(orchestra("validate", "--format", "json").out)
         text = edited(text, [problem["edit"] for problem in problems if "edit" in problem])
     assert text == FITTED, problems
+
+
+def test_the_edits_of_which_one_fixes_a_problem(orchestra, write, root):
+    write("orchestra: 1\nsuite: shop\ninclude: [specs/more.yaml]\nbaseline: {window: 4}\nresources: {printer: 1}\n")
+    (root / "specs/more.yaml").write_text("tests: {B: {resources: {printer: 2}, command: {argv: [x]}}}\n")
+    problems = json.loads(orchestra("validate", "specs/shop.yaml", "--format", "json").out)
+    edits = {problem["rule"]: problem.get("edits") for problem in problems}
+    window = {"line": 4, "column": 20, "end_column": 21, "old": "4", "new": "5"}
+    assert edits["baseline-window"] == [window], "the other value is a default"
+    held = {"line": 1, "column": 34, "end_column": 35, "old": "2", "new": "1"}
+    declared = {"file": "specs/shop.yaml", "line": 5, "column": 22, "end_column": 23, "old": "1", "new": "2"}
+    assert edits["resource-amount"] == [held, declared]
 
 
 @pytest.mark.parametrize("title", ["0x10", "5.00", "1_0", '!!int "5"'])
@@ -787,7 +801,7 @@ def test_the_examples_of_help_run(orchestra, root):
         } & set(words):
             continue  # they serve, wait, or start what has no end here: tests/process/test_up.py and its like
         ran = orchestra(*words)
-        if {"--since", "--why"} & set(words):
+        if {"--since", "--why", "--burn-in"} & set(words):
             assert (ran.code, "the project is not in a work tree of git" in ran.err) == (2, True), ran.transcript()
             continue  # tests/process/test_run_part.py asks git
         if words[0] == "merge":

@@ -107,10 +107,12 @@ def test_clean_leaves_nothing_that_a_checkout_makes(root, tmp_path):
         ".coverage.x",
         "tests/npm/node_modules/x",
         "tests/npm/.stamp",
+        "tests/npm/hosts/node_modules/x",
+        "tests/npm/hosts/.stamp",
         ".orchestra/s/runs/x",
         "a/__pycache__/x",
     )
-    kept = ("a/b.py", ".orchestra/s/plan.json", "tests/npm/package-lock.json")
+    kept = ("a/b.py", ".orchestra/s/plan.json", "tests/npm/package-lock.json", "tests/npm/hosts/package-lock.json")
     for name in (*made, *kept):
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).touch()

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import datetime as dt
 import json
+import os
 import signal
 import subprocess
 import sys
@@ -68,6 +69,23 @@ def test_runs_are_removed_and_what_rests_on_them_is_not(tmp_path):
     left = sorted(path.name for path in (tmp_path / "runs").iterdir())
     assert left == sorted([*NAMES[:3], *NAMES[5:], "last"])
     assert prune(tmp_path, Limits(3))[0].gone == []
+
+
+def test_what_was_seen_by_hand_goes_with_the_runs_of_its_time(tmp_path):
+    for name in NAMES:
+        ledger(tmp_path, name)
+    then = dt.datetime(2026, 1, 2, tzinfo=dt.UTC).timestamp()
+    for name, changed in (("20260102T000000Z-p1", then), ("20260102T000000Z-p2", None), ("20260109T000000Z-p3", then)):
+        folder = tmp_path / "runs" / "by-hand" / name
+        folder.mkdir(parents=True)
+        (folder / "shot.png").write_bytes(b"")
+        for path in (folder / "shot.png", folder) if changed else ():
+            os.utime(path, (changed, changed))
+    prune(tmp_path, Limits(99))
+    assert len(list((tmp_path / "runs/by-hand").iterdir())) == 3, "no run goes"
+    prune(tmp_path, Limits(3))
+    left = sorted(path.name for path in (tmp_path / "runs/by-hand").iterdir())
+    assert left == ["20260102T000000Z-p2", "20260109T000000Z-p3"], "one that is in use, and one of a run that stays"
 
 
 def test_a_run_under_way_is_not_doomed(tmp_path):

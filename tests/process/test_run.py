@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import signal
 import subprocess
 import sys
@@ -87,6 +88,29 @@ def test_doit_lists_without_running(healthy):
     assert not (healthy.root / ".orchestra/s/runs").exists()
 
 
+def test_a_run_is_compared_with_its_forecast(healthy):
+    first = healthy.run("plan", "--forecast").out
+    assert "rests on  no duration is known on" in first
+    assert "nine of ten" not in first
+    assert healthy.run("run").code == 0
+    assert "expected" not in healthy.events("run_started")[0]["body"]
+    shown = json.loads(healthy.run("plan", "--forecast", "--json").out)
+    assert (shown["known"], shown["tests"], shown["runs"]) == (3, 3, 1)
+    assert shown["low"] <= shown["seconds"] <= shown["high"]
+    assert "in nine of ten runs" in healthy.run("run", "--dry-run", "b").err
+    again = healthy.run("run", "--force")
+    expected = healthy.events("run_started")[0]["body"]["expected"]
+    assert (expected["known"], again.err.count("  expected ")) == (3, 2), again.err
+    assert "  3 of 3 tests have a known duration on " in healthy.run("plan", "--forecast", "--workers", "2").out
+
+
+@pytest.mark.parametrize(
+    "words", [["--forecast", "--shards", "2"], ["--workers", "2"], ["--forecast", "--format", "json"], ["b"]]
+)
+def test_a_forecast_is_no_graph(healthy, words):
+    assert healthy.run("plan", *words).code == 2
+
+
 @pytest.mark.parametrize(
     "words, tasks",
     [
@@ -169,6 +193,9 @@ def test_a_plan_that_is_stale_by_a_comment_runs(healthy):
     assert healthy.doit("cli:a", CI="true").code == 0
     assert (healthy.root / ".orchestra/outputs.txt").read_bytes() == before
     assert healthy.run("audit").code == 0
+    for words in (["show", "a"], ["plan"], ["history"]):
+        assert healthy.run(*words).code == 0, words
+    assert re.search(r"^ok +plan s +\d+ tests, up to date$", healthy.run("doctor").out, re.MULTILINE)
     assert healthy.run("compile", "--check").code == 1
 
 

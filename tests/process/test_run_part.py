@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import subprocess
 import sys
 from pathlib import Path
@@ -155,6 +156,32 @@ def test_a_run_since_a_revision_records_why(suite):
     assert (option.code, 'git knows no commit "--all"' in option.err) == (2, True)
 
 
+def test_what_is_new_or_changed_is_burned_in(project):
+    """A test fails in its third execution: a retry would hide it."""
+    third = f"import pathlib, sys; n = len(list(pathlib.Path().glob('seen*'))); pathlib.Path(f'seen{{n}}').touch(); sys.exit({2} == n)"
+    rows = f"""
+  same: {{inputs: ["data/*.txt"], {py("pass")[1:-1]}}}
+  other: {{inputs: ["data/*.txt"], title: TITLE, {py("pass")[1:-1]}}}
+"""
+    head = (
+        "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 1}}\ndefaults: {retries: {max: 2}}\ntests:"
+    )
+    project.write(head + rows.replace("TITLE", "one")).compile()
+    committed(project)
+    nothing = project.process("run", "--burn-in", "HEAD")
+    assert (nothing.code, "nothing to burn in" in nothing.err) == (0, True), nothing.err
+    project.write(head + rows.replace("TITLE", "two") + f"  new: {{{py(third)[1:-1]}}}\n").compile()
+    ended = project.process("run", "--burn-in", "HEAD")
+    assert ended.code == 1
+    assert "repeated    10 runs, 1 not good: " in ended.out
+    assert "burned in   1 of 2 tests  not: cli:new 9 of 10\n" in ended.out, ended.out
+    assert re.search(r"^cli:other +5 of 5$", ended.out, re.MULTILINE), ended.out
+    assert "cli:same" not in ended.out
+    assert started(project)["selected_by"] == [{"by": "--burn-in HEAD", "effect": "leaves", "tasks": 1}]
+    unknown = project.process("run", "--burn-in", "no-branch")
+    assert (unknown.code, 'git knows no commit "no-branch"' in unknown.err) == (2, True)
+
+
 def test_doit_takes_the_selection_of_a_variable(suite):
     (suite.root / "seen").unlink(missing_ok=True)
     words = "'!tag:slow' -k price -k empty --max-failures 1 --shuffle 3"
@@ -187,6 +214,7 @@ def test_doit_takes_the_selection_of_a_variable(suite):
         ("--resume -k a", "a resumed run has its own selection; -k does not fit"),
         ("--all-suites --until-fail", "waits for them; --until-fail does not fit"),
         ("--detach --repeat 2", "--detach starts one run; --repeat does not fit"),
+        ("--burn-in main --watch", "--burn-in runs what has changed several times; --watch does not fit"),
         ("--open --until-fail", "--open serves the page of one run; --until-fail does not fit"),
         ("--max-failures 0", "invalid value for '--max-failures'"),
         ("--shuffle first", '--shuffle takes a number below 1000000000 as its seed, not "first"'),

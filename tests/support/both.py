@@ -14,7 +14,8 @@ from orchestra.runtime.attempt import Result
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp.driver import McpAttempt
-from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.driver.signing_in import signed_in
+from orchestra.runtime.early_end import EarlyEnd
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.requests import request
 from tests.support.site import unused_address
@@ -61,6 +62,8 @@ class Both:
         self._folder, self._url, self._warm, self._chromium = folder, url, warm, chromium
         self._down = unused_address()
         self.tools = {}
+        self.logins = folder / "logins"  # of both, as in a run
+        self.logins.mkdir(exist_ok=True)
 
     def _carry_out(self, name: str, said: list, options: dict) -> Result:
         folder = self._folder / name
@@ -69,8 +72,11 @@ class Both:
             (folder / file).write_text(text)
         names = {"s.url": self._url, "down.url": self._down}
         options = {"evidence": "off", **options}
+        login, logins = options.pop("login", None), options.pop("logins", self.logins)
         asked = request(folder, said, browser=self._chromium, driver=name, names=names, **options)
-        result = carry_out(asked, self._warm[name].driver, self._warm[name].http)
+        asked = msgspec.structs.replace(asked, login=login, logins=str(logins))
+        warm = self._warm[name]
+        result = signed_in(asked, warm.driver, warm.http, {}, early=EarlyEnd(), begun=lambda: None)
         assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result  # a worker sends it
         return result
 

@@ -3,14 +3,18 @@
 from __future__ import annotations
 
 import json
+import os
+from datetime import UTC, datetime
 
 import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
+from orchestra.agent import browser, json_text
 from orchestra.agent import install as installing
-from orchestra.agent import json_text
 from orchestra.agent.hosts import HOSTS, Part
+from orchestra.errors import UsageError
+from orchestra.project import Project
 from tests.support.project import HEAD
 
 SPEC = HEAD.replace("driver: command", "driver: command, command: test_s") + "tests: {a: {command: {argv: ['true']}}}\n"
@@ -192,3 +196,23 @@ def test_a_value_of_another_kind_on_the_way_is_a_conflict(tmp_path, above):
     (tmp_path / "f.json").write_text(json.dumps({"a": above}))
     part = Part("f.json", ("a", "b"), "c", 1, "it")
     assert installing.install(tmp_path.resolve(), [part]) == [(part, "conflict")]
+
+
+@pytest.mark.parametrize(
+    "compiled, default, suite, home",
+    [
+        ([], "", None, ".orchestra"),
+        (["a", "b"], "", None, ".orchestra/a/runs"),
+        (["a", "b"], "b", None, ".orchestra/b/runs"),
+        (["a", "b"], "gone", None, ".orchestra/a/runs"),
+        (["a", "b"], "a", "b", ".orchestra/b/runs"),
+    ],
+)
+def test_the_files_of_a_browser_are_among_the_runs_of_a_suite(tmp_path, compiled, default, suite, home):
+    for name in compiled:
+        (tmp_path / ".orchestra" / name).mkdir(parents=True)
+        (tmp_path / ".orchestra" / name / "plan.json").write_text("{}")
+    folder = browser.folder_of(Project(tmp_path, default), datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC), suite)
+    assert folder == tmp_path / home / "by-hand" / f"20260102T030405Z-p{os.getpid()}"
+    with pytest.raises(UsageError, match="suite"):
+        browser.folder_of(Project(tmp_path), datetime.now(UTC), "nope")

@@ -84,6 +84,13 @@ def test_an_unknown_driver_names_the_package_that_brings_it(project):
     assert problem.endswith("write `plugins: [orchestra-sample]`, which brings the driver pages")
 
 
+def test_a_page_of_a_plug_in_cannot_begin_with_a_login(project):
+    head = "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}}\nlogins: {a: {steps: [{set: {x: 1}}]}}\n"
+    (problem,) = problems(project, f"{head}tests: {{A: {{login: a, steps: [{{goto: 'http://localhost/'}}]}}}}\n")
+    reason = 'the driver "pages" of the method "t" has pages of its own'
+    assert problem.startswith(f'"A" cannot begin with the login "a": {reason}')
+
+
 def test_a_driver_is_asked_for_its_steps_and_its_keys(project):
     head = "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}, h: {driver: http}}\n"
     lacks = f"{head}tests: {{A: {{methods: [t], emulate: {{locale: de-DE}}, steps: [{{goto: 'http://localhost/'}}, reload]}},"

@@ -14,7 +14,7 @@ import pytest
 from orchestra.errors import MachineError
 from orchestra.ledger.event import AttemptStarted, RunFinished, ServiceChanged
 from orchestra.ledger.view import View, view_of
-from orchestra.report import watch
+from orchestra.report import loading, watch
 from orchestra.report.console.brief import TEXT_LINES, Brief
 from orchestra.report.console.display import Feed, Plain, Screen
 from orchestra.report.forms import FORMS
@@ -269,4 +269,4 @@ def test_a_disk_that_refuses_is_told_and_does_not_undo_the_run(tmp_path, run, mo
 
 
 def test_a_run_outside_of_the_root_is_named_in_full(tmp_path):
-    assert watch.relative(Path("/elsewhere/run"), tmp_path) == "/elsewhere/run"
+    assert loading.relative(Path("/elsewhere/run"), tmp_path) == "/elsewhere/run"

@@ -64,7 +64,7 @@ def hostile_report(text: str) -> Report:
         methods=(plans.Method("cli", "x", "playwright"), plans.Method("mcp", "x", "mcp")),
     )
     shot = samples.evidence("attempts/1/log.txt", text)
-    error = samples.failure(message=text, expected=text, found=text, hint=text, at=None)
+    error = samples.failure(message=text, expected=text, found=text, hint=text, log=text, at=None)
     made = [
         samples.run_started(
             plan,

@@ -15,10 +15,19 @@ from orchestra.compiler import include, profile
 from orchestra.compiler.lower.tests import lower
 from orchestra.compiler.rules import RULES, SUITE_RULES, Context, check, check_suites
 from orchestra.compiler.rules.graph import cycles
-from orchestra.compiler.rules.page import COLLECT_RULES, PLUGIN_RULES, READER_RULES, SIZE_RULES, page
+from orchestra.compiler.rules.page import (
+    COLLECT_RULES,
+    ONE_EDIT,
+    PLUGIN_RULES,
+    READER_RULES,
+    SEVERAL_EDITS,
+    SIZE_RULES,
+    page,
+)
 from orchestra.compiler.schema import validate
 from orchestra.compiler.schema.violation import RULES as SCHEMA_RULES
 from orchestra.diagnostic import Place
+from orchestra.verbs.specs import edits_of
 from tests.support.golden import check as check_golden
 from tests.support.paths import DATA
 
@@ -53,6 +62,46 @@ def test_a_rule_says_to_the_character_what_is_wrong(rule):
     check_golden(ERR / f"{rule}.out", "".join(f"{problem.text()}\n" for problem in problems))
     assert problems
     assert {problem.rule for problem in problems} == {rule}, "another rule has something to say about this spec"
+
+
+def problems_of(root, name):
+    """The problems of a spec, and of the suites that stand next to it in this folder under the name of its rule."""
+    source = include.load(root, name)
+    return check(source.data, source)
+
+
+def applied(root, name, edit):
+    """The spec with one edit."""
+    file = root / edit.get("file", name)
+    lines = file.read_text(encoding="utf-8").split("\n")
+    line, start, end = lines[edit["line"] - 1], edit["column"] - 1, edit["end_column"] - 1
+    assert line[start:end] == edit["old"]
+    lines[edit["line"] - 1] = line[:start] + edit["new"] + line[end:]
+    file.write_text("\n".join(lines), encoding="utf-8")
+
+
+def like(problem, root):
+    """The number of problems with this message on this line of the spec in a folder."""
+    here = problems_of(root, problem.place.file)
+    return sum((one.place.line, one.message) == (problem.place.line, problem.message) for one in here)
+
+
+def test_each_edit_alone_fixes_its_problem(tmp_path):
+    """The page names the rules that have one, or several."""
+    seen: dict[str, set[str]] = {"edit": set(), "edits": set()}
+    for rule in sorted(RULES):
+        for name in specs_of(rule):
+            text = (ERR / name).read_bytes()
+            for problem in problems_of(ERR, name):
+                found = edits_of(ERR, problem)
+                for edit in [*([found["edit"]] if "edit" in found else ()), *found.get("edits", ())]:
+                    (tmp_path / name).write_bytes(text)
+                    applied(tmp_path, name, edit)
+                    assert like(problem, tmp_path) == like(problem, ERR) - 1, (problem, edit)
+                for key in found:
+                    seen[key].add(rule)
+    assert seen["edit"] == set(ONE_EDIT) - set(SCHEMA_RULES)
+    assert seen["edits"] == set(SEVERAL_EDITS)
 
 
 def test_every_rule_has_its_pair_and_its_heading():

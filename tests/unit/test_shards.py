@@ -12,8 +12,8 @@ from hypothesis import strategies as st
 from orchestra.errors import UsageError
 from orchestra.plan import Method, Plan
 from orchestra.plan import Test as Case
+from orchestra.runtime.expected import Durations, durations_of, expected
 from orchestra.runtime.select import select, task_name, with_needs
-from orchestra.runtime.shards.expected import Durations, durations_of, expected
 from orchestra.runtime.shards.partition import Unit, cut, edges, split
 from orchestra.steps.step import Step
 

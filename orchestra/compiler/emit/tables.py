@@ -110,6 +110,8 @@ def _notes(test: Test) -> Iterable[str]:
         yield f"skipped: {markdown(test.skip)}"
     if test.browser != DEFAULT_ENGINE:
         yield test.browser
+    if test.login:
+        yield f"login {test.login}"
     if test.emulation != PLAIN_PAGE:
         yield f"emulates {codes(emulated(test.emulation))}"
     for method, emulation in test.emulation_by.items():

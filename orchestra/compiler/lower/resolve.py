@@ -72,9 +72,38 @@ def all_steps(spec: Spec, steps: Iterable[StepSpec]) -> Iterator[tuple[str, Any]
             waiting.pop()
 
 
-def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """Yield the lists of steps that a test runs: its group's and its own."""
+NO_LOGIN = "none"
+"""The word for no login, where an outer place names one."""
+
+
+def is_command(test: TestSpec) -> bool:
+    """Return True if a test is a program."""
+    return "command" in test or "use" in test
+
+
+def login_of(spec: Spec, test: TestSpec) -> str:
+    """Return the login that a test begins with: the nearest of test, group and defaults; empty for none."""
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    named = test.get("login", group.get("login", spec.get("defaults", {}).get("login", NO_LOGIN)))
+    return "" if named == NO_LOGIN or is_command(test) else named
+
+
+def login_steps(spec: Spec, name: str) -> Sequence[StepSpec]:
+    """Return the steps of a login; none for one that is not declared."""
+    logins: Mapping[str, Any] = spec.get("logins", {})
+    steps: Sequence[StepSpec] = logins.get(name, {}).get("steps", [])
+    return steps
+
+
+def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
+    """Return True if a list of steps needs a page."""
+    return any(VERBS[verb].browser for verb, _ in all_steps(spec, steps))
+
+
+def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
+    """Yield the lists of steps that a test runs: those of its login, its group's and its own."""
+    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    yield login_steps(spec, login_of(spec, test))
     yield group.get("before", [])
     yield test.get("before", [])
     yield test.get("steps", [])
@@ -84,12 +113,12 @@ def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
 
 def kind_of(spec: Spec, test: TestSpec) -> Needs:
     """Return the kind of a test: with a browser, with requests only, or with a process."""
-    if "command" in test or "use" in test:
+    if is_command(test):
         return "command"
     for step in test.get("steps", ()):  # the first step of nearly every test decides it
         if (step if step.__class__ is str else next(iter(step))) in _BROWSER_VERBS:
             return "browser"
-    browser = any(VERBS[verb].browser for steps in sections(spec, test) for verb, _ in all_steps(spec, steps))
+    browser = any(needs_page(spec, steps) for steps in sections(spec, test))
     return "browser" if browser else "http"
 
 

@@ -9,11 +9,12 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any
 
-from orchestra import names
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.emulation import lower_emulation
 from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
+from orchestra.compiler.lower.logins import components_of_login, lower_logins
+from orchestra.compiler.lower.requires import components_of
 from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
@@ -24,11 +25,11 @@ from orchestra.plan import (
     Baseline,
     Collect,
     Command,
-    Emulation,
     Gate,
     Group,
     KeepRuns,
     KnownFailure,
+    Login,
     Method,
     Outputs,
     Plan,
@@ -38,8 +39,6 @@ from orchestra.plan import (
     Test,
     Tls,
 )
-from orchestra.steps.step import Step
-from orchestra.steps.target import Target
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
@@ -79,49 +78,10 @@ def _quarantine(test: TestSpec) -> Quarantine | None:
     )
 
 
-def _add_names(value: Any, found: set[str]) -> None:
-    """Add the late names that stand in a value of the plan."""
-    if isinstance(value, str):
-        if "${" in value:
-            found.update(names.names_in(value))
-    elif isinstance(value, dict):
-        for item in value.values():
-            _add_names(item, found)
-    elif isinstance(value, (list, tuple)):
-        for item in value:
-            _add_names(item, found)
-
-
-def _target_texts(target: Target | None) -> list[str | None]:
-    """Yield the texts of a target; they can hold runtime variables."""
-    found: list[str | None] = []
-    while target is not None:
-        found += (target.value, target.name, target.has_text, target.frame)
-        target = target.within
-    return found
-
-
-def _requires(
-    spec: Spec, test: TestSpec, steps: Iterable[Step], command: Command | None, emulations: Iterable[Emulation]
-) -> tuple[str, ...]:
+def _requires(spec: Spec, test: TestSpec, found: Iterable[str]) -> tuple[str, ...]:
+    """Return the components that a test declares, then those that its texts name."""
     declared = test.get("requires", spec.get("defaults", {}).get("requires", []))
-    late: set[str] = set()
-    found: set[str] = set()
-    for step in steps:
-        if names.may_hold((step.args, step.target)):
-            _add_names(step.args, late)
-            _add_names(_target_texts(step.target), late)
-        if step.verb == "http" and isinstance(base := step.args.get("base"), str):
-            found.add(base)
-    for emulation in emulations:
-        _add_names((emulation.user_agent, emulation.extra_headers), late)
-    if command is not None:
-        _add_names(
-            (*command.argv, *command.env.values(), command.cwd, *filter(None, command.reports), *command.attach), late
-        )
-    health = spec.get("health", {})
-    found.update(head for head in (name.partition(".")[0] for name in late) if head in health)
-    return tuple(dict.fromkeys([*declared, *sorted(found)]))
+    return tuple(dict.fromkeys([*declared, *sorted(set(found))]))
 
 
 def lower_test(
@@ -131,9 +91,11 @@ def lower_test(
     variables: Known,
     methods: Mapping[str, MethodSpec] | None = None,
     provided: Provided = BUILT_IN,
+    logins: Mapping[str, Login] | None = None,
 ) -> tuple[Test, ...]:
     """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
+    login = (logins or {}).get(resolve.login_of(spec, test))
     defaults = spec.get("defaults", {})
     group_name = test.get("group", "")
     group = spec.get("groups", {}).get(group_name, {})
@@ -164,8 +126,14 @@ def lower_test(
                 browser=_TEST.browser if browser == _TEST.browser else browser,
                 needs=_ids(resolve.effective_needs(spec, test_id, test), expanded),
                 after=_ids(test.get("after", []), expanded),
-                requires=_requires(spec, test, (*before, *steps, *after), command, (emulation, *emulation_by.values())),
+                requires=_requires(
+                    spec,
+                    test,
+                    components_of(spec, (*before, *steps, *after), command, (emulation, *emulation_by.values()))
+                    | (set() if login is None else components_of_login(spec, login)),
+                ),
                 resources=dict(test.get("resources", {})),
+                exclusive=test.get("exclusive", _TEST.exclusive),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),
                 timeout_seconds=usual(
                     test.get("timeout_seconds", defaults.get("timeout_seconds", _TEST.timeout_seconds)),
@@ -193,6 +161,8 @@ def lower_test(
                 errors_by=errors_by,
                 emulation=emulation,
                 emulation_by=emulation_by,
+                login="" if login is None else login.id,
+                login_page=login is not None and login.page,
                 matrix=values,
                 before=before,
                 steps=steps,
@@ -313,8 +283,11 @@ def lower(
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)
+    logins = {login.id: login for login in lower_logins(spec, methods, known)}
     tests = [
-        made for test_id in spec["tests"] for made in lower_test(spec, test_id, expanded, known, methods, provided)
+        made
+        for test_id in spec["tests"]
+        for made in lower_test(spec, test_id, expanded, known, methods, provided, logins)
     ]
     health = spec.get("health", {})
     order = resolve.topological(list(health), {name: row.get("needs", []) for name, row in health.items()})
@@ -328,6 +301,7 @@ def lower(
         tests=run_order(tests, groups),
         methods=_methods(methods, known, provided),
         groups=groups,
+        logins=tuple(logins.values()),
         components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),

@@ -7,7 +7,7 @@ import unicodedata
 from collections.abc import Iterator
 
 from orchestra.compiler.rules.context import Context, Problem, rule
-from orchestra.diagnostic import Place
+from orchestra.diagnostic import Edit, Place
 from orchestra.yamltext.document import Document
 
 # Characters that draw nothing or turn the direction of what follows (Unicode: Default_Ignorable_Code_Point, Bidi_Control),
@@ -18,6 +18,7 @@ _INVISIBLE = re.compile(
 )
 _ASCII = bytes(range(0x80))
 _JOINER = "\u200d"
+_YES = frozenset({"y", "yes", "on", "true"})
 
 
 def _joins_emoji(text: str, index: int) -> bool:
@@ -53,7 +54,8 @@ def invisible_character(context: Context) -> Iterator[Problem]:
             what = f"{code} ({name})" if name else code
             message = f"found the invisible character {what}"
             place = Place(document.file, line, column)
-            yield Problem(place, message, f'remove it, or write "{escape}" in double quotes')
+            hint = f'remove it, or write "{escape}" in double quotes'
+            yield Problem(place, message, hint, edits=(Edit(character, ""),))
 
 
 @rule
@@ -66,10 +68,13 @@ def yaml_trap(context: Context) -> Iterator[Problem]:
         if trap.kind == "octal":
             message = f'"{trap.text}" is the number {int(trap.text)} here, and an octal number in other YAML readers'
             hint = f'write {int(trap.text)}, or "{trap.text}" in quotes for a text'
+            meant = str(int(trap.text))
         else:
             message = f'"{trap.text}" is a text here, and a truth value in other YAML readers'
             hint = f'put it in quotes: "{trap.text}", or write true or false'
-        yield Problem(trap.place, message, hint)
+            meant = "true" if trap.text.lower() in _YES else "false"
+        edits = (Edit(trap.text, f'"{trap.text}"', value=True), Edit(trap.text, meant, value=True))
+        yield Problem(trap.place, message, hint, edits=edits)
 
 
 RULES = (invisible_character, yaml_trap)

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.rules.drivers import Casting
+from orchestra.diagnostic import Edit
 from orchestra.steps.moment import moment
 
 
@@ -21,7 +22,9 @@ def clock_time(context: Context) -> Iterator[Problem]:
             text = step.body.get(key)
             if text is not None and "${" not in text and moment(text) is None:
                 place = context.place(step.path("clock", key))
-                yield Problem(place, f'"{text}" is no time with an offset', "write it as 2026-12-31T23:59:00Z")
+                edits = (Edit(text, f"{text}Z"),) if moment(f"{text}Z") is not None else ()
+                hint = "write it as 2026-12-31T23:59:00Z"
+                yield Problem(place, f'"{text}" is no time with an offset', hint, edits=edits)
 
 
 @rule

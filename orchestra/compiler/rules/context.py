@@ -7,6 +7,7 @@ built only for a problem.
 from __future__ import annotations
 
 import functools
+import json
 import re
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -27,17 +28,17 @@ from orchestra.probes.table import probes_of
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
-# A step: the path of its list, its number there, and the arguments of its verb.
-_Written: TypeAlias = tuple[Path, int, Any]
+# A step: the path of its list, its number there (of a login `check`), and the arguments of its verb.
+_Written: TypeAlias = tuple[Path, int | str, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
-_LINE_END = re.compile(r"\r\n|\r|\n")
+LINE_END = re.compile(r"\r\n|\r|\n")
 
 
 class Step(NamedTuple):
-    """A step as it is written. `section` is the path of its list: `("tests", "B004", "steps")`."""
+    """A step as it is written. `section` is the path of its list: `("tests", "B004", "steps")`, `number` its key there."""
 
     section: Path
-    number: int
+    number: int | str
     body: Any
 
     def path(self, verb: str, *below: str | int) -> Path:
@@ -79,7 +80,7 @@ class Context:
     def sections(self) -> list[tuple[Path, Sequence[StepSpec]]]:
         """Every list of steps that is written, with its path."""
         found: list[tuple[Path, Sequence[StepSpec]]] = []
-        for where in ("groups", "blocks", "tests"):
+        for where in ("groups", "logins", "blocks", "tests"):
             named: Mapping[str, Any] = self.spec.get(where, {})  # type: ignore[assignment]
             for name, entry in named.items():
                 for key in ("before", "steps", "finally"):
@@ -93,13 +94,16 @@ class Context:
         by_verb: defaultdict[str, list[_Written]] = defaultdict(list)
         texts: list[Text] = []
         for name, value in self.spec.items():
-            if name in ("tests", "groups", "blocks"):
+            if name in ("tests", "groups", "logins", "blocks"):
                 entries: Mapping[str, Any] = value  # type: ignore[assignment]
                 for entry_id, entry in entries.items():
                     for key, part in entry.items():
                         section = (name, entry_id, key)
                         if key in _STEPS:
                             _walk_steps(part, section, by_verb, texts)
+                        elif name == "logins" and key == "check":
+                            by_verb["http"].append((section[:2], key, part["http"]))
+                            _collect(part, section, section, texts)
                         elif part.__class__ is not int:
                             _collect(part, section, section, texts)
             elif name != "profiles":
@@ -182,13 +186,18 @@ class Context:
         """Return the place of a value, or of its key."""
         return self.source.place(path, key=key)
 
+    def rewritten(self, *values: tuple[Path, object, object]) -> tuple[Edit, ...]:
+        """Return the edit of each value: its path, its value, the new value. Where none is written, no text is found later."""
+        texts = ((path, json.dumps(old), json.dumps(new).removesuffix(".0")) for path, old, new in values)
+        return tuple(Edit(old, new, value=True, place=self.place(path)) for path, old, new in texts)
+
     def place_inside(self, path: Path, value: str, offset: int) -> Place:
         """Return the place of a character of a text; the start of the text if its spelling hides the column (escapes,
         folding).
         """
         place = self.source.place(path)
         text = next(one.marks.text for one in self.source.documents if one.file == place.file)
-        tail = _LINE_END.split(text, place.line)[place.line - 1][place.column - 1 :]
+        tail = LINE_END.split(text, place.line)[place.line - 1][place.column - 1 :]
         for quote, written in (("", value), ("'", value.replace("'", "''")), ('"', value)):
             if tail.startswith(quote + written):
                 doubled = value.count("'", 0, offset) if quote == "'" else 0
@@ -206,12 +215,13 @@ def errors_of(context: Context) -> Iterator[tuple[Path, ErrorsSpec]]:
 
 
 class Problem(NamedTuple):
-    """A problem that a rule found: place, message, hint, and the edit that fixes it."""
+    """A problem that a rule found: place, message, hint, and the edit that fixes it, or several of which one does."""
 
     place: Place
     message: str
     hint: str = ""
     edit: Edit | None = None
+    edits: tuple[Edit, ...] = ()
 
 
 Check: TypeAlias = Callable[[Context], Iterator[Problem]]
@@ -224,8 +234,8 @@ def rule(check: Check) -> Rule:
 
     @functools.wraps(check)
     def checked(context: Context) -> Iterator[Diagnostic]:
-        for place, message, hint, edit in check(context):
-            yield Diagnostic(place, name, message, hint, edit)
+        for place, message, hint, edit, edits in check(context):
+            yield Diagnostic(place, name, message, hint, edit, edits)
 
     return checked
 

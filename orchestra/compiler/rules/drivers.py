@@ -75,7 +75,9 @@ class Casting:
         name = test.get("group", "")
         group: Mapping[str, Any] = self.context.spec.get("groups", {}).get(name, {})
         own: Mapping[str, Any] = test
+        login = resolve.login_of(self.context.spec, test)
         sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
+            (("logins", login, "steps"), resolve.login_steps(self.context.spec, login)),
             *((("tests", test_id, key), own.get(key, ())) for key in ("before", "steps", "finally")),
             *((("groups", name, key), group.get(key, ())) for key in ("before", "finally")),
         )
@@ -284,9 +286,11 @@ def session_workers(context: Context) -> Iterator[Problem]:
         workers = method.get("workers", "auto")
         if method.get("session", {}).get("single") and isinstance(workers, int) and workers > 1:
             message = f'the method "{name}" has a single session and {workers} workers'
-            yield Problem(
-                context.place(("methods", name, "workers")), message, "write workers: 1, or session: {single: false}"
+            edits = context.rewritten(
+                (("methods", name, "workers"), workers, 1), (("methods", name, "session", "single"), True, False)
             )
+            place = context.place(("methods", name, "workers"))
+            yield Problem(place, message, "write workers: 1, or session: {single: false}", edits=edits)
 
 
 RULES = (

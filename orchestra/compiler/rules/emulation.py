@@ -15,6 +15,7 @@ from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.rules.drivers import Casting
 from orchestra.compiler.schema.tests import EmulateSpec, TestSpec
 from orchestra.devices import devices
+from orchestra.diagnostic import Edit
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
 from orchestra.plan import PLAIN_PAGE, Emulation
 from orchestra.suggest import correction, did_you_mean
@@ -102,7 +103,8 @@ def _text(context: Context, path: Path, value: str) -> Iterator[Problem]:
         hint = 'the names are Playwright\'s, such as "iPhone 14", "Pixel 7" and "Desktop Chrome"'
         yield Problem(place, f'unknown device "{value}"{near}', hint, correction(value, devices()))
     elif key == "locale" and _LOCALE.fullmatch(value) is None:
-        yield Problem(place, f'"{value}" is no locale', 'write a language, and a region after "-": de-DE')
+        edit = Edit(value, value.replace("_", "-")) if _LOCALE.fullmatch(value.replace("_", "-")) else None
+        yield Problem(place, f'"{value}" is no locale', 'write a language, and a region after "-": de-DE', edit)
     elif key == "timezone" and _zones() and value not in _zones():
         near = did_you_mean(value, _zones())
         yield Problem(place, f'unknown time zone "{value}"{near}', "write an IANA name: Europe/Berlin, UTC")

@@ -11,6 +11,7 @@ from orchestra.compiler.lower.steps import outer, text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import TestSpec
+from orchestra.diagnostic import Edit
 from orchestra.plan import REPORT_KINDS, Outputs
 from orchestra.yamltext.document import Path
 
@@ -106,9 +107,8 @@ def output_path(context: Context) -> Iterator[Problem]:
         path = declared.get(key)
         if isinstance(path, str) and not path.endswith(ending):
             place = context.place(("compile", key))
-            yield Problem(
-                place, f'the output "{path}" of "{key}" does not end with "{ending}"', f"write {path}{ending}"
-            )
+            message = f'the output "{path}" of "{key}" does not end with "{ending}"'
+            yield Problem(place, message, f"write {path}{ending}", Edit(path, f"{path}{ending}"))
     written = [path for path, key in outputs(context.spec).items() if key == "commands"]
     if isinstance(declared.get("docs"), str) and declared["docs"] in written:
         message = f'the output "{declared["docs"]}" is written by a slash command too'
@@ -181,7 +181,7 @@ def shared_junit(context: Context) -> Iterator[Problem]:
     The report is the path in `junit`, `playwright_json` or `pytest_reportlog`.
 
     `${attempt.dir}` is a fresh folder for each attempt. A fixed path is valid for a test that runs alone: by one method
-    with `workers: 1`, or while it holds a resource with a count of one.
+    with `workers: 1`, with `exclusive: true`, or while it holds a resource with a count of one.
     """
     spec = context.spec
     variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
@@ -218,6 +218,9 @@ def _commanders(context: Context) -> tuple[str, ...]:
 def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:
     """Two of the tests, by method, that may write at the same time; empty when none may."""
     rows = context.methods
+    tests = [claim for claim in tests if not context.spec["tests"][claim.entry].get("exclusive", False)]
+    if not tests:
+        return []
     first = tests[0]
     side_by_side = [name for name in first.methods if name in rows and rows[name].get("parallel")]
     if side_by_side and len(first.methods) > 1:

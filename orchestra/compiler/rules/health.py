@@ -10,6 +10,7 @@ from orchestra.compiler.schema.health import BackoffSpec, ComponentSpec
 from orchestra.plan import Backoff, Live, Probe, Ready
 from orchestra.probes.table import probes_of
 from orchestra.recovery import RECOVERY, REPAIR, StepKind
+from orchestra.yamltext.document import Path
 
 _MANY = 100_000
 """So many retries are not counted out."""
@@ -55,8 +56,9 @@ def probe_time(context: Context) -> Iterator[Problem]:
                 timeout = args.get("timeout_seconds", 0)
                 if timeout > limit:
                     message = f'a probe of "{name}" may take {timeout:g} seconds, but "{key}" is {limit:g}'
-                    place = context.place(("health", name, part, kind.name, "timeout_seconds"))
-                    yield Problem(place, message, f"lower timeout_seconds, or raise {key}")
+                    path: Path = ("health", name, part, kind.name, "timeout_seconds")
+                    edits = context.rewritten((path, timeout, limit), (("health", name, part, key), limit, timeout))
+                    yield Problem(context.place(path), message, f"lower timeout_seconds, or raise {key}", edits=edits)
 
 
 @rule
@@ -146,9 +148,11 @@ def idle_backoff(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(path, key=True), message, "remove retries")
         elif first > longest:
             message = f'the first wait of "{name}" is {first:g} seconds, longer than "max_seconds" ({longest:g})'
-            yield Problem(
-                context.place((*path, key)), message, f"write max_seconds: {first:g}, or a shorter first wait"
+            edits = context.rewritten(
+                ((*path, "max_seconds"), longest, first), ((*path, "initial_seconds"), first, longest)
             )
+            hint = f"write max_seconds: {first:g}, or a shorter first wait"
+            yield Problem(context.place((*path, key)), message, hint, edits=edits)
         elif "ready" in row and first >= within:
             message = f'the first wait of "{name}" is {first:g} seconds, but it must be ready within {within:g}'
             yield Problem(context.place((*path, "initial_seconds")), message, "shorten initial_seconds")

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.tests import TestSpec
+from orchestra.diagnostic import Edit
 from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
@@ -179,8 +181,9 @@ def url_glob(context: Context) -> Iterator[Problem]:
         url = str(body["url"])
         if not url.startswith(("*", "${")) and "://" not in url:
             message = f'"{url}" is no whole URL, and no request has it'
-            hint = f"write **{url if url.startswith('/') else f'/{url}'}"
-            yield Problem(context.place(path), message, hint)
+            glob = f"**{url if url.startswith('/') else f'/{url}'}"
+            edit = Edit(url, json.dumps(glob), value=True)
+            yield Problem(context.place(path), message, f"write {glob}", edit)
 
 
 def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:

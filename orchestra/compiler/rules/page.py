@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import inspect
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from textwrap import fill
 from typing import Any
 
 from orchestra.compiler.provided import RULES as PLUGIN_RULES
@@ -25,6 +26,46 @@ and ends with exit code 2:
 The word in brackets is a heading of this page. The page is generated: `make generate`.
 """
 
+_WIDTH = 120
+_EDITS = """\
+## Edits
+
+`orchestra validate --format json` has `edit`, the text that fixes a problem, where there is one, for {one}.
+
+It has `edits`, of which the writer of the spec chooses one, for {several}.
+
+A value that is written in another way, with escapes for one, has none. Nor have the other rules: a part has to be
+added, removed or renamed in several places, and the hint states it."""
+
+ONE_EDIT = (
+    *(
+        "schema-type",
+        "schema-unknown-key",
+        "schema-value",
+        "emulation-value",
+        "gate-condition",
+        "gate-message",
+        "json-path",
+    ),
+    *(
+        "matrix-exclude",
+        "matrix-include",
+        "matrix-value",
+        "output-path",
+        "page-name",
+        "port-number",
+        "profile-null",
+        "profile-section",
+    ),
+    *("unknown-block", "unknown-component", "unknown-group", "unknown-login", "unknown-method", "unknown-name"),
+    "unknown-parameter",
+    *("unknown-resource", "unknown-role", "unknown-test", "unsaved-name", "url-glob"),
+)
+SEVERAL_EDITS = (
+    *("baseline-window", "clock-time", "idle-backoff", "idle-retries", "invisible-character", "probe-time"),
+    *("quarantine-date", "resource-amount", "session-workers", "unclosed-name", "wait-timeout", "yaml-trap"),
+)
+
 _SUBJECTS = {
     "tests": "Tests",
     "cycles": "Cycles",
@@ -37,6 +78,7 @@ _SUBJECTS = {
     "clock": "Emulation",
     "emulation": "Emulation",
     "matrix": "Tests",
+    "logins": "Logins",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",
@@ -107,6 +149,11 @@ def _entries() -> Iterator[str]:
         yield f"### {name}\n\n{inspect.getdoc(rule)}"
 
 
+def _listed(names: Sequence[str]) -> str:
+    *others, last = (f"`{name}`" for name in names)
+    return f"{', '.join(others)} and {last}"
+
+
 def page() -> str:
     """Return the text of docs/rules.md."""
     tables = (
@@ -120,4 +167,6 @@ def page() -> str:
     for title, rules in tables:
         parts.append(f"## {title}")
         parts += [f"### {name}\n\n{text[0].upper()}{text[1:]}." for name, text in rules.items()]
+    edits = _EDITS.format(one=_listed(ONE_EDIT), several=_listed(SEVERAL_EDITS))
+    parts += [fill(part, _WIDTH) for part in edits.split("\n\n")]
     return "\n\n".join(parts) + "\n"

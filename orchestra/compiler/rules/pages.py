@@ -23,6 +23,9 @@ def page_name(context: Context) -> Iterator[Problem]:
     if not context.steps("page") and not context.steps("close_page"):
         return
     groups: Mapping[str, Any] = context.spec.get("groups", {})
+    for login in context.spec.get("logins", {}):
+        steps = resolve.login_steps(context.spec, login)
+        yield from _walk(context, steps, ("logins", login, "steps"), {MAIN}, ())
     for test_id, test in context.spec["tests"].items():
         name, own = test.get("group", ""), ("tests", test_id)
         group = groups.get(name, {})

@@ -29,7 +29,7 @@ def profile_section(context: Context) -> Iterator[Problem]:
                 else:
                     message = f'the profile "{name}" changes the unknown section "{key}"{did_you_mean(key, _SECTIONS)}'
                     hint = f"there are {quoted(_SECTIONS, most=len(_SECTIONS))}"
-                    yield Problem(place, message, hint, correction(key, _SECTIONS))
+                    yield Problem(place, message, hint, correction(key, _SECTIONS, taken=profile))
 
 
 @rule
@@ -41,7 +41,10 @@ def profile_null(context: Context) -> Iterator[Problem]:
             message = f'the profile "{name}" removes "{".".join(path)}", which is not there{near}'
             below = len(lost) > 1  # an unknown section is corrected by `profile_section`
             place = context.place(("profiles", name, *(lost if near and below else path)), key=True)
-            edit = correction(lost[-1], known) if below else None
+            holder: Any = profile
+            for key in lost[:-1]:
+                holder = holder[key]
+            edit = correction(lost[-1], known, taken=holder) if below else None
             yield Problem(place, message, "correct the name, or remove it", edit)
 
 

@@ -12,6 +12,7 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
 from orchestra.compiler.schema.tests import TestSpec
+from orchestra.diagnostic import Edit
 from orchestra.names import ENV_NAME, Reference
 from orchestra.steps.schemas import NAME
 from orchestra.suggest import correction, did_you_mean
@@ -104,6 +105,8 @@ class _Scopes:
             if section == "groups":
                 return ("group",) if kind == "run" else (kind,)
             return (kind, *_varying(self.context.spec["tests"][rest[0]]))
+        if section == "logins":
+            return ("login",)
         if section == "blocks":
             return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
         if section == "health":
@@ -116,23 +119,24 @@ class _Scopes:
         return ("early",) if early else ("nowhere",)
 
     def _make(self, key: tuple[str, ...]) -> _Scope:
-        kind, *more = key
-        matrix = set(more)
+        kind, *rest = key
+        matrix = set(rest)
         run = {*self._variables, *self.addresses, *RUN_NAMES}
         match kind:
             case "run" | "emulate":
                 return _Scope("in this test" if kind == "run" else "here", frozenset(run | matrix), _LATE)
+            case "login":
+                return _Scope("in a login, which is no test's own", self._variables | self.addresses, _LATE)
             case "group":
                 return _Scope("in a group", frozenset({*run, *self._matrices}), _LATE)
             case "block":
-                parameters = self.context.spec["blocks"][more[0]].get("params", ())
+                parameters = self.context.spec["blocks"][rest[0]].get("params", ())
                 return _Scope("in this block", frozenset({*run, *self._matrices, *parameters}), _LATE)
             case "early":
                 return _Scope("before anything runs", frozenset(self._variables | matrix))
-            case "health":
-                return _Scope("here", self._variables | self.addresses, frozenset({"env"}))
-            case "service":
-                return _Scope("in a service", self._variables | self.addresses | {"port"}, frozenset({"env"}))
+            case "health" | "service":
+                where, more = ("here", ()) if kind == "health" else ("in a service", ("port",))
+                return _Scope(where, self._variables | self.addresses | {*more}, frozenset({"env"}))
             case "variable":
                 return _Scope("in a variable", self.addresses, frozenset({"env"}))
             case _:
@@ -192,11 +196,15 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
 @rule
 def unclosed_name(context: Context) -> Iterator[Problem]:
     """A `${` has no closing `}`. Close it, or write `$${` for the text itself."""
+    scopes = _Scopes(context)
     for text, references in context.references:
         for reference in references:
             if not reference.closed:
                 place = context.place_inside(text.path, text.value, reference.offset)
-                yield Problem(place, f'"${{{reference.name}" is not closed', f"close it with a brace, or {_LITERAL}")
+                old, scope = f"${{{reference.name}", scopes.of(text.path)
+                is_name = reference.name in scope.known or scope.has(reference.name)
+                edits = (*((Edit(old, f"{old}}}"),) if is_name else ()), Edit(old, f"${old}"))
+                yield Problem(place, f'"{old}" is not closed', f"close it with a brace, or {_LITERAL}", edits=edits)
 
 
 @rule

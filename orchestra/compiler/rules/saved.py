@@ -22,7 +22,7 @@ _Reads: TypeAlias = Mapping[Path, Sequence[Text]]
 def _reads(context: Context) -> dict[Path, list[Text]]:
     found: dict[Path, list[Text]] = {}
     for text in context.texts:
-        if "${saved." in text.value and text.path[0] in ("tests", "groups", "blocks"):
+        if "${saved." in text.value and text.path[0] in ("tests", "groups", "logins", "blocks"):
             of_step = text.path[2] in ("before", "steps", "finally")
             found.setdefault(_step_path(text.path) if of_step else text.path[:3], []).append(text)
     return found
@@ -82,13 +82,21 @@ def _walk(
 def unsaved_name(context: Context) -> Iterator[Problem]:
     """`${saved.NAME}` is read, and no earlier step saves that name.
 
-    A value lives until the end of its test. The order is `before` of the group, `before`, `steps` or the command, and
+    A value lives until the end of its test; what a login saves, each of its tests can read. The order is the steps of the
+    login, `before` of the group, `before`, `steps` or the command, and
     `finally` of the test, `finally` of the group, with the steps of blocks in place of their uses.
     """
     reads = _reads(context)
     if not reads:
         return
     groups: Mapping[str, Any] = context.spec.get("groups", {})
+    kept: dict[str, set[str]] = {"": set()}
+    for login in context.spec.get("logins", {}):
+        saved = kept[login] = set[str]()
+        yield from _walk(
+            context, reads, resolve.login_steps(context.spec, login), ("logins", login, "steps"), saved, ()
+        )
+        yield from _unsaved(context, reads.get(("logins", login, "check"), ()), saved)
     shared = any(path[0] != "tests" for path in reads)
     own = {path[1] for path in reads}
     for test_id, test in context.spec["tests"].items():
@@ -96,7 +104,7 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
             continue
         name = test.get("group", "")
         group = groups.get(name, {})
-        have: set[str] = set()
+        have = {*kept.get(resolve.login_of(context.spec, test), ())}
         for path, steps in (
             (("groups", name, "before"), group.get("before", [])),
             (("tests", test_id, "before"), test.get("before", [])),

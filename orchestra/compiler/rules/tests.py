@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Mapping, Sequence
-from datetime import date
+from datetime import date, timedelta
 from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import SpeedSpec
+from orchestra.diagnostic import Edit
 from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
 from orchestra.yamltext.document import Path
@@ -24,10 +26,10 @@ def empty_suite(context: Context) -> Iterator[Problem]:
 
 @rule
 def empty_steps(context: Context) -> Iterator[Problem]:
-    """`steps` of a test or a block is empty: such a test always passes."""
+    """`steps` of a test, a block or a login is empty: such a test always passes."""
     for path, steps in context.sections:
         if not steps and path[2] == "steps":
-            what = "test" if path[0] == "tests" else "block"
+            what = str(path[0]).removesuffix("s")
             message = f'the {what} "{path[1]}" has no steps'
             yield Problem(context.place(path), message, f"add a step, or remove the {what}")
 
@@ -119,7 +121,11 @@ def resource_amount(context: Context) -> Iterator[Problem]:
                 place = context.place(("resources", name))
                 message = f'"{test_id}" holds {amount} of the resource "{name}", but only {declared[name]} is declared ({place})'
                 where = context.place(("tests", test_id, "resources", name))
-                yield Problem(where, message, f"hold {declared[name]}, or declare {amount}")
+                edits = context.rewritten(
+                    (("tests", test_id, "resources", name), amount, declared[name]),
+                    (("resources", name), declared[name], amount),
+                )
+                yield Problem(where, message, f"hold {declared[name]}, or declare {amount}", edits=edits)
 
 
 @rule
@@ -134,10 +140,13 @@ def idle_retries(context: Context) -> Iterator[Problem]:
     ]
     for path, retries in entries:
         if "on" in retries and not retries.get("max", default.get("max", 0)):
-            yield Problem(context.place((*path, "on"), key=True), '"on" has no effect while "max" is 0', "write max: 1")
+            place = context.place((*path, "on"), key=True)
+            edits = context.rewritten(((*path, "max"), 0, 1)) if "max" in retries else ()
+            yield Problem(place, '"on" has no effect while "max" is 0', "write max: 1", edits=edits)
 
 
 _DEFAULT_TIMEOUT = Test("", "", ()).timeout_seconds
+_MONTHS = 12
 _WAITS = tuple(verb.name for verb in VERBS.values() if any(field.name == "within_seconds" for field in verb.fields))
 
 
@@ -164,7 +173,11 @@ def wait_timeout(context: Context) -> Iterator[Problem]:
                         f'"{verb}" waits up to {seconds:g} seconds, but the test "{late}" ends after {timeouts[late]:g}'
                     )
                     hint = f"wait at most {timeouts[late]:g}, or raise timeout_seconds of the test"
-                    yield Problem(context.place(step.path(verb, *keys)), message, hint)
+                    path = step.path(verb, *keys)
+                    edits = context.rewritten(
+                        (path, value, timeouts[late]), (_timeout(spec, late), timeouts[late], seconds)
+                    )
+                    yield Problem(context.place(path), message, hint, edits=edits)
 
 
 def _action_timeouts(context: Context) -> Iterator[Problem]:
@@ -179,7 +192,14 @@ def _action_timeouts(context: Context) -> Iterator[Problem]:
             shown.add(where)
             message = f'an action waits up to {action:g} seconds, but the test "{name}" ends after {end:g}'
             hint = f"wait at most {end:g}, or raise timeout_seconds of the test"
-            yield Problem(context.place(where), message, hint)
+            edits = context.rewritten((where, action, end), (_timeout(spec, name), end, action))
+            yield Problem(context.place(where), message, hint, edits=edits)
+
+
+def _timeout(spec: Spec, test: str) -> Path:
+    """Return the path of the limit of a test."""
+    key = "timeout_seconds"
+    return ("tests", test, key) if key in spec["tests"][test] else ("defaults", key)
 
 
 def _waits(body: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
@@ -270,7 +290,8 @@ def baseline_window(context: Context) -> Iterator[Problem]:
     if least > window:
         key = "min_runs" if "min_runs" in baseline else "window"
         message = f'"min_runs" is {least} and "window" is {window}: the window never holds that many passes'
-        yield Problem(context.place(("baseline", key)), message, f"write window: {least}, or more")
+        edits = context.rewritten((("baseline", "window"), window, least), (("baseline", "min_runs"), least, window))
+        yield Problem(context.place(("baseline", key)), message, f"write window: {least}, or more", edits=edits)
 
 
 @rule
@@ -282,7 +303,18 @@ def quarantine_date(context: Context) -> Iterator[Problem]:
             date.fromisoformat(until or "2026-12-31")
         except ValueError as error:
             place = context.place(("tests", name, "quarantine", "until"))
-            yield Problem(place, f'"{until}" is not a calendar date: {error}', "write an existing date")
+            edits = tuple(Edit(until, day, value=True) for day in _near_days(until))
+            yield Problem(place, f'"{until}" is not a calendar date: {error}', "write an existing date", edits=edits)
+
+
+def _near_days(text: str) -> Iterator[str]:
+    """Yield the last day of a month, and the first of the following one, for a day that the month does not have."""
+    year, month = int(text[:4]), int(text[5:7])
+    if year and 1 <= month <= _MONTHS:
+        following = date(year, month, 1) + timedelta(days=31)
+        first = following.replace(day=1)
+        yield (first - timedelta(days=1)).isoformat()
+        yield first.isoformat()
 
 
 RULES = (

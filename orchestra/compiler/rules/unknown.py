@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Container, Iterable, Iterator, Sequence
 from itertools import chain
 from typing import Any, NamedTuple
 
 from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.resolve import NO_LOGIN
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
 from orchestra.compiler.schema.key import ID
 from orchestra.diagnostic import Place
@@ -75,6 +76,27 @@ def unknown_group(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def unknown_login(context: Context) -> Iterator[Problem]:
+    """`login` of a test, a group or `defaults` names none of `logins:`, or a login has the name `none`.
+
+    `none` is the word for no login.
+    """
+    logins = _entries(context, "logins")
+    if NO_LOGIN in logins:
+        place = context.place(("logins", NO_LOGIN), key=True)
+        yield Problem(place, f'"{NO_LOGIN}" is the word for no login', "choose another name")
+    named: list[tuple[Path, str]] = [
+        ((section, name, "login"), entry["login"])
+        for section in ("groups", "tests")
+        for name, entry in _entries(context, section).items()
+        if "login" in entry
+    ]
+    if "login" in context.spec.get("defaults", {}):
+        named.append((("defaults", "login"), context.spec["defaults"]["login"]))
+    yield from _refuse("login", _strangers(context, named, {**logins, NO_LOGIN: {}}), logins)
+
+
+@rule
 def unknown_component(context: Context) -> Iterator[Problem]:
     """`requires`, `needs` of the health matrix, `base` of a request or `log_patterns` names a row that `health:` lacks."""
     known = _entries(context, "health")
@@ -132,14 +154,18 @@ def unknown_method(context: Context) -> Iterator[Problem]:
 @rule
 def unknown_resource(context: Context) -> Iterator[Problem]:
     """`resources` of a test names a resource that is not declared under the spec's `resources:`."""
-    named = (
-        (("tests", name, "resources", resource), resource)
+    known = _entries(context, "resources")
+    named = [
+        (context.place(("tests", name, "resources", resource), key=True), resource, test["resources"])
         for name, test in context.spec["tests"].items()
         if "resources" in test
         for resource in test["resources"]
-    )
-    known = _entries(context, "resources")
-    yield from _refuse("resource", _strangers(context, named, known), known)
+        if resource not in known
+    ]
+    problems = _refuse("resource", ((place, resource) for place, resource, _ in named), known)
+    for problem, (_, _, held) in zip(problems, named, strict=True):
+        is_taken = problem.edit is not None and problem.edit.new in held
+        yield problem._replace(edit=None) if is_taken else problem
 
 
 class _Use(NamedTuple):
@@ -192,24 +218,27 @@ def unknown_parameter(context: Context) -> Iterator[Problem]:
             known = _parameters(context, use.name)
             for key in use.given:
                 if key not in known:
-                    yield _no_parameter(context, (*use.path, use.name, key), use.name, key, key=True)
+                    yield _no_parameter(context, (*use.path, use.name, key), use.name, key, taken=use.given)
     for name, entry in _entries(context, "collect").items():
         block, _, parameter = entry["of"].partition(".")
         if block in blocks and parameter not in _parameters(context, block):
-            yield _no_parameter(context, ("collect", name, "of"), block, parameter, key=False)
+            yield _no_parameter(context, ("collect", name, "of"), block, parameter)
 
 
-def _no_parameter(context: Context, path: Path, block: str, parameter: str, *, key: bool) -> Problem:
+def _no_parameter(
+    context: Context, path: Path, block: str, parameter: str, *, taken: Container[str] | None = None
+) -> Problem:
+    """Return the problem of a parameter; `taken` are those that are given, if it is a key among them."""
     known = _parameters(context, block)
     place = context.place(("blocks", block), key=True)
     message = (
         f'unknown parameter "{parameter}" of block "{block}"{did_you_mean(parameter, known)}; it is defined at {place}'
     )
     return Problem(
-        context.place(path, key=key),
+        context.place(path, key=taken is not None),
         message,
         f"it takes {quoted(known)}" if known else "it takes no parameter",
-        correction(parameter, known),
+        correction(parameter, known, taken=taken or ()),
     )
 
 
@@ -266,6 +295,7 @@ def parameter_name(context: Context) -> Iterator[Problem]:
 RULES = (
     unknown_test,
     unknown_group,
+    unknown_login,
     unknown_component,
     idle_logs,
     unknown_method,

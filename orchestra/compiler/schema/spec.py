@@ -31,6 +31,7 @@ from orchestra.compiler.schema.tests import (
     GeolocationSpec,
     GroupSpec,
     KnownFailureSpec,
+    LoginSpec,
     MethodSpec,
     RetrySpec,
     SessionSpec,
@@ -50,6 +51,7 @@ from orchestra.plan import (
     Job,
     KnownFailure,
     Live,
+    Login,
     Method,
     Outputs,
     Part,
@@ -231,6 +233,14 @@ class Spec(TypedDict, total=False):
     groups: Annotated[
         dict[str, GroupSpec], Key("sets of tests, in order", {"basics": {"title": "Basic functions"}}, names=ID)
     ]
+    logins: Annotated[
+        dict[str, LoginSpec],
+        Key(
+            "signed-in states that tests begin with, each made once (docs/logins.md)",
+            {"admin": {"steps": [{"use": "sign_in"}], "check": {"http": {"GET": "/api/me", "base": "backend"}}}},
+            names=ID,
+        ),
+    ]
     blocks: Annotated[
         dict[str, BlockSpec],
         Key(
@@ -307,6 +317,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     DefaultsSpec: _of(_TEST),
     CommandSpec: _of(Command(())),
     EmulateSpec: _of(Emulation()),
+    LoginSpec: _of(Login("")),
     GeolocationSpec: _of(Geolocation(0, 0)),
     BaselineSpec: _of(Baseline()),
     GateSpec: _of(Gate("after", "", "")),

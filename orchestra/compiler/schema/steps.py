@@ -35,6 +35,9 @@ def definitions() -> dict[str, Schema]:
     return {
         "Steps": {"type": "array", "description": "steps, carried out in order", "items": {"$ref": "#/$defs/Step"}},
         "Step": _step(),
+        "LoginCheck": mapping_of(
+            "a request that shows whether a login still holds", {"http": _verb(VERBS["http"])}, minProperties=1
+        ),
         "Target": mapping_of(
             "an element of the page",
             _target_properties(),

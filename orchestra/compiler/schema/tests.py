@@ -221,6 +221,39 @@ class KnownFailureSpec(TypedDict, total=False):
     strict: Annotated[bool, Key("fail the test if it passes, so that an outdated entry is removed", True, default=PLAN)]
 
 
+_LOGIN = Key(
+    "the login that each page and the `http` steps begin with (docs/logins.md); `none` for none, where an outer place names one",
+    "admin",
+)
+
+
+class LoginSpec(TypedDict, total=False):
+    """A signed-in state: cookies and storage of a browser, made by steps when a test first needs it."""
+
+    steps: Required[
+        Annotated[
+            list[StepSpec],
+            Key(
+                "the steps that sign in",
+                [{"goto": "${frontend.url}/login"}, {"click": {"text": "Sign in"}}],
+                ref="Steps",
+            ),
+        ]
+    ]
+    check: Annotated[
+        dict[str, Any],
+        Key(
+            "a request with the cookies of the login, before each test that uses it; if it fails, the login is made again",
+            {"http": {"GET": "/api/me", "base": "backend", "status": 200}},
+            ref="LoginCheck",
+        ),
+    ]
+    valid_seconds: Annotated[
+        float, Key("the age at which it is made again (default: it lasts for the run)", 3600, above=0)
+    ]
+    timeout_seconds: Annotated[float, Key("the limit of its steps", 60, above=0, default=PLAN)]
+
+
 class DefaultsSpec(TypedDict, total=False):
     """The defaults of every test."""
 
@@ -237,6 +270,7 @@ class DefaultsSpec(TypedDict, total=False):
     evidence_limit_megabytes: Annotated[float, _LIMIT]
     tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
+    login: Annotated[str, _LOGIN]
 
 
 # `finally` is a keyword of Python, so a class cannot have it as an attribute.
@@ -259,6 +293,7 @@ class GroupSpec(_Finally, total=False):
     needs: Annotated[list[str], Key("tests that every test of the group needs", ["B001"])]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
+    login: Annotated[str, _LOGIN]
     before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
 
 
@@ -328,6 +363,9 @@ class TestSpec(_Finally, total=False):
     resources: Annotated[
         dict[str, int], Key("counted resources that it holds while it runs", {"backend_writes": 1}, minimum=1, names=ID)
     ]
+    exclusive: Annotated[
+        bool, Key("run it while no other test of the run is running: its time is its own", True, default=False)
+    ]
     tags: Annotated[list[str], Key("tags to select by", ["smoke"])]
     methods: Annotated[list[str], Key("the methods that run it (default: all that can)", ["cli"], min_items=1)]
     browser: Annotated[str, Key("the browser", "firefox", default=DEFAULT_ENGINE, choices=tuple(ENGINES))]
@@ -353,6 +391,7 @@ class TestSpec(_Finally, total=False):
     ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
+    login: Annotated[str, _LOGIN]
     skip: Annotated[str, Key("the reason not to run it, shown in every report", "the sandbox is down until May")]
     matrix: Annotated[
         dict[str, list[Any]],

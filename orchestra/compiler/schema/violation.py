@@ -291,7 +291,7 @@ def _unknown(violation: Violation) -> Iterator[Finding]:
                 _VERBS_ELSEWHERE.get(str(key), "") if "click" in known else "",
                 at_key=True,
                 meant=near or "",
-                edit=Edit(key, near) if near is not None and near != key else None,
+                edit=correction(key, known, taken=violation.instance),
             )
 
 

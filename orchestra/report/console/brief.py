@@ -27,7 +27,7 @@ from orchestra.ledger.parts import Evidence
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
 from orchestra.report.console.display import Feed
-from orchestra.report.console.lines import event_line, line
+from orchestra.report.console.lines import event_line, expected_text, line
 from orchestra.report.console.table import agreement, counted, exit_meaning, gate_remark, run_again, values_text
 from orchestra.report.findings import finding_text
 from orchestra.report.fold import report
@@ -151,7 +151,7 @@ def closing(report: Report, paths: Sequence[str]) -> Iterator[str]:
         for text in agreement(report).lines():
             yield line("methods", text)
     if report.seconds is not None:
-        yield line("time", duration(report.seconds))
+        yield line("time", duration(report.seconds), expected_text(report.expected))
     yield line("exit", exit_meaning(report))
     if bad and report.exit_code is not None:
         yield line("again", run_again(report, " --last-failed"))

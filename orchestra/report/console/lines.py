@@ -16,6 +16,7 @@ from orchestra.ledger.event import (
     AttemptFinished,
     Body,
     Compared,
+    Expected,
     GateJudged,
     Incident,
     Interrupted,
@@ -181,7 +182,7 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         if row.recovery_steps:
             yield line("recovery", row.component, ", then ".join(row.recovery_steps), f"now {row.state}")
     if report.seconds is not None:
-        yield line("time", duration(report.seconds))
+        yield line("time", duration(report.seconds), expected_text(report.expected))
     yield line("exit", exit_meaning(report))
     for path in paths:
         yield line("see", path)
@@ -196,7 +197,24 @@ def _started(body: RunStarted) -> str:
     shard = f"shard {body.shard.name}" if body.shard is not None else ""
     order = "" if body.seed is None else f"in random order (--shuffle {body.seed})"
     number_text = f"{number} test{'s' * (number != 1)} to run"
-    return line("run", body.run, body.suite, profile, shard, number_text, selection_text(body), order)
+    return line(
+        "run",
+        body.run,
+        body.suite,
+        profile,
+        shard,
+        number_text,
+        selection_text(body),
+        order,
+        expected_text(body.expected),
+    )
+
+
+def expected_text(expected: Expected | None) -> str:
+    """Return how long a run was expected to take; empty where no duration was known."""
+    if expected is None:
+        return ""
+    return f"expected {duration(expected.seconds)} ({duration(expected.low)} to {duration(expected.high)})"
 
 
 def selection_text(body: RunStarted) -> str:

@@ -163,6 +163,7 @@ def _recorded(failure: AttemptFailure, where: str) -> Failure:
         failure.found or None,
         failure.hint or None,
         failure.section,
+        failure.log or None,
     )
 
 

@@ -21,7 +21,9 @@ PLACES = ("services/**/*", "workers/**/*", f"{MCP}/*.log")
 """The last are those of MCP servers, which go on after the attempt in whose folder they began."""
 
 
-def bind_logs(run: Path, add: Callable[[Body], object], clean: Callable[[Path], object] = str) -> None:
+def bind_logs(
+    run: Path, add: Callable[[Body], object], clean: Callable[[Path], object] = str, *, learnt: bool = False
+) -> None:
     """Record the logs of a run, where there are any.
 
     Args:
@@ -29,9 +31,13 @@ def bind_logs(run: Path, add: Callable[[Body], object], clean: Callable[[Path], 
         add: records an event.
         clean: takes the secrets out of the files below a folder. The logs of MCP servers were written on after the end of
             the attempt in whose folder they lie, where it was done first; those of others are masked as they come.
+        learnt: secrets became known during the run, so the others may hold them, too.
     """
     for folder in run.glob(MCP):
         if nofollow.is_folder(folder):
+            clean(folder)
+    for folder in (run / "services", run / "workers") if learnt else ():
+        if nofollow.is_folder(folder) and not any(map(_written, filter(nofollow.is_file, folder.rglob("*")))):
             clean(folder)
     logs = logs_of(run)
     if logs.files or logs.open:

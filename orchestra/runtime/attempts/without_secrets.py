@@ -34,7 +34,8 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
             nofollow.make_private(folder)
     if not masks:
         return result
-    ours = {one.path: one.masked for one in result.evidence if one.kind not in _OF_PROGRAMS}
+    # Of what was masked as it came, a part may be older than the knowledge of a secret.
+    ours = {one.path: one.masked and not masks.grow for one in result.evidence if one.kind not in _OF_PROGRAMS}
     cleaned = masks.clean(folder, ours)
     kinds = {cleaned.path(one.path): one.kind for one in result.evidence}
     gone = {
@@ -67,4 +68,5 @@ def _failure(failure: AttemptFailure, masks: Masks) -> AttemptFailure:
         expected=failure.expected and masks.text(failure.expected),
         found=failure.found and masks.text(failure.found),
         hint=failure.hint and masks.text(failure.hint),
+        log=failure.log and masks.text(failure.log),
     )

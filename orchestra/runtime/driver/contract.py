@@ -30,7 +30,6 @@ OVER_SECONDS = 0.02
 FOUND_LENGTH = 2000
 """The limit of a found value in a message. It is cut after masking: half of a secret would not be recognised."""
 
-
 Lookup: TypeAlias = Literal["", "absent", "several"]
 
 
@@ -55,6 +54,9 @@ class StepError(Exception):
         hint: what to do about it.
         effort: what the step had cost by then.
         lookup: how the target of the step failed to be one element, if that is why; more about it is added then.
+
+    Attributes:
+        log: of an expectation, what was waited for and what was seen, how often.
     """
 
     def __init__(
@@ -78,6 +80,7 @@ class StepError(Exception):
         self.hint = hint
         self.effort = effort
         self.lookup: Lookup = lookup
+        self.log = ""
 
 
 def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "", lookup: Lookup = "") -> StepError:
@@ -244,6 +247,13 @@ class Session(Protocol):
 
     def film_end(self) -> None:
         """Finish the video: it is whole when this returns. Raises nothing."""
+
+    def storage(self) -> dict[str, Any]:
+        """Return cookies and storage, in Playwright's form; asked only where the pages are those of a browser of the machine.
+
+        Raises:
+            StepError: the page or its browser does not answer.
+        """
 
     def facts(self) -> dict[str, Any]:
         """Return figures for the report."""

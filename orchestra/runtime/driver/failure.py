@@ -95,8 +95,14 @@ def lookup_of(found: str) -> Lookup:
     return "absent" if found == NOTHING else ""
 
 
-def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meaning) -> StepError:
-    """Return the failure of a condition, by the meaning of Playwright's answer."""
+def condition_failure(subject: str, phrase: str, seconds: float, meaning: Meaning, log: str = "") -> StepError:
+    """Return the failure of a condition, by the meaning of Playwright's answer, with its call log."""
+    failed = _condition_failure(subject, phrase, seconds, meaning)
+    failed.log = log
+    return failed
+
+
+def _condition_failure(subject: str, phrase: str, seconds: float, meaning: Meaning) -> StepError:
     message = f"expected {subject} {phrase} within {seconds_text(seconds)}"
     if meaning.kind == "spec":
         return unfit(f"{subject} cannot be checked: {meaning.found}", hint="correct the step")

@@ -7,6 +7,7 @@ tests/browser/test_driver_playwright.py compares this module with the texts of t
 from __future__ import annotations
 
 import re
+import textwrap
 from typing import Any, Literal, NamedTuple, TypeAlias
 
 from orchestra.runtime.driver.wording import quoted
@@ -105,6 +106,19 @@ def _late(log: str) -> Meaning:
     if reasons:
         return Meaning("blocked", reasons[-1].strip())
     return Meaning("blocked" if "locator resolved to" in log else "absent")
+
+
+_PREVIEW = re.compile(r"^(\s*(?:\d+ \S )?)locator resolved to .*")
+
+
+def call_log(message: str) -> str:
+    """Return the call log of an assertion of Playwright: what it waited for, and what it saw, how often.
+
+    Its picture of an element is left out: Playwright cuts it, and half of a secret in it would not be recognised.
+    """
+    log = message.partition("\nCall log:\n")[2].partition("\n\nAria snapshot:")[0]
+    lines = (_PREVIEW.sub(r"\1an element", line.replace("- ", "", 1)) for line in log.splitlines())
+    return textwrap.dedent("\n".join(lines)).rstrip()
 
 
 def read_assertion(message: str) -> Meaning:

@@ -6,8 +6,9 @@ import math
 import os
 import ssl
 import time
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from functools import partial
+from http.cookiejar import Cookie
 from pathlib import Path
 from typing import Any
 from urllib.parse import urlsplit
@@ -22,6 +23,7 @@ from orchestra.runtime.certificates import CertificateError
 from orchestra.runtime.driver.call_thread import CallThread
 from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
+from orchestra.runtime.driver.cookies import cookie_of, written
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.steps.vocabulary import argument
 
@@ -49,6 +51,7 @@ class Http:
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
         self._clients: dict[bool, httpx.Client] = {}
+        self._given: list[Cookie] = []
         self._tls: ssl.SSLContext | None = None
         self._root, self._trusted = Path(), Tls()
         self._calls = CallThread()
@@ -59,10 +62,20 @@ class Http:
             self._root, self._trusted, self._tls = root, tls, None
             self._clients.clear()
 
-    def forget(self) -> None:
-        """Drop the cookies of the test before."""
+    def begin(self, cookies: Iterable[Mapping[str, Any]] = ()) -> None:
+        """Replace the cookies of the test before by those that the next one begins with."""
+        self._given = [cookie_of(one) for one in cookies]
         for client in self._clients.values():
             client.cookies.clear()
+            self._give(client)
+
+    def _give(self, client: httpx.Client) -> None:
+        for cookie in self._given:
+            client.cookies.jar.set_cookie(cookie)
+
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return the cookies as they are, in Playwright's form."""
+        return [written(one) for client in self._clients.values() for one in client.cookies.jar]
 
     def close(self) -> None:
         """Close the kept connections."""
@@ -80,6 +93,7 @@ class Http:
         if direct not in self._clients:
             try:
                 self._clients[direct] = httpx.Client(verify=self._context(), trust_env=not direct)
+                self._give(self._clients[direct])
             except CertificateError as error:
                 raise unfit(error.message, hint=error.hint) from None
             except (ValueError, httpx.HTTPError) as error:

@@ -28,6 +28,7 @@ from orchestra.runtime.attempt import (
 )
 from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, findings_of, pattern_failure
 from orchestra.runtime.bounded.patterns import PatternError
+from orchestra.runtime.driver.call_log import shortened
 from orchestra.runtime.driver.contract import (
     FOUND_LENGTH,
     Carrier,
@@ -75,6 +76,7 @@ def carry_out(
     clock: Callable[[], float] = time.monotonic,
     early: EarlyEnd | None = None,
     begun: Callable[[], None] = lambda: None,
+    at_end: Callable[[Session | None, Scope], None] = lambda _session, _scope: None,
     shown: StepFile = NO_DISPLAY,
 ) -> Result:
     """Carry out one attempt.
@@ -87,11 +89,12 @@ def carry_out(
         clock: monotonic seconds. The attempt's time begins when its page is there.
         early: ends it before its time.
         begun: called when the attempt's time begins.
+        at_end: called with page and saved values before the page is closed.
         shown: gets each step at its begin, for displays.
     """
     early = early or EarlyEnd(clock)
     asked = clock()
-    http.forget()
+    http.begin((request.storage or {}).get("cookies", ()))
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
@@ -101,7 +104,10 @@ def carry_out(
     begun()
     last = clock() + most_seconds(request.test) - 3.0  # before the worker is ended for it
     try:
-        return _Attempt(request, session, http, mask, clock, early.clock, shown).run()
+        attempt = _Attempt(request, session, http, mask, clock, early.clock, shown)
+        result = attempt.run()
+        at_end(session, attempt.scope)
+        return result
     finally:
         if session is not None:
             session.bound(min(CLOSE_SECONDS, max(1.0, last - clock())))
@@ -128,7 +134,7 @@ class _Attempt:
         self._clock = clock
         self._limit_clock = limit_clock
         self._shown = shown
-        self._scope = Scope(request.names)
+        self.scope = Scope(request.names, request.saved)
         self._records: list[StepDone] = []
         self._kept: list[EvidenceFile] = []
         self._facts: dict[str, Any] = {}
@@ -289,12 +295,12 @@ class _Attempt:
             self._http.do(job)
         else:  # set
             for name, value in job.args["values"].items():
-                self._scope.save(name, value)
+                self.scope.save(name, value)
         return Effort()
 
     def _job(self, step: Step, deadline: Deadline) -> Job:
-        target = None if step.target is None else self._scope.target(step.target)
-        args = as_text(self._scope.fill(step.args), BODIES[step.verb], Scope.text)
+        target = None if step.target is None else self.scope.target(step.target)
+        args = as_text(self.scope.fill(step.args), BODIES[step.verb], Scope.text)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
         if step.verb == "goto":
@@ -303,7 +309,7 @@ class _Attempt:
         root, folder = Path(self._request.root), Path(self._request.folder)
         test = self._request.test
         patience = Patience(test.action_timeout_seconds, test.action_idle_seconds)
-        return Job(final, root, folder, self._scope, deadline, deadline.left(), self._kept, patience)
+        return Job(final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience)
 
     def _keep(self, *, failed: bool) -> None:
         """EvidenceFile of the page, once: as it is at the first failure, else at the end of the steps."""
@@ -350,6 +356,7 @@ def _failure(
         expected=clean(failed.expected),
         found=found if len(found) <= FOUND_LENGTH else found[:FOUND_LENGTH] + " …",
         hint=clean(failed.hint),
+        log=shortened(clean(failed.log)),
         section=section,
         pointers=() if step is None else step.at,
     )

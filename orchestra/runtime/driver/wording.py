@@ -31,6 +31,7 @@ _PHRASES = {
     "have_role": "have the role",
     "have_accessible_name": "have the accessible name",
     "have_values": "have the values",
+    "aria": "match the aria snapshot",
 }
 _OF_SET = {"have_text": "have the texts", "contain": "contain one after the other", "have_class": "have the classes"}
 

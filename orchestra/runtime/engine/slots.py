@@ -48,6 +48,11 @@ class Slots:
         self._next = clock() + SAMPLE_SECONDS
         self._reason = ""
 
+    @property
+    def fixed(self) -> bool:
+        """Whether the spec, the command line or the session decides, and not the machine."""
+        return bool(self._fixed)
+
     def count(self) -> int:
         """Return how many there are now."""
         return self._fixed or self._now

@@ -24,7 +24,7 @@ import msgspec
 from orchestra import checkout, nofollow
 from orchestra.ledger.running_step import SUFFIX
 from orchestra.runtime import interpreter, scratch
-from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, most_seconds
+from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, most_seconds, opening_seconds
 from orchestra.runtime.early_end import END
 from orchestra.runtime.engine.outbox import Outbox
 from orchestra.runtime.mask import Masks
@@ -128,7 +128,8 @@ class Workers:
             worker = self._new(kind)
         worker.request = request
         worker.begun = self._clock()
-        worker.due, worker.starting, worker.asked = worker.begun + START_SECONDS, True, False
+        worker.due = worker.begun + START_SECONDS + opening_seconds(request.login)
+        worker.starting, worker.asked = True, False
         try:
             worker.outbox.send(msgspec.json.encode(request) + b"\n")
         except OSError:

@@ -148,6 +148,28 @@ def _merged(spans: list[Span]) -> list[Span]:
     return found
 
 
+class GrowingFinder(Finder):
+    """Finds the values of variables, and those that are learnt later, such as the cookies of a login."""
+
+    def __init__(self, secrets: Sequence[Secret]) -> None:
+        super().__init__(secrets)
+        self._secrets = tuple(secrets)
+        self._latest: Finder | None = None
+
+    def learn(self, secrets: Sequence[Secret]) -> None:
+        """Find these, too. Streams and files that were begun before find them from now on."""
+        new = tuple(secret for secret in secrets if secret not in self._secrets)
+        if new:
+            self._secrets += new
+            latest = Finder(self._secrets)
+            self._latest, self.reach = latest, latest.reach
+
+    def find(self, data: bytes) -> list[Span]:
+        """Return where secrets are in a text, in order, none in another."""
+        latest = self._latest
+        return super().find(data) if latest is None else latest.find(data)
+
+
 @functools.lru_cache(maxsize=8)
 def finder(secrets: tuple[Secret, ...]) -> Finder:
     """Return the finder of these secrets: a worker asks for the same one for each test."""

@@ -9,7 +9,7 @@ from types import MappingProxyType
 from typing import Any
 
 from orchestra.runtime.mask.files import Cleaned, clean
-from orchestra.runtime.mask.finder import Finder, Secret, finder, name_mark
+from orchestra.runtime.mask.finder import Finder, GrowingFinder, Secret, finder, name_mark
 from orchestra.runtime.mask.stream import StreamMask, replaced
 from orchestra.runtime.mask.weak import weakness
 
@@ -30,16 +30,40 @@ class Masks:
     Args:
         names: of the variables that hold secrets.
         env: where their values are.
+        hidden: further values, by what hides them.
+        growing: more may be learnt later.
 
     Attributes:
         weak: warnings of values that are no good secrets.
     """
 
-    def __init__(self, names: Sequence[str], env: Mapping[str, str]) -> None:
+    def __init__(
+        self,
+        names: Sequence[str],
+        env: Mapping[str, str],
+        hidden: Mapping[str, Sequence[str]] = MappingProxyType({}),
+        *,
+        growing: bool = False,
+    ) -> None:
         self.weak = tuple(why for name in names if env.get(name) and (why := weakness(name, env[name])))
         secrets = tuple(Secret(name, env[name]) for name in names if env.get(name, "").strip())
+        secrets += tuple(Secret(name, value) for name, values in hidden.items() for value in values)
         _KNOWN.update((secret, None) for secret in secrets)
-        self._finder: Finder | None = finder(secrets) if secrets else None
+        self._growing = GrowingFinder(secrets) if growing else None
+        self._finder: Finder | None = self._growing or (finder(secrets) if secrets else None)
+
+    @property
+    def grow(self) -> bool:
+        """Return whether more secrets may be learnt."""
+        return self._growing is not None
+
+    def learn(self, name: str, values: Sequence[str]) -> None:
+        """Hide further values from now on, as `name`; only masks that grow can."""
+        if self._growing is None:
+            raise AssertionError("these masks do not grow")
+        secrets = tuple(Secret(name, value) for value in values)
+        _KNOWN.update((secret, None) for secret in secrets)
+        self._growing.learn(secrets)
 
     def __bool__(self) -> bool:
         """Return whether there is anything to hide."""

@@ -42,7 +42,7 @@ SETTLE_SECONDS = 1.0
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What is recorded.
+    """The session to record.
 
     Attributes:
         url: where it begins.

@@ -18,6 +18,7 @@ from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.engine.local import Local
+from orchestra.runtime.logins import Shown
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.measure import Measures
@@ -41,6 +42,7 @@ class Conclusion:
         schedule: starts retries and repeats.
         decisions: gives verdicts.
         repeats: start when a duration is in doubt.
+        logins: their secrets are learnt before a result is recorded.
     """
 
     def __init__(
@@ -56,8 +58,9 @@ class Conclusion:
         schedule: Schedule,
         decisions: Decisions,
         repeats: Repeats,
+        logins: Shown,
     ) -> None:
-        self._run, self._ending = run, ending
+        self._run, self._ending, self._logins = run, ending, logins
         self._engine, self._matrix = engine, matrix
         self._outages, self._overtaken = outages, overtaken
         self._measures, self._schedule, self._decisions = measures, schedule, decisions
@@ -73,7 +76,10 @@ class Conclusion:
         """
         if not self._results:
             at_once = self._ending.begun()
-            ended = self._outages.sift(self._engine.poll(patience), self._matrix.look, at_once=at_once)
+            results = self._engine.poll(patience)
+            if results:
+                self._logins.learn()
+            ended = self._outages.sift(results, self._matrix.look, at_once=at_once)
             self._results.extend(self._aftermath.sift(map(self._overtaken.ended, ended), ending=at_once))
         asked = self._ending.asked
         while self._results:  # kept, not iterated: when one cannot be recorded, the end of the run takes the others
@@ -147,6 +153,8 @@ class Conclusion:
         return disturbed
 
     def _session_changed(self, result: Result) -> None:
-        """Record the browser session that an attempt was carried out in."""
+        """Record the browser session that an attempt was carried out in, and what else it remarks."""
+        for note in result.notes:
+            self._run.recorder.add(note)
         if result.session is not None:
             self._run.recorder.add(result.session)

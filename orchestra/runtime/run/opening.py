@@ -15,7 +15,7 @@ from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import Note, RunResumed, RunStarted, Selector, Sharding, Verdict
+from orchestra.ledger.event import Expected, Note, RunResumed, RunStarted, Selector, Sharding, Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.origin import Provenance, machine_shape
@@ -24,7 +24,7 @@ from orchestra.ledger.transaction import recover
 from orchestra.ledger.view import Observer, View
 from orchestra.plan import Cause, Method, Plan, Retry, Test
 from orchestra.project import PLAN_FOLDER
-from orchestra.runtime import scratch
+from orchestra.runtime import forecast, scratch
 from orchestra.runtime.attempt import drives_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.window import Mark
@@ -227,7 +227,7 @@ def open_run(
             resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
         else:
             make_folder(folder)
-        masks = Masks(plan.secrets, environment)
+        masks = Masks(plan.secrets, environment, growing=bool(plan.logins))
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)
@@ -310,10 +310,22 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             max_failures=run.options.max_failures,
             retries=run.options.retries,
             shard=run.options.shard,
+            expected=_expected(run),
         )
     )
     for note in _remarks(run, origin):
         run.recorder.add(note)
+
+
+def _expected(run: Run) -> Expected | None:
+    """Return how long the run will take; None where no duration of its tests is known."""
+    known = forecast.known_of(run.plan, run.pace.samples, history.latest(run.home, forecast.EARLIER), run.pace.place)
+    if known.samples.keys().isdisjoint(run.tasks):
+        return None
+    found = forecast.forecast(known, list(run.tasks), forecast.slots_of(known, run.options.workers))
+    if found.low is None or found.high is None:
+        return None
+    return Expected(seconds=found.seconds, low=found.low, high=found.high, rest=found.rest, known=found.known)
 
 
 def _remarks(run: Run, origin: Provenance) -> Iterator[Note]:

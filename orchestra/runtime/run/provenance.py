@@ -153,17 +153,24 @@ def provenance(
         version: of orchestra.
         browsers: versions by engine.
     """
-    origin = Provenance(
+    return msgspec.structs.replace(
+        this_machine(),
         orchestra=version,
         python=platform.python_version(),
         tools=_versions(),
         browsers=browsers,
-        system=f"{platform.system()} {platform.release()}",
         distribution=_distribution(),
+        git=git_state(root),
+        environment=environment(env),
+        **started_by(env),
+    )
+
+
+def this_machine() -> Provenance:
+    """Return the part of the origin on which the shape of the machine rests."""
+    return Provenance(
+        system=f"{platform.system()} {platform.release()}",
         machine=platform.machine(),
         cores=os.cpu_count() or 1,
         memory_megabytes=psutil.virtual_memory().total // 2**20,
-        git=git_state(root),
-        environment=environment(env),
     )
-    return msgspec.structs.replace(origin, **started_by(env))

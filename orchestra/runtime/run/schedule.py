@@ -27,6 +27,7 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.gates.gate import SAMPLE_SECONDS
+from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.run.between import Between
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
@@ -268,6 +269,8 @@ class Schedule:
                 headed=run.options.headed,
                 secrets=run.plan.secrets,
                 tls=run.plan.tls,
+                login=run.plan.login_of(test),
+                logins=f"{run.folder}/{LOGINS}" if test.login else "",
             )
         )
         self.running[task.name] = task  # not before: no result would come of what could not be started

@@ -24,6 +24,7 @@ from orchestra.runtime.attempts.whole_log import bind_logs
 from orchestra.runtime.browsers.finder import Missing
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.logins import Shown
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.run.conclude import Conclusion
 from orchestra.runtime.run.decide import Decisions
@@ -132,6 +133,7 @@ class Session:
             decisions=decisions,
             sampler=sampler,
         )
+        self._logins = logins = Shown(run.folder, plan.logins, run.masks)
         self._conclusion = Conclusion(
             run,
             ending,
@@ -143,6 +145,7 @@ class Session:
             schedule=schedule,
             decisions=decisions,
             repeats=repeats,
+            logins=logins,
         )
         decisions.take_over()
         sampler.start()
@@ -225,6 +228,7 @@ class Session:
             self._engine.close,
             self._reaper.close,
             bounded.close,
+            self._logins.close,
             self._record_end,
             self._run.recorder.close,
             self._run.lock.release,
@@ -261,7 +265,7 @@ class Session:
     def _record_end(self) -> None:
         run, view = self._run, self._run.view
         self._prune()
-        bind_logs(run.folder, run.recorder.add, run.masks.clean)
+        bind_logs(run.folder, run.recorder.add, run.masks.clean, learnt=bool(run.plan.logins))
         run.recorder.add(
             RunFinished(
                 exit_code=self._code(),

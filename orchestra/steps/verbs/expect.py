@@ -36,6 +36,7 @@ _ASSERTIONS: dict[str, str] = {
     "have_values": "to_have_values",
     "have_role": "to_have_role",
     "have_accessible_name": "to_have_accessible_name",
+    "aria": "to_match_aria_snapshot",
 }
 
 
@@ -137,11 +138,20 @@ def _expect_element(the: Asked, name: str, wanted: Any, *, negated: bool) -> Ite
         )
     if name in ("have_role", "have_accessible_name"):
         return code(*_aria_lines(the, name, wanted), f"return {{ ok: {wish}ok, found }};", kind="ask")
+    if name == "aria":
+        return code(
+            f"const asked = {{ expectedValue: {literal(wanted)}, isNot: {literal(negated)}, timeout: 1 }};",
+            f"const seen = await page.{the.target()}._expect('to.match.aria', asked);",
+            f"if (seen.errorMessage && {_IS_WRONG}) throw new Error(seen.errorMessage.replace('Error: ', ''));",
+            f"return {{ ok: seen.matches !== {literal(negated)}, found: seen.received?.value?.raw ?? null }};",
+            kind="ask",
+        )
     function = page_script.element_question(name, wanted, negated=negated)
     absent_ok = name == "be" and wanted == ("visible" if negated else "hidden")
     return iter([ToolCall("browser_evaluate", {"target": the.target(), "function": function}, "ask", absent_ok)])
 
 
+_IS_WRONG = "!seen.errorMessage.includes('element(s) not found')"
 _TIMELESS = f"(error) => {{ if ({IS_TIMEOUT}) return null; throw error; }}"
 
 

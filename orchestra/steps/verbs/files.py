@@ -132,10 +132,11 @@ def _download_calls(the: Asked) -> Iterator[ToolCall]:
     path = literal(the.folder + file_name(the.text("as")))
     limit = milliseconds(the.args["within_seconds"])
     return code(
-        "const [download] = await Promise.all([",
-        f"page.waitForEvent('download', {{ timeout: {limit} }}),",
-        f"page.{the.target()}.click({{ timeout: {limit} }}),",
-        "]);",
+        # The click by itself: a download that does not begin is then no failure of the click, and the other way round.
+        f"const begun = page.waitForEvent('download', {{ timeout: {limit} }});",
+        "begun.catch(() => {});",
+        f"await page.{the.target()}.click({{ timeout: {limit} }});",
+        "const download = await begun;",
         f"await download.saveAs({path});",
         f"return {{ path: {path}, suggested: download.suggestedFilename() }};",
     )

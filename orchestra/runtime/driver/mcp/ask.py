@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job, unmet
 from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
 from orchestra.runtime.driver.fault import Meaning, seen
@@ -56,7 +57,7 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
     own = float(job.args["within_seconds"])
     clock = sender.clock
     end = clock() + job.deadline.limit(own)
-    last = Meaning("unmet")
+    last, log = Meaning("unmet"), CallLog(f"{subject} {phrase}", clock)
     negative: float | None = None
     for pause in sender.pauses():
         if sender.page.lost():
@@ -64,7 +65,7 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
         try:
             answer = sender.send(call, max(end - clock(), min(ONCE_SECONDS, job.deadline.left())))
         except CallOverError:
-            raise condition_failure(subject, phrase, job.allowed(own), last) from None
+            raise condition_failure(subject, phrase, job.allowed(own), last, log.text()) from None
         now = clock()
         value = answer.value() if answer.has_value else None
         if (answer.absent and call.absent_ok) or (isinstance(value, dict) and value.get("ok")):
@@ -72,8 +73,9 @@ def _ask(sender: Sender, job: Job, call: ToolCall, subject: str, phrase: str) ->
             return
         negative = now
         last = _seen(answer, value, last)
+        log.see(last)
         if now >= end or last.kind not in _WAITS_ON:
-            raise condition_failure(subject, phrase, job.allowed(own), last)
+            raise condition_failure(subject, phrase, job.allowed(own), last, log.text())
         sender.tally.polls += 1
         sender.sleep(min(pause, end - now))
 

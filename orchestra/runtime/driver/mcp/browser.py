@@ -316,6 +316,21 @@ class SharedBrowser:
         await self.page.unroute("**/*", _empty)
         await self.blank()
 
+    async def begin(self, storage: Any, mask: Callable[[str], str]) -> None:
+        """Begin a test: with cookies and storage in place of what is there, or with what is there.
+
+        Args:
+            storage: in Playwright's form; None to change nothing.
+            mask: removes secrets from the records of console and network.
+
+        Raises:
+            playwright.async_api.Error: the browser refuses.
+        """
+        if storage is not None:
+            await self.context.set_storage_state(storage)
+            self.watch.origins.update(one["origin"] for one in storage.get("origins", ()))
+        await self.forget(mask)
+
     async def forget(self, mask: Callable[[str], str] = str) -> None:
         """Drop the records of console and network so far; `mask` removes secrets from later ones."""
         if self.watch.mocks.answers():
@@ -357,6 +372,10 @@ class SharedBrowser:
     async def storage(self) -> Any:
         """Cookies and storage as they are."""
         return well_formed(await self.context.storage_state())
+
+    async def signed_in(self) -> Any:
+        """Cookies and storage as they are, those of databases included."""
+        return well_formed(await self.context.storage_state(indexed_db=True))
 
     async def title(self) -> str:
         """Return the page's title."""

@@ -106,6 +106,10 @@ class McpAttempt:
         """Let no call take longer than this from now on."""
         self._end = time.monotonic() + seconds
 
+    def storage(self) -> dict[str, Any]:
+        """Return cookies and storage as they are. Raises StepError: the browser does not answer."""
+        return self._page.storage()
+
     def _call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
         """Call a tool, and note it down."""
         begun = time.monotonic()

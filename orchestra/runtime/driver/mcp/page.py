@@ -38,6 +38,7 @@ from orchestra.steps.url_glob import url_pattern
 
 LoadState = Literal["load", "domcontentloaded", "complete"]
 FLUSH_SECONDS = 3.0
+STORAGE_SECONDS = 30.0
 _TRIED = frozenset({"click", "check", "uncheck", "hover"})
 """The actions that Playwright can try without executing them."""
 _EDITING = frozenset({"fill", "type"})
@@ -99,6 +100,17 @@ class PageView:
         mocks = self._browser.watch.mocks
         mocks.add(mock)
         self._run(self._browser.context.route(url_pattern(mock.url), mocks.async_route(mock)), ANSWER_SECONDS)
+
+    def storage(self) -> dict[str, Any]:
+        """Return cookies and storage as they are.
+
+        Raises:
+            StepError: the browser does not answer.
+        """
+        try:
+            return dict(self._run(self._browser.signed_in(), STORAGE_SECONDS))
+        except (Error, TimeoutError) as error:
+            raise StepError("error", "crash", f"the browser does not give its storage: {error}") from None
 
     def lost(self) -> bool:
         """Return True if the current page, which another page opened, was closed."""

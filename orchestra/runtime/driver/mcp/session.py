@@ -110,7 +110,7 @@ class McpSession:
             )
         self._folder = Path(request.folder) / "mcp"
         self._root = Path(request.root)
-        self.masks = Masks(request.secrets, self._environment)
+        self.masks = Masks(request.secrets, self._environment, request.hidden)
         wanted = Wanted(request.browser, request.headed, request.tls, emulation_of(request))
         self._repairs, self.restarts = Repairs("kept"), 0
         try:
@@ -130,7 +130,7 @@ class McpSession:
                 seconds = time.monotonic() - begun
                 self._repairs.came_back("server", "the MCP server had died", "restart", before=True, seconds=seconds)
             self._without_server = False
-            self._run(self.browser.forget(self.masks.text))
+            self._run(self.browser.begin(request.storage, self.masks.text))
             if wants_trace(request.test):
                 self._run(self.browser.trace())
         except Error as error:

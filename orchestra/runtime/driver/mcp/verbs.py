@@ -23,7 +23,7 @@ from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, o
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning
-from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, ONCE_SECONDS, expect, wait
+from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, expect, wait
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
@@ -32,7 +32,6 @@ from orchestra.runtime.driver.pages import LOOK_SECONDS, acted, gone, main_stays
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside
 from orchestra.steps.page_script import OUTCOME
-from orchestra.steps.target import js_locator
 from orchestra.steps.tool_call import ToolCall
 from orchestra.steps.verbs.files import chooser_calls, file_name
 from orchestra.steps.verbs.keyboard import TYPED
@@ -298,7 +297,7 @@ def _download(sender: Sender, job: Job) -> None:
     if guard.over:
         raise guard.failure()
     if answer.failed and whole is None:
-        raise _download_failure(sender, job, answer)
+        raise _download_failure(job, answer)
     path = job.keep(name, "download")
     if whole is not None:
         shutil.copyfile(whole, path.with_name(f".{name}"))
@@ -330,16 +329,11 @@ def _interrupted(sender: Sender, job: Job, guard: Guard) -> Path | None:
     return guard.file
 
 
-def _download_failure(sender: Sender, job: Job, answer: Answer) -> StepError:
+def _download_failure(job: Job, answer: Answer) -> StepError:
     meaning = answer.meaning()
     if "download.saveAs" in answer.error:
         return unmet(f"the download failed: {meaning.found}", expected="a whole file", found=meaning.found)
-    if 'event "download"' not in answer.error or job.step.target is None:
-        return failure_of(job, meaning)
-    # The limits of click and download end together: only the page knows which of them it was.
-    look = ToolCall("browser_evaluate", {"target": js_locator(job.step.target), "function": "() => true"})
-    there = sender.send(look, ONCE_SECONDS)
-    return failure_of(job, there.meaning()) if there.failed else no_download(job)
+    return no_download(job) if 'event "download"' in answer.error else failure_of(job, meaning)
 
 
 def select(sender: Sender, job: Job, page: Page) -> None:

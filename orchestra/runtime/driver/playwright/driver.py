@@ -9,12 +9,12 @@ from collections.abc import Callable, Mapping
 from contextlib import suppress
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import msgspec
 import psutil
 from playwright.sync_api import Browser as PlaywrightBrowser
-from playwright.sync_api import BrowserContext, Error, Playwright, ViewportSize, sync_playwright
+from playwright.sync_api import BrowserContext, Error, Playwright, StorageState, ViewportSize, sync_playwright
 
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Box, Died
@@ -44,6 +44,7 @@ from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, limit_of
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.unicode import well_formed
 from orchestra.steps.target import Target
 from orchestra.steps.vocabulary import VERBS as STEPS
 
@@ -103,7 +104,7 @@ class PlaywrightDriver:
             )
         root = request.root if request.tls.ca_file else ""
         wanted = Wanted(request.browser, request.headed, request.tls.ca_file, root)
-        mask = Masks(request.secrets, self._environment).text
+        mask = Masks(request.secrets, self._environment, request.hidden).text
         if self._launched == wanted and self._browser is not None and self._browser.is_connected():
             # The event of a browser that died unattended comes with the first call.
             with suppress(Error):
@@ -147,6 +148,7 @@ class PlaywrightDriver:
         context = launched.new_context(
             **context_options(emulation, engine),
             accept_downloads=True,
+            storage_state=cast("StorageState | None", request.storage),
             ignore_https_errors=request.tls.ignore_https_errors,
         )
         watch = PageWatch(mask)
@@ -242,6 +244,19 @@ class PlaywrightSession:
     def _cut_off(self) -> None:
         self.hung = True
         _kill_browser()
+
+    def storage(self) -> dict[str, Any]:
+        """Return cookies and storage as they are.
+
+        Raises:
+            StepError: the browser does not answer.
+        """
+        try:
+            return dict(well_formed(self._context.storage_state(indexed_db=True)))
+        except Error as error:
+            raise StepError(
+                "error", "crash", f"the browser does not give its storage: {_first(error.message)}"
+            ) from None
 
     def do(self, job: Job) -> Effort:
         """Carry out a step.

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import ast
 import re
 from collections.abc import Callable
 from functools import partial
@@ -10,9 +11,10 @@ from typing import Any
 from playwright.sync_api import Error, Locator, Page, expect
 
 from orchestra.pattern import PatternFaultError, compiled
+from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.failure import condition_failure
-from orchestra.runtime.driver.fault import read, read_assertion, seen
+from orchestra.runtime.driver.fault import Meaning, call_log, read, read_assertion, seen
 from orchestra.runtime.driver.wording import condition_text, subject_text
 from orchestra.steps import page_script
 from orchestra.steps.conditions import Condition, conditions, conditions_of_target
@@ -30,6 +32,7 @@ _METHODS: dict[str, str] = {
     "have_class": "to_contain_class",
     "have_role": "to_have_role",
     "have_accessible_name": "to_have_accessible_name",
+    "aria": "to_match_aria_snapshot",
 }
 
 
@@ -45,7 +48,7 @@ def expect_element(job: Job, locator: Locator) -> None:
         phrase = condition_text(one.name, one.wanted, negated=one.negated)
         call = _assertion(locator, one) if one.of == "one" else None
         if call is not None:
-            _assert(job, subject, phrase, call)
+            _assert(job, subject, phrase, call, tree=one.name == "aria")
         elif one.of == "one":
             question = page_script.element_question(one.name, one.wanted, negated=one.negated)
             _ask(job, subject, phrase, locator.page, partial(_evaluate, locator, question))
@@ -100,7 +103,7 @@ def _assertion(locator: Locator, asked: Condition) -> Callable[..., None] | None
     return _call(locator, _METHODS[name], value, negated=negated)
 
 
-def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> None:
+def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None], *, tree: bool = False) -> None:
     own = float(job.args["within_seconds"])
     try:
         call(timeout=job.deadline.limit(own) * 1000)
@@ -108,7 +111,9 @@ def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None]) -> N
         meaning = read_assertion(str(error))
         if meaning.kind == "crash":
             raise Error(str(error)) from None
-        raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
+        if tree and meaning.kind == "unmet":  # Playwright prints the mapping that it got from its server
+            meaning = Meaning("unmet", ast.literal_eval(meaning.found)["raw"])
+        raise condition_failure(subject, phrase, job.allowed(own), meaning, call_log(str(error))) from None
 
 
 def _evaluate(locator: Locator, question: str, limit: float) -> Any:
@@ -133,6 +138,7 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
     end = job.deadline.clock() + job.deadline.limit(own)
     least = min(ONCE_SECONDS, job.deadline.left())
     answer: dict[str, Any] | None = None
+    log = CallLog(f"{subject} {phrase}", job.deadline.clock)
     while True:
         left = end - job.deadline.clock()
         try:
@@ -142,11 +148,11 @@ def _ask(job: Job, subject: str, phrase: str, page: Page, ask: Callable[[float],
             if meaning.kind == "crash":
                 raise
             if meaning.kind not in ("absent", "blocked"):
-                raise condition_failure(subject, phrase, job.allowed(own), meaning) from None
+                raise condition_failure(subject, phrase, job.allowed(own), meaning, log.text()) from None
         if answer is not None and answer["ok"]:
             return
+        last = seen(None if answer is None else answer["found"])
+        log.see(last)
         if end - job.deadline.clock() <= 0:
-            raise condition_failure(
-                subject, phrase, job.allowed(own), seen(None if answer is None else answer["found"])
-            )
+            raise condition_failure(subject, phrase, job.allowed(own), last, log.text())
         page.wait_for_timeout(min(_POLL_MS, max(1.0, left * 1000)))

@@ -1,0 +1,438 @@
+"""Predict how long a run takes, from durations that are known. Pure: the same arguments give the same forecast.
+
+The schedule is simulated with the queue of the run itself, so needs, order, resources, sessions and methods count as they
+will. The time beyond the tests (start, services, gates, the end) is learned from earlier runs: their seconds less
+those of the same simulation with the durations that they had. The interval holds nine of ten outcomes of a bootstrap: each
+duration varies as its samples did, the rest of a run as that of earlier runs.
+"""
+
+from __future__ import annotations
+
+import heapq
+import math
+import random
+import statistics
+from collections import defaultdict
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Final, NamedTuple
+
+from orchestra.ledger.baseline import NORMAL, Samples, parts_of, usual
+from orchestra.ledger.run_record import RunRecord
+from orchestra.plan import Plan
+from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.engine.slots import Slots
+from orchestra.runtime.expected import Durations, expected
+from orchestra.runtime.select import task_name
+
+DRAWS: Final = 200
+"""Simulated runs behind an interval of a small suite."""
+
+SIMULATED_TASKS: Final = 20_000
+"""Tasks that all draws together simulate at most: a large suite gets fewer draws, and its sum varies less."""
+
+FEWEST_DRAWS: Final = 4
+MANY_DRAWS: Final = 40
+STUDENT: Final = 2.353
+"""The 95th percentile of Student's t with three degrees of freedom: for the interval of `FEWEST_DRAWS` draws."""
+
+EARLIER: Final = 5
+"""The number of the latest runs from which the time beyond the tests is learned."""
+
+ENOUGH: Final = 4
+"""Samples of a test from which its own spread is believed; with fewer that of the tests of its method counts."""
+
+USUAL_SIGMA: Final = 0.2
+"""The spread (sigma of the logarithm) where no test has enough samples."""
+
+MOST_WORKERS: Final = 16
+_SOME_WORKERS: Final = (1, 2, 3, 4, 6, 8, 12, MOST_WORKERS)
+LARGE: Final = 2_000
+"""With more tasks than this only some numbers of workers and the latest run are simulated."""
+
+NEAR: Final = 1.05
+"""The knee is the least number of workers whose run takes at most so many times the shortest."""
+
+
+class Start(NamedTuple):
+    """The start of a task in a simulated run.
+
+    Attributes:
+        task: its name.
+        begun, ended: seconds from the first start.
+        after: the task at whose end it began; empty for one that began at once.
+        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, or `resource NAME`; empty for one that
+            began at once.
+    """
+
+    task: str
+    begun: float
+    ended: float
+    after: str
+    why: str
+
+
+class Simulated(NamedTuple):
+    """A simulated run: its starts in order, by task."""
+
+    starts: Mapping[str, Start]
+
+    @property
+    def seconds(self) -> float:
+        """From the first start to the last end."""
+        return max((start.ended for start in self.starts.values()), default=0.0)
+
+    def path(self) -> list[Start]:
+        """Return the tasks that decide the end of the run, each of which began when the one before it ended."""
+        last = max(self.starts.values(), key=lambda start: start.ended, default=None)
+        path: list[Start] = []
+        while last is not None:
+            path.append(last)
+            last = self.starts.get(last.after)
+        return path[::-1]
+
+
+def simulate(
+    plan: Plan,
+    selection: Sequence[str],
+    slots: Mapping[str, int],
+    expected: Mapping[str, float],
+    true: Mapping[str, float] | None = None,
+) -> Simulated:
+    """Return the run of a selection in which each task takes the time that is given.
+
+    Args:
+        plan: the suite.
+        selection: the tasks, what they need included, in the order of the plan.
+        slots: tests that run at once, by method.
+        expected: seconds of each task, by which the queue decides.
+        true: the seconds that it takes in this run, where they differ.
+    """
+    return _Simulation(plan, selection, slots, expected, true or expected).carried_out()
+
+
+class _Simulation:
+    """One simulated run under way."""
+
+    def __init__(
+        self,
+        plan: Plan,
+        selection: Sequence[str],
+        slots: Mapping[str, int],
+        expected: Mapping[str, float],
+        true: Mapping[str, float],
+    ) -> None:
+        self._queue = Queue(plan, selection, expected)
+        self._methods = [method.id for method in plan.methods]
+        self._tests = {test.id: test for test in plan.tests}
+        self._slots, self._true = slots, true
+        self._dependents: dict[str, list[str]] = defaultdict(list)
+        self._left: dict[str, int] = {}
+        chosen = set(selection)
+        for task in selection:
+            method, _, test = task.partition(":")
+            needs = [other for need in self._tests[test].needs if (other := task_name(method, need)) in chosen]
+            self._left[task] = len(needs)
+            for other in needs:
+                self._dependents[other].append(task)
+        self._busy = dict.fromkeys(self._methods, 0)
+        self._full = dict.fromkeys(self._methods, False)
+        self._running: list[tuple[float, str]] = []
+        self._starts: dict[str, Start] = {}
+
+    def carried_out(self) -> Simulated:
+        now = 0.0
+        ended: list[str] = []
+        self._push(task for task, count in self._left.items() if not count)
+        self._grant(now, ended)
+        while self._running:
+            now, ended = self._running[0][0], []
+            while self._running and self._running[0][0] <= now:
+                ended.append(heapq.heappop(self._running)[1])
+            for task in ended:
+                self._end(task)
+            self._grant(now, ended)
+        return Simulated(self._starts)
+
+    def _push(self, tasks: Iterable[str]) -> None:
+        for task in tasks:
+            self._queue.push(task)
+
+    def _end(self, task: str) -> None:
+        self._busy[task.partition(":")[0]] -= 1
+        self._queue.release(task)
+        self._queue.done(task)
+        for dependent in self._dependents[task]:
+            self._left[dependent] -= 1
+            if not self._left[dependent]:
+                self._queue.push(dependent)
+
+    def _grant(self, now: float, ended: Sequence[str]) -> None:
+        for method in self._methods:
+            while self._busy[method] < self._slots[method] and (task := self._queue.take(method)) is not None:
+                after, why = self._cause(task, ended)
+                self._busy[method] += 1
+                self._starts[task] = Start(task, now, now + self._true[task], after, why)
+                heapq.heappush(self._running, (now + self._true[task], task))
+        self._full = {method: busy >= self._slots[method] for method, busy in self._busy.items()}
+
+    def _cause(self, task: str, ended: Sequence[str]) -> tuple[str, str]:
+        """Return the task at whose end one begins, and what it waited for."""
+        if not ended:
+            return "", ""
+        method, _, name = task.partition(":")
+        test = self._tests[name]
+        for names, why in ((test.needs, "needs"), (test.after, "order")):
+            for other in ended:
+                if other.partition(":")[0] == method and other.partition(":")[2] in names:
+                    return other, why
+        if test.exclusive or any(self._tests[other.partition(":")[2]].exclusive for other in ended):
+            return ended[-1], "exclusive tests"
+        same = next((other for other in ended if other.partition(":")[0] == method), "")
+        if self._full[method] and same:
+            return same, "workers"
+        for other in ended:
+            shared = test.resources.keys() & self._tests[other.partition(":")[2]].resources.keys()
+            if shared:
+                return other, f"resource {min(shared)}"
+        return ended[-1], "order"
+
+
+class Forecast(NamedTuple):
+    """A predicted run.
+
+    Attributes:
+        seconds: expected, of the whole run.
+        low, high: nine of ten runs are between them; None where nothing is known that varies.
+        rest: the part of `seconds` beyond the tests.
+        known: how many of the tasks have a known duration.
+        tasks: how many there are.
+        runs: the earlier runs from which `rest` is learned.
+        path: the tasks that decide the end.
+    """
+
+    seconds: float
+    low: float | None
+    high: float | None
+    rest: float
+    known: int
+    tasks: int
+    runs: int
+    path: Sequence[Start]
+
+    def waits(self) -> dict[str, float]:
+        """Return the seconds of the path by what its tasks waited for, the most first; the first task waits for nothing."""
+        found: dict[str, float] = defaultdict(float)
+        for start in self.path:
+            if start.why:
+                found[start.why] += start.ended - start.begun
+        return dict(sorted(found.items(), key=lambda item: (-item[1], item[0])))
+
+
+class Known(NamedTuple):
+    """The data of a forecast.
+
+    Attributes:
+        plan: the suite.
+        expected: seconds of each task of the plan.
+        samples: of the durations by task, on the shape of machine and in the profile that the run has.
+        earlier: runs there, in the order of time.
+    """
+
+    plan: Plan
+    expected: Mapping[str, float]
+    samples: Mapping[str, Sequence[float]]
+    earlier: Sequence[RunRecord]
+
+
+def known_of(plan: Plan, samples: Samples, earlier: Sequence[RunRecord], place: str) -> Known:
+    """Return what is known at a place: a shape of machine, in a profile.
+
+    Args:
+        plan: the suite.
+        samples: of durations, by the keys of baselines.
+        earlier: runs, in the order of time; those at other places are left out.
+        place: as `baseline.place_of` gives it.
+    """
+    here = [run for run in earlier if run.place == place]
+    known = {**_passes(plan, here), **_samples_of(plan, samples, place)}
+    medians = {task: statistics.median(values) for task, values in known.items()}
+    return Known(plan, expected(plan, Durations(place, medians)), known, here)
+
+
+def _passes(plan: Plan, earlier: Iterable[RunRecord]) -> dict[str, Sequence[float]]:
+    """Return what passes took in earlier runs: it counts for tests without samples, which a busy machine leaves none of."""
+    browsers = {test.id: test.browser for test in plan.tests}
+    found: dict[str, list[float]] = defaultdict(list)
+    for run in earlier:
+        for task, one in run.executions.items():
+            if one.passing is not None and one.browser in {"", browsers.get(task.partition(":")[2])}:
+                found[task].append(one.passing)
+    return dict(found)
+
+
+def slots_of(known: Known, workers: int | None) -> dict[str, int]:
+    """Return how many tests run at once by each method.
+
+    Where the machine decides, it is the number that it begins with, or more if earlier runs had more in the mean.
+
+    Args:
+        known: durations and earlier runs.
+        workers: of the command line; None for those of the spec.
+    """
+    busy = [
+        math.fsum(one.seconds for found in run.executions.values() for one in found.attempts) / run.seconds
+        for run in known.earlier[-EARLIER:]
+        if run.finished and run.seconds
+    ]
+    usual_busy = math.ceil(statistics.median(busy)) if busy else 1
+    return {
+        method.id: slots.count() if slots.fixed else max(slots.count(), usual_busy)
+        for method in known.plan.methods
+        for slots in [Slots(method, workers)]
+    }
+
+
+def _samples_of(plan: Plan, samples: Samples, place: str) -> dict[str, Sequence[float]]:
+    """Return the samples of each task at a place, by the browser that its test has in the plan."""
+    browsers = {test.id: test.browser for test in plan.tests}
+    found: dict[str, Sequence[float]] = {}
+    for key, values in samples.items():
+        task, browser, where = parts_of(key)
+        if where == place and values and browser in {"-", browsers.get(task.partition(":")[2])}:
+            found[task] = values
+    return found
+
+
+def forecast(known: Known, selection: Sequence[str], slots: Mapping[str, int]) -> Forecast:
+    """Return what is expected of a run.
+
+    Args:
+        known: durations and earlier runs.
+        selection: the tasks, what they need included, in the order of the plan.
+        slots: tests that run at once, by method.
+    """
+    run = simulate(known.plan, selection, slots, known.expected)
+    rests = list(_rests(known, EARLIER if len(selection) <= LARGE else 1))
+    rest = statistics.median(rests) if rests else 0.0
+    count = sum(task in known.samples for task in selection)
+    middle, low, high = run.seconds + rest, None, None
+    if count:
+        middle, low, high = _outcomes(known, selection, slots, rests or [0.0])
+    return Forecast(middle, low, high, rest, count, len(selection), len(rests), run.path())
+
+
+def _rests(known: Known, number: int) -> Iterator[float]:
+    """Yield what each of the latest runs took beyond its tests; so many of them at most."""
+    order = [task_name(method.id, test.id) for method in known.plan.methods for test in known.plan.tests]
+    tasks = frozenset(order)
+    usable = [run for run in known.earlier if run.finished and run.executions and run.executions.keys() <= tasks]
+    for run in usable[-number:]:
+        took = {task: math.fsum(one.seconds for one in found.attempts) for task, found in run.executions.items()}
+        selection = [task for task in order if task in took]
+        tests = simulate(known.plan, selection, slots_of(known, run.workers or None), took).seconds
+        yield max(0.0, run.seconds - tests)
+
+
+def _outcomes(
+    known: Known, selection: Sequence[str], slots: Mapping[str, int], rests: Sequence[float]
+) -> tuple[float, float, float]:
+    """Return the median of simulated runs, and the bounds of nine of ten of them."""
+    spreads = _spreads(known, selection)
+    chance = random.Random(0)  # noqa: S311 - draws to repeat, no secret
+    others = _others(rests, chance)
+    draws = max(FEWEST_DRAWS, min(DRAWS, SIMULATED_TASKS // max(1, len(selection))))
+
+    def drawn(task: str) -> float:
+        spread = spreads[task]
+        return known.expected[task] * math.exp(chance.gauss(spread.shift, spread.next))
+
+    ends = sorted(
+        simulate(known.plan, selection, slots, known.expected, {task: drawn(task) for task in selection}).seconds
+        + next(others)
+        for _ in range(draws)
+    )
+    middle = statistics.median(ends)
+    if draws < MANY_DRAWS:  # no percentiles of so few
+        reach = STUDENT * statistics.stdev(ends)
+        return middle, max(0.0, middle - reach), middle + reach
+    return middle, ends[math.floor(0.05 * (draws - 1))], ends[math.ceil(0.95 * (draws - 1))]
+
+
+def _others(rests: Sequence[float], chance: random.Random) -> Iterator[float]:
+    """Yield what further runs may take beyond their tests: Student's t around the median, as few runs show little."""
+    middle, freedom = statistics.median(rests), len(rests) - 1
+    scale = statistics.stdev(rests) * math.sqrt(1 + 1 / len(rests)) if freedom else 0.0
+    while True:
+        student = (
+            chance.gauss(0.0, 1.0) / math.sqrt(chance.gammavariate(freedom / 2, 2.0) / freedom) if freedom else 0.0
+        )
+        yield max(0.0, middle + scale * student)
+
+
+class _Spread(NamedTuple):
+    """How the duration of a test varies: sigmas of its logarithm.
+
+    Attributes:
+        own: around its true median.
+        next: of a next duration around the median of the samples, which is off itself.
+    """
+
+    own: float
+    next: float
+
+    @property
+    def shift(self) -> float:
+        """Of the logarithm: so that the mean of the draws is that of the test, not that of the wider spread."""
+        return (self.own**2 - self.next**2) / 2
+
+
+def _spreads(known: Known, selection: Sequence[str]) -> dict[str, _Spread]:
+    """Return the spread of each task: its own with enough samples, else the median of its method, else a usual one."""
+    own = {task: _sigma(values) for task in selection if len(values := known.samples.get(task, ())) >= ENOUGH}
+    by_method: dict[str, list[float]] = defaultdict(list)
+    for task, sigma in own.items():
+        by_method[task.partition(":")[0]].append(sigma)
+    pooled = {method: statistics.median(sigmas) for method, sigmas in by_method.items()}
+
+    def spread(task: str) -> _Spread:
+        sigma = own.get(task, pooled.get(task.partition(":")[0], USUAL_SIGMA))
+        number = max(1, len(known.samples.get(task, ())))
+        return _Spread(sigma, sigma * math.sqrt(1 + math.pi / 2 / number))
+
+    return {task: spread(task) for task in selection}
+
+
+def _sigma(samples: Sequence[float]) -> float:
+    """Return the spread of the logarithm of durations, robust against single ones.
+
+    The MAD of few samples is too small: factors of Croux and Rousseeuw 1992.
+    """
+    number = len(samples)
+    factor = _FEW.get(number, number / (number - 0.8))
+    return factor * NORMAL * usual([math.log(max(one, 1e-6)) for one in samples]).mad
+
+
+_FEW: Final = {4: 1.363, 5: 1.206, 6: 1.2, 7: 1.14, 8: 1.129, 9: 1.107}
+"""By what the MAD of so many samples is multiplied; of more it is n / (n - 0.8)."""
+
+
+def by_workers(known: Known, selection: Sequence[str], slots: Mapping[str, int], rest: float) -> dict[int, float]:
+    """Return the seconds of a run with one worker to `MOST_WORKERS`, as far as another worker can matter.
+
+    Of a large suite some of these numbers are left out. A method of one session keeps one worker.
+    """
+    single = {method.id for method in known.plan.methods if method.single_session}
+    most = min(MOST_WORKERS, max(1, len(selection)))
+    return {
+        count: simulate(
+            known.plan, selection, {name: 1 if name in single else count for name in slots}, known.expected
+        ).seconds
+        + rest
+        for count in (range(1, most + 1) if len(selection) <= LARGE else _SOME_WORKERS)
+    }
+
+
+def knee(seconds: Mapping[int, float]) -> int:
+    """Return the least number of workers whose run takes at most `NEAR` times the shortest."""
+    least = min(seconds.values())
+    return min(count for count, taken in seconds.items() if taken <= NEAR * least)

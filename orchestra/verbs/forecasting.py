@@ -1,0 +1,138 @@
+"""`orchestra plan --forecast`: how long a run will take, why, and with how many workers."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from orchestra.draw import duration
+from orchestra.ledger import baseline, history
+from orchestra.ledger.origin import machine_shape
+from orchestra.plan import Plan
+from orchestra.printing import unbroken
+from orchestra.project import PLAN_FOLDER, Project
+from orchestra.runtime import forecast
+from orchestra.runtime.forecast import Forecast, Known
+from orchestra.runtime.run.provenance import this_machine
+from orchestra.runtime.shorten import Saving, shortest
+from orchestra.verbs.group import say, say_json
+
+_SHOWN = 8
+
+
+class Foreseen(NamedTuple):
+    """A selection with its forecast.
+
+    Attributes:
+        place: the shape of this machine, and the profile.
+        known: what the forecast rests on.
+        slots: tests that run at once, by method.
+        forecast: of the run.
+        by_workers: seconds of the run by number of workers.
+        savings: the changes that would shorten it most.
+    """
+
+    place: str
+    known: Known
+    slots: Mapping[str, int]
+    forecast: Forecast
+    by_workers: Mapping[int, float]
+    savings: Sequence[Saving]
+
+
+def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | None) -> Foreseen:
+    """Return the forecast of tasks, what they need included, on this machine.
+
+    Raises:
+        MachineError: the file of durations is damaged or cannot be read.
+    """
+    home = project.root / PLAN_FOLDER / plan.suite
+    place = baseline.place_of(machine_shape(this_machine()), plan.profile)
+    known = forecast.known_of(plan, baseline.known(home), history.latest(home, forecast.EARLIER), place)
+    slots = forecast.slots_of(known, workers)
+    found = forecast.forecast(known, tasks, slots)
+    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest)
+    return Foreseen(place, known, slots, found, workers_seconds, shortest(known, tasks, slots, found))
+
+
+def summary(found: Foreseen) -> str:
+    """Return the forecast in one line."""
+    one = found.forecast
+    text = f"{duration(one.seconds)} expected"
+    if one.low is not None and one.high is not None:
+        text += f", {duration(one.low)} to {duration(one.high)} in nine of ten runs"
+    return text
+
+
+def print_forecast(found: Foreseen) -> None:
+    """Print the forecast, what it rests on, the tests that decide the end, and the time by number of workers."""
+    for text in _lines(found):
+        say(unbroken(text))
+
+
+def _lines(found: Foreseen) -> Iterator[str]:
+    one = found.forecast
+    yield f"time      {summary(found)}"
+    if one.known:
+        rest = f"{duration(one.rest)} of it beyond the tests, as in {one.runs} earlier run{'s' * (one.runs != 1)}"
+        yield f"rests on  {one.known} of {one.tasks} tests have a known duration on {found.place}; {rest}"
+    else:
+        yield f"rests on  no duration is known on {found.place}: a step counts as a second, and services take no time"
+    yield f"workers   {', '.join(f'{name} {count}' for name, count in found.slots.items())}"
+    if one.path:
+        yield f"path      {duration(one.path[-1].ended)}, each test began when the one before it ended:"
+        skipped = one.path[:-_SHOWN]
+        if skipped:
+            yield f"          {len(skipped)} tests before these, to {duration(skipped[-1].ended)}"
+        for start in one.path[-_SHOWN:]:
+            why = f"waited for {start.why}" if start.why else ""
+            yield f"          {start.task}  {duration(start.ended - start.begun)}  {why}".rstrip()
+    waits = one.waits()
+    if waits:
+        yield f"binds     {', '.join(f'{why} ({duration(seconds)})' for why, seconds in waits.items())}"
+    if len(found.by_workers) > 1:
+        knee = forecast.knee(found.by_workers)
+        times = (
+            f"{count}: {duration(seconds)}{' (knee)' if count == knee else ''}"
+            for count, seconds in found.by_workers.items()
+            if count <= max(2 * knee, *found.slots.values())
+        )
+        yield f"by number of workers  {'  '.join(times)}"
+    for saving in found.savings:
+        yield f"shorter   by {duration(saving.seconds)}: {saving.change.text}"
+
+
+def print_forecast_json(plan: Plan, found: Foreseen) -> None:
+    """Print the forecast as JSON."""
+    one = found.forecast
+    shown: dict[str, Any] = {
+        "suite": plan.suite,
+        "plan_digest": plan.digest(),
+        "place": found.place,
+        "seconds": round(one.seconds, 6),
+        "low": None if one.low is None else round(one.low, 6),
+        "high": None if one.high is None else round(one.high, 6),
+        "rest_seconds": round(one.rest, 6),
+        "known": one.known,
+        "tests": one.tasks,
+        "runs": one.runs,
+        "workers": dict(found.slots),
+        "path": [
+            {"task": start.task, "begun": round(start.begun, 6), "ended": round(start.ended, 6), "why": start.why}
+            for start in one.path
+        ],
+        "waits": {why: round(seconds, 6) for why, seconds in one.waits().items()},
+        "by_workers": {str(count): round(seconds, 6) for count, seconds in found.by_workers.items()},
+        "knee": forecast.knee(found.by_workers),
+        "shorter": [
+            {
+                "kind": saving.change.kind,
+                "subject": saving.change.subject,
+                "seconds": round(saving.seconds, 6),
+                "text": saving.change.text,
+            }
+            for saving in found.savings
+        ],
+    }
+    say_json(json.dumps(shown, ensure_ascii=False, indent=1))

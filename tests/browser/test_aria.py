@@ -1,0 +1,65 @@
+"""The condition `aria` of `expect`: a part of the accessibility tree, by both browser methods."""
+
+from __future__ import annotations
+
+import pytest
+
+from tests.support.both import failed, passed
+from tests.support.site import page
+
+pytestmark = pytest.mark.browser
+
+PAGE = page(
+    "<main><h1>Shop</h1><ul><li>One</li><li>Two 25</li><li>Three</li></ul><button disabled>Send</button><p id=late></p></main>"
+    "<script>setTimeout(() => { late.textContent = 'ready'; document.title = 'late'; }, 100)</script>"
+)
+
+
+def aria(text, css="main", **more):
+    return {"expect": {"css": css, "to": {"aria": text}, **more}}
+
+
+def never(text, css="main", **more):
+    return {"expect": {"css": css, "to": {"not": {"aria": text}}, "within_seconds": 1, **more}}
+
+
+def test_a_part_of_the_tree_in_order(both):
+    passed(
+        both(
+            PAGE,
+            aria('- heading "Shop" [level=1]\n- button [disabled]'),
+            aria("- list:\n  - listitem: One\n  - listitem: /Two \\d+/"),
+            aria("- main:\n  - paragraph: ready", css="body"),
+            never('- heading "Shop" [level=2]'),
+            never("- list:\n  - listitem: Two\n  - listitem: One"),
+        )
+    )
+
+
+TREE = '- main:\n  - heading "Shop" [level=1]\n  - list:\n'
+FAULTS = {
+    "another level": (aria('- heading "Shop" [level=2]', within_seconds=0.3), "0.3 s", TREE),
+    "not this one": (never('- heading "Shop" [level=1]', within_seconds=0.3), "0.3 s", TREE),
+    "no element": (aria("- list", css="nav", within_seconds=0.3), "0.3 s, but no element matches", "no element"),
+    "no element, negated": (
+        never("- list", css="nav", within_seconds=0.3),
+        "0.3 s, but no element matches",
+        "no element",
+    ),
+    "no such attribute": (
+        aria("- heading [levl=2]"),
+        "5 s, but: Unsupported attribute [levl]:",
+        "Unsupported attribute",
+    ),
+    "no YAML": (aria("- a: ["), "5 s, but: Flow sequence in block collection", "Flow sequence"),
+}
+
+
+@pytest.mark.parametrize("fault", FAULTS)
+def test_another_tree_fails_with_the_tree_of_the_page(both, fault):
+    step, ending, tree = FAULTS[fault]
+    cli, mcp = failed(both(PAGE, {"wait": {"text": "ready"}}, step))
+    assert mcp.failure.message == cli.failure.message
+    assert f" within {ending}" in cli.failure.message
+    for result in (cli, mcp):
+        assert result.failure.found.strip('"').replace("\\n", "\n").replace('\\"', '"').startswith(tree)
