@@ -152,12 +152,10 @@ def _from_browser(goal: Goal, url: str, folder: Path, draft: Draft, remote: int 
         )
     shown = 0
 
-    def changed(recording: Recording) -> None:
+    def show(recording: Recording, spared: int) -> None:
         nonlocal shown
         steps = step_lines(actions.draft_of(recording, Draft(draft.bases)).steps)
-        for number, text in enumerate(
-            steps[shown : max(1, len(steps) - 1)], shown + 1
-        ):  # the last one may still change
+        for number, text in enumerate(steps[shown : max(1, len(steps) - spared)], shown + 1):
             warn(line("step", str(number), text.removeprefix("- ")))
             shown = number
 
