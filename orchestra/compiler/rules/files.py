@@ -51,6 +51,10 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
             yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
     for step in context.steps("upload"):
         yield from ((step.path("upload", "files", index), path) for index, path in enumerate(step.body["files"]))
+    for step in context.steps("http"):
+        for name, part in step.body.get("multipart", {}).items():
+            if isinstance(part, dict):
+                yield step.path("http", "multipart", name, "file"), part["file"]
     for step in context.steps("download"):
         yield step.path("download", "as"), step.body["as"]
     if "ca_file" in spec.get("tls", {}):
