@@ -315,6 +315,7 @@ class Test(Part, frozen=True):
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     resources: dict[str, int] = {}
+    exclusive: bool = False
     tags: tuple[str, ...] = ()
     timeout_seconds: float = 120.0
     action_timeout_seconds: float = 30.0

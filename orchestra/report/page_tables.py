@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
-from orchestra.report import by_hand
+from orchestra.report import by_hand, machine
 from orchestra.report.console.table import agreement, overhead
 from orchestra.report.page_data import Table
 from orchestra.report.rows import Report
@@ -28,6 +28,7 @@ def tables(report: Report) -> Iterator[Table]:
     if report.advice:
         advice = tuple((one.rule, one.about, f"{one.saved:.1f} s", one.evidence) for one in report.advice)
         yield Table("Advice", ("rule", "of", "saves a run", "because"), advice)
+    yield from _machine_tables(report)
     yield Table("Provenance", ("what", "value"), tuple(_provenance(report)))
 
 
@@ -48,6 +49,17 @@ def _method_tables(report: Report) -> Iterator[Table]:
         )
         if costs:
             yield Table(f"{one.second} against {one.first}, by step", ("step", "median", "95 %", "pairs"), costs)
+
+
+def _machine_tables(report: Report) -> Iterator[Table]:
+    """Yield where the time went, and what was used of the machine: the run, then each worker."""
+    if rows := machine.spent(report):
+        yield Table("Time", machine.SPENT_HEADS, tuple(rows))
+    if report.use is None:
+        return
+    yield Table("Machine", ("use",), tuple((line,) for line in machine.used(report.use)))
+    if each := machine.workers(report.use):
+        yield Table("Workers", machine.WORKER_HEADS, tuple(each))
 
 
 def _interval(low: float | None, high: float | None) -> str:

@@ -60,7 +60,8 @@ class Start(NamedTuple):
         task: its name.
         begun, ended: seconds from the first start.
         after: the task at whose end it began; empty for one that began at once.
-        why: what it waited for: `needs`, `order`, `workers`, or `resource NAME`; empty for one that began at once.
+        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, or `resource NAME`; empty for one that
+            began at once.
     """
 
     task: str
@@ -184,6 +185,8 @@ class _Simulation:
             for other in ended:
                 if other.partition(":")[0] == method and other.partition(":")[2] in names:
                     return other, why
+        if test.exclusive or any(self._tests[other.partition(":")[2]].exclusive for other in ended):
+            return ended[-1], "exclusive tests"
         same = next((other for other in ended if other.partition(":")[0] == method), "")
         if self._full[method] and same:
             return same, "workers"

@@ -147,7 +147,7 @@ def stamps(root: Path, plan: Plan) -> Stamps:
         plan: the suite.
     """
     real_root = Path(os.path.realpath(root))
-    own = {pattern for test in plan.tests for pattern in (*test.inputs, *_uploads(test))}
+    own = {pattern for test in plan.tests for pattern in (*test.inputs, *_sent(plan, test))}
     files = {*matching(root, sorted(own)), *(file for row in plan.components for file in files_of(root, row))}
     names = {*plan.sources, *(_name(root, real_root, file) for file in files)}
     found: Stamps = {}
@@ -178,6 +178,8 @@ def _plan_reason(plan: Plan, test: Test, method: str, since: Revision) -> str:
     if before != test:
         parts = [name.rstrip("_") for name in test.__struct_fields__ if getattr(before, name) != getattr(test, name)]
         return f"its {', '.join(parts)} changed"
+    if then.login_of(test) != plan.login_of(test):
+        return f'the login "{test.login}" changed'
     old, new = (_by_id(closure(one.components, test.requires)) for one in (then, plan))
     differing = [name for name, row in new.items() if old.get(name) != row]
     return f'"{differing[0]}" changed in the spec' if differing else ""
@@ -191,16 +193,19 @@ def _test_reason(root: Path, plan: Plan, test: Test, rows: Mapping[str, str], si
     """Return which file of a test or of its components is different, or is not known."""
     if not test.inputs and test.command is not None:
         return "it runs a program and declares no inputs"
-    files = list(matching(root, (*test.inputs, *_uploads(test))))
+    files = list(matching(root, (*test.inputs, *_sent(plan, test))))
     own = _files_reason(root, files, test.inputs, since)
     return own or next((why for row in closure(plan.components, test.requires) if (why := rows[row.id])), "")
 
 
-def _uploads(test: Test) -> Iterator[str]:
-    """Yield the files that the steps of a test send."""
-    for step in (*test.before, *test.steps, *test.finally_):
+def _sent(plan: Plan, test: Test) -> Iterator[str]:
+    """Yield the files that the steps of a test and of its login send."""
+    login = plan.login_of(test)
+    for step in (*test.before, *test.steps, *test.finally_, *(() if login is None else login.steps)):
         if step.verb == "upload":
             yield from step.args["files"]
+        parts = step.args.get("multipart", {}) if step.verb == "http" else {}
+        yield from (part["file"] for part in parts.values() if isinstance(part, dict))
 
 
 def _row_reason(root: Path, row: Component, build: Build, since: Revision) -> str:

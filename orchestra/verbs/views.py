@@ -239,6 +239,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("after", " ".join(test.after)),
         ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),
         ("resources", " ".join(f"{name}={count}" for name, count in test.resources.items())),
+        ("exclusive", "runs alone" if test.exclusive else ""),
         ("tags", " ".join(test.tags)),
         ("matrix", " ".join(f"{name}={scalar(value)}" for name, value in test.matrix.items())),
         ("browser", test.browser if test.command is None else ""),

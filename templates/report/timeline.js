@@ -48,8 +48,10 @@ function load(y, x, scale) {
   const samples = run.machine.map(([at, seconds, ...figures]) => [x + Math.max(0, at - seconds) * scale, x + at * scale, ...figures]);
   const area = (column) => samples.map((one) => `M${one[0]},${y + LOAD}V${up(one[column])}H${one[1]}V${y + LOAD}Z`).join("");
   const memory = samples.map((one, number) => `${number ? "L" : "M"}${one[0]},${up(one[4])}H${one[1]}`).join("");
+  const most = Math.max(1, ...run.machine.map((one) => one[5]));
+  const workers = samples.map((one, number) => `${number ? "L" : "M"}${one[0]},${y + LOAD - LOAD * one[5] / most}H${one[1]}`).join("");
   const shown = ([at, seconds, cpu, other, used, workers]) => `up to ${clock(at)}: processors ${cpu} %, by others ${other} %, memory ${used} %, ${plural(workers, "worker")}`;
-  return [s("path", { class: "cpu", d: area(2) }), s("path", { class: "others", d: area(3) }), s("path", { class: "memory", d: memory }),
+  return [s("path", { class: "cpu", d: area(2) }), s("path", { class: "others", d: area(3) }), s("path", { class: "memory", d: memory }), s("path", { class: "workers", d: workers }),
     samples.map((one, number) => s("rect", { class: "look", x: one[0], y, width: Math.max(1, one[1] - one[0]), height: LOAD }, s("title", {}, shown(run.machine[number]))))];
 }
 
@@ -86,7 +88,7 @@ function timeline(main) {
     y += group.lanes * LANE + 10;
   }
   const chart = s("svg", { class: "chart", width, height: y, "aria-label": "Attempts and servers over the time of the run" }, parts);
-  const loads = run.machine?.length ? [["cpu", "processors"], ["others", "by other programs"], ["memory", "memory"]] : [];
+  const loads = run.machine?.length ? [["cpu", "processors"], ["others", "by other programs"], ["memory", "memory"], ["workers", `workers, at most ${Math.max(...run.machine.map((one) => one[5]))}`]] : [];
   const seen = new Set(groups.flatMap((group) => group.bars.map((bar) => bar.word)));
   const words = [["passed", "passed, healthy", "passed", "healthy"], ["failed", "failed, timeout", "failed", "timeout"], ["error", "error", "error", "interrupted"], ["flaky", "unhealthy, warned", "flaky", "unhealthy", "recovering"],
     ["running", "starting", "starting"], ["", "stopped, skipped", "stopped", "skipped", "other"]];

@@ -5,7 +5,11 @@ function about(main) {
     ...(run.tables || []).map((one) => table(one.title, one.heads, one.rows)), slowest()].filter(Boolean);
   const wide = parts.filter((part) => part.classList.contains("wide"));
   const narrow = parts.filter((part) => !part.classList.contains("wide"));
-  main.replaceChildren(...[hero(), gates(), columns(narrow.slice(0, -1), narrow.slice(-1)), ...wide].filter(Boolean)); // the provenance is the longest
+  const size = (part) => part.querySelectorAll("tr, li").length + 3;
+  const half = narrow.reduce((sum, part) => sum + size(part), 0) / 2;
+  let above = 0;
+  const left = narrow.filter((part) => { above += size(part); return above - size(part) / 2 <= half; });
+  main.replaceChildren(...[hero(), gates(), columns(left, narrow.slice(left.length)), ...wide].filter(Boolean));
 }
 
 // The kinds of step that took longest altogether, over every attempt whose steps were kept.

@@ -171,7 +171,7 @@ def test_a_text_without_a_number_meets_no_bounds_and_no_negation(both, case):
 
 @pytest.mark.parametrize("to", [{"not": {"have_css": {"colour": "red"}}}, {"have_css": {"colour": ""}}], ids=str)
 def test_a_style_that_does_not_exist_is_refused(both, to):
-    step = {"expect": {**SEND, "to": to, "within_seconds": 0.2}}
+    step = {"expect": {**SEND, "to": to, "within_seconds": 2}}
     for result in failed(both(page(BODY), step, opened=False)):
         assert 'but: "colour" is no CSS property' in result.failure.message
 

@@ -85,3 +85,9 @@ def test_a_login_that_fails_fails_its_tests_and_is_tried_twice(both):
     for result in failed(both.again()(SEES, login=wrong, logins=both.logins)):
         assert result.failure.message.endswith("(2 times in this run, so it is not tried again)")
     assert Store(both.logins, "admin").load().failures == 2
+
+
+def test_a_request_can_have_the_cookies_of_the_page(both):
+    opened = page("<script>document.cookie = 'of=page'</script>")
+    asked = {"GET": "${s.url}/echo", "match": {"$.cookie": "of=page"}}
+    passed(both(opened, {"http": {**asked, "cookies": "from_page"}}, {"http": asked}))

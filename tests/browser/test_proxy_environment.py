@@ -82,7 +82,8 @@ def test_what_is_elsewhere_goes_through_the_proxy(project: SuiteProject, proxy):
     port, asked = proxy
     project.write(FAR).compile()
     project.run("run", **environment(f"http://127.0.0.1:{port}"))
-    assert {line.split(b" HTTP", 1)[0] for line in asked} == {b"GET http://far.invalid/x", b"GET http://far.invalid/"}
+    requests = {line.split(b" HTTP", 1)[0] for line in asked if line}  # without one: a probe whose time was over first
+    assert requests == {b"GET http://far.invalid/x", b"GET http://far.invalid/"}
 
 
 def test_a_proxy_that_is_none_is_told_with_its_mend(project: SuiteProject):

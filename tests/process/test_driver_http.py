@@ -6,6 +6,7 @@ import json
 import re
 import subprocess
 import sys
+import time
 
 import httpx
 import pytest
@@ -16,13 +17,13 @@ from orchestra.errors import UsageError
 from orchestra.runtime.attempt import needs_browser
 from orchestra.runtime.driver import http as driver_http
 from orchestra.runtime.driver.content import Looked, judge_csv, judge_file, judge_text, same
-from orchestra.runtime.driver.contract import StepError
+from orchestra.runtime.driver.contract import Deadline, Job, StepError
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.files import inside
 from orchestra.runtime.scope import Scope
 from orchestra.steps.target import Target
-from tests.support.requests import request
+from tests.support.requests import request, steps
 from tests.support.site import site, unused_address
 
 
@@ -423,3 +424,63 @@ def test_csv_is_read_line_by_line():
     with pytest.raises(StepError, match="is not CSV: field larger than field limit"):
         judge_csv("a\n" + "b" * 200_000, {"rows": 1}, "the file")
     judge_csv("a\n" + "b\n" * 300_000, {"rows": 300_000, "contains": {"a": "b"}}, "the file")
+
+
+def test_a_form_with_files_is_sent_in_parts(tmp_path, url, http):
+    (tmp_path / "photo.png").write_bytes(b"PNG \xc3\xa4")
+    parts = {"title": "A photo", "photo": {"file": "photo.png"}, "raw": {"file": "photo.png", "type": "text/plain"}}
+    (step,) = steps(
+        [{"http": {"POST": f"{url}/echo", "multipart": parts, "save": {"body": "$.body", "type": "$.type"}}}]
+    )
+    job = Job(step, tmp_path, tmp_path, Scope({}), Deadline(time.monotonic() + 30), 30.0)
+    http.do(job)
+    assert job.scope.saved["type"].startswith("multipart/form-data; boundary=")
+    boundary = job.scope.saved["type"].partition("=")[2]
+    *parts, end = job.scope.saved["body"].split(f"--{boundary}")[1:]
+    assert end == "--\r\n"
+    assert [part.removeprefix("\r\n") for part in parts] == [
+        'Content-Disposition: form-data; name="title"\r\n\r\nA photo\r\n',
+        'Content-Disposition: form-data; name="photo"; filename="photo.png"\r\nContent-Type: image/png\r\n\r\nPNG ä\r\n',
+        'Content-Disposition: form-data; name="raw"; filename="photo.png"\r\nContent-Type: text/plain\r\n\r\nPNG ä\r\n',
+    ]
+
+
+def test_a_file_of_a_form_that_cannot_be_sent_is_named(run):
+    gone = run({"http": {"POST": "${s.url}/echo", "multipart": {"a": {"file": "gone.txt"}}}})
+    failure(gone, "error", "setup")
+    assert gone.failure.message == 'the file "gone.txt" cannot be read: No such file or directory'
+    failure(run({"http": {"POST": "${s.url}/echo", "multipart": {"a": {"file": "../x"}}}}), "error", "setup")
+
+
+def test_headers_and_cookies_of_a_reply_can_be_saved_and_cookies_left_out(run):
+    passed(
+        run(
+            {"http": {"GET": "${s.url}/redirect", "status": 302, "save_headers": {"next": "Location"}}},
+            {"http": {"GET": "${s.url}${saved.next}", "match": {"$.path": "/echo", "$.cookie": None}}},
+            {"http": {"GET": "${s.url}/cookie", "save_cookies": {"t": "taste"}}},
+            {
+                "http": {
+                    "GET": "${s.url}/echo?${saved.t}",
+                    "match": {"$.path": "/echo?sweet", "$.cookie": "taste=sweet"},
+                }
+            },
+            {"http": {"GET": "${s.url}/echo", "cookies": "none", "match": {"$.cookie": None}}},
+            {
+                "http": {
+                    "GET": "${s.url}/echo",
+                    "cookies": "none",
+                    "headers": {"Cookie": "a=b"},
+                    "match": {"$.cookie": "a=b"},
+                }
+            },
+            {"http": {"GET": "${s.url}/echo", "match": {"$.cookie": "taste=sweet"}}},
+        )
+    )
+    for key, kind, names in (("save_headers", "header", "content-length"), ("save_cookies", "cookie", "taste")):
+        none = run({"http": {"GET": "${s.url}/cookie", key: {"x": "nope"}}})
+        failure(none, "failed", "assertion")
+        assert none.failure.message.endswith(f'/cookie has no {kind} "nope"')
+        assert names in none.failure.found
+    none = run({"http": {"GET": "${s.url}/echo", "cookies": "from_page"}})
+    failure(none, "error", "setup")
+    assert none.failure.message == "there is no page whose cookies could be sent"

@@ -16,10 +16,14 @@ class Handler(http.server.BaseHTTPRequestHandler):
     def log_message(self, *_): pass
 http.server.HTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
 """
+WAIT = """
+import pathlib, time
+while not any("/good" in log.read_text() for log in pathlib.Path(".orchestra/s/runs").glob("*/services/api.log")): time.sleep(0.01)
+"""
 SPEC = """
 orchestra: 1
 suite: s
-methods: {cli: {driver: http}}
+methods: {cli: {driver: playwright}}
 defaults: {requires: [api]}
 health:
   api:
@@ -27,12 +31,14 @@ health:
     ready: {http: {path: /ready}}
 tests:
   a: {steps: [{http: {GET: /good, base: api, status: 200}}]}
-  b: {needs: [a], steps: [{http: {GET: /bad, base: api, status: 200}}, {http: {GET: /later, base: api, status: 200}}]}
+  logged: {needs: [a], requires: [], command: {argv: [python, wait.py]}}
+  b: {needs: [logged], steps: [{http: {GET: /bad, base: api, status: 200}}, {http: {GET: /later, base: api, status: 200}}]}
 """
 
 
 def test_a_failed_attempt_of_a_run_has_the_words_of_its_service_and_no_others(project: SuiteProject):
     (project.root / "server.py").write_text(SERVER)
+    (project.root / "wait.py").write_text(WAIT)  # a busy machine writes what a service says a moment later
     project.write(SPEC).compile()
     done = project.run("run")
     assert done.code == 1, done.err

@@ -66,6 +66,13 @@ def test_a_simulated_run_names_what_each_test_waited_for():
     assert whys(simulate(flat, ["m:a", "m:b"], {"m": 1}, seconds))["m:a"] == ("m:b", "workers")
 
 
+def test_a_simulated_run_names_an_exclusive_test_as_the_cause():
+    plan = plan_of(Case("a", "", ("m",)), Case("alone", "", ("m",), exclusive=True), Case("c", "", ("m",)), workers=3)
+    run = simulate(plan, ["m:a", "m:alone", "m:c"], {"m": 3}, {"m:a": 3.0, "m:alone": 2.0, "m:c": 1.0})
+    assert whys(run) == {"m:a": ("", ""), "m:alone": ("m:a", "exclusive tests"), "m:c": ("m:alone", "exclusive tests")}
+    assert run.seconds == 6.0
+
+
 def test_methods_follow_each_other_unless_one_is_parallel():
     tests = (Case("a", "", ("m", "n")),)
     for parallel, end in ((False, 3.0), (True, 2.0)):

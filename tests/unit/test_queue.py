@@ -34,6 +34,7 @@ def plans(draw):
                 needs=tuple(names[:split]),
                 after=tuple(names[split:]),
                 resources={"r": draw(st.integers(1, 2))} if draw(st.booleans()) else {},
+                exclusive=draw(st.integers(0, 4)) == 0,
             )
         )
     return Plan(
@@ -113,6 +114,45 @@ def test_resources_are_never_overdrawn(plan, seed):
         count = tests[task.partition(":")[2]].resources.get("r", 0)
         held += count if what == "start" else -count
         assert 0 <= held <= 2
+
+
+@given(plans(), st.integers(0, 1000), st.none() | st.integers(0, 9))
+def test_an_exclusive_test_runs_while_no_other_does(plan, seed, shuffled):
+    selection = [task_name(method.id, test.id) for method in plan.methods for test in plan.tests]
+    exclusive = {test.id for test in plan.tests if test.exclusive}
+    running: set[str] = set()
+    for what, task in simulate(plan, selection, seed, shuffled):
+        if what == "start":
+            running.add(task)
+            assert len(running) == 1 or not any(one.partition(":")[2] in exclusive for one in running)
+        else:
+            running.discard(task)
+
+
+def test_an_exclusive_test_that_is_next_is_waited_for():
+    tests = (Case("a", "", ("m",)), Case("alone", "", ("m",), exclusive=True), Case("c", "", ("m", "n")))
+    methods = (Method("m", "", "command"), Method("n", "", "command", parallel=True))
+    names = ["m:a", "m:alone", "m:c", "n:c"]
+    queue = Queue(Plan("s", "", tests, methods), names, {"m:a": 9.0, "m:alone": 5.0, "m:c": 1.0, "n:c": 1.0})
+    for name in names:
+        queue.push(name)
+    assert [queue.take("m"), queue.take("m"), queue.take("m"), queue.take("n")] == ["m:a", None, None, None]
+    queue.release("m:a")
+    queue.done("m:a")
+    assert [queue.take("n"), queue.take("m"), queue.take("m"), queue.take("n")] == [None, "m:alone", None, None]
+    queue.release("m:alone")
+    queue.done("m:alone")
+    assert [queue.take("n"), queue.take("m")] == ["n:c", "m:c"]
+
+
+def test_an_exclusive_test_that_was_decided_meanwhile_holds_nothing_up():
+    tests = (Case("a", "", ("m",)), Case("alone", "", ("m",), exclusive=True), Case("c", "", ("m",)))
+    queue = Queue(Plan("s", "", tests, (Method("m", "", "command"),)), ["m:a", "m:alone", "m:c"])
+    for name in ("m:a", "m:alone", "m:c"):
+        queue.push(name)
+    assert [queue.take("m"), queue.take("m")] == ["m:a", None]
+    queue.done("m:alone")
+    assert queue.take("m") is not None
 
 
 def test_the_longest_remaining_path_goes_first():

@@ -11,6 +11,7 @@ import pytest
 from orchestra import draw
 from orchestra import plan as plans
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
+from orchestra.ledger.use import Use
 from orchestra.report.evidence_text import MOST_BYTES, contents, line_of
 from orchestra.report.page import encoded, page
 from orchestra.report.page_data import Progress
@@ -90,6 +91,28 @@ def test_a_slope_has_a_sign_unless_it_is_none(step, words):
     earlier = tuple(record(f"r{n:02}", B001=("passed", 3.0 + step * n)) for n in range(12))
     [task] = page(replace(reported(*samples.passed("cli:B001", 3.0 + step * 12)), earlier=earlier), FOLDER).tasks
     assert task.trend.partition(";")[0] == words
+
+
+def test_the_run_has_tables_of_its_time_and_of_what_it_used():
+    use = Use()
+    use.cpu_percent_peak = 90.0
+    report = replace(
+        reported(*samples.passed("cli:B001")), use=use, spent={"tests": 3.0, "closing": 1.0, "around": 0.001}
+    )
+    tables = {table.title: table for table in page(report, FOLDER).tables}
+    assert [row[:3] for row in tables["Time"].rows] == [
+        ("tests", "3.00 s", "75 %"),
+        ("closing", "1.00 s", "25 %"),
+        ("all", "4.00 s", ""),
+    ]
+    assert tables["Machine"].rows[0][0].startswith("processors: 0 % in the mean, 90 % at most")
+    assert (
+        "Workers" in tables,
+        "Machine" in {one.title for one in page(replace(report, use=None), FOLDER).tables},
+    ) == (
+        False,
+        False,
+    )
 
 
 def test_a_step_has_its_number_in_its_section():

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.plan import Command, Component, Method, Plan, Service, Tls
+from orchestra.plan import Command, Component, Login, Method, Plan, Service, Tls
 from orchestra.plan import Test as Case
 from orchestra.runtime.build import Builds
 from orchestra.runtime.since import Revision, reasons
@@ -174,3 +174,16 @@ def test_what_is_not_known_is_selected(tmp_path):
     assert new["mcp:T3"] == "x.py is not in main"
     none = reasons(tmp_path, THEN, Revision("main", "0" * 40, files, ()))
     assert set(none.values()) == {"main has no compiled plan that can be read"}
+
+
+def test_a_login_selects_the_tests_that_begin_with_it(tmp_path):
+    parts = {"f": {"file": "a/x.py"}, "text": "b"}
+    login = Login("admin", steps=(Step("http", args={"method": "POST", "url": "/", "multipart": parts}),))
+    tests = (Case("T1", "", ("cli",), login="admin"), Case("T2", "", ("cli",)))
+    then = changed(tests=tests, logins=(login,), components=())
+    write(tmp_path, {"a/x.py": "1"}, {})
+    clean, sent = (Revision("main", "0" * 40, {"a/x.py"}, paths, plan=then) for paths in ((), ("a/x.py",)))
+    assert reasons(tmp_path, then, clean) == {}
+    assert reasons(tmp_path, then, sent) == {"cli:T1": "a/x.py changed"}
+    now = changed(tests=tests, logins=(msgspec.structs.replace(login, valid_seconds=1.0),), components=())
+    assert reasons(tmp_path, now, clean) == {"cli:T1": 'the login "admin" changed'}

@@ -133,6 +133,7 @@ def lower_test(
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
+                exclusive=test.get("exclusive", _TEST.exclusive),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),
                 timeout_seconds=usual(
                     test.get("timeout_seconds", defaults.get("timeout_seconds", _TEST.timeout_seconds)),

@@ -51,6 +51,10 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
             yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
     for step in context.steps("upload"):
         yield from ((step.path("upload", "files", index), path) for index, path in enumerate(step.body["files"]))
+    for step in context.steps("http"):
+        for name, part in step.body.get("multipart", {}).items():
+            if isinstance(part, dict):
+                yield step.path("http", "multipart", name, "file"), part["file"]
     for step in context.steps("download"):
         yield step.path("download", "as"), step.body["as"]
     if "ca_file" in spec.get("tls", {}):
@@ -181,7 +185,7 @@ def shared_junit(context: Context) -> Iterator[Problem]:
     The report is the path in `junit`, `playwright_json` or `pytest_reportlog`.
 
     `${attempt.dir}` is a fresh folder for each attempt. A fixed path is valid for a test that runs alone: by one method
-    with `workers: 1`, or while it holds a resource with a count of one.
+    with `workers: 1`, with `exclusive: true`, or while it holds a resource with a count of one.
     """
     spec = context.spec
     variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
@@ -218,6 +222,9 @@ def _commanders(context: Context) -> tuple[str, ...]:
 def _clash(context: Context, tests: Sequence[_Claim]) -> list[str]:
     """Two of the tests, by method, that may write at the same time; empty when none may."""
     rows = context.methods
+    tests = [claim for claim in tests if not context.spec["tests"][claim.entry].get("exclusive", False)]
+    if not tests:
+        return []
     first = tests[0]
     side_by_side = [name for name in first.methods if name in rows and rows[name].get("parallel")]
     if side_by_side and len(first.methods) > 1:

@@ -41,6 +41,25 @@ def page_name(context: Context) -> Iterator[Problem]:
             yield from _walk(context, steps, path, named, ())
 
 
+@rule
+def page_cookies(context: Context) -> Iterator[Problem]:
+    """A test without a page has an `http` step with the cookies of the page."""
+    if not any(step.body.get("cookies") == "from_page" for step in context.steps("http")):
+        return
+    for test_id, test in context.spec["tests"].items():
+        if resolve.kind_of(context.spec, test) == "browser":
+            continue
+        steps = (
+            step
+            for section in resolve.sections(context.spec, test)
+            for step in resolve.all_steps(context.spec, section)
+        )
+        if any(verb == "http" and body.get("cookies") == "from_page" for verb, body in steps):
+            message = f'"{test_id}" has no page, and a step of it sends the cookies of the page'
+            hint = "remove `cookies`: a request has the cookies of earlier replies and of the login"
+            yield Problem(context.place(("tests", test_id), key=True), message, hint)
+
+
 def _walk(
     context: Context, steps: Sequence[StepSpec], section: Path, named: set[str], inside: tuple[str, ...]
 ) -> Iterator[Problem]:
@@ -79,4 +98,4 @@ def _named(context: Context, step: StepSpec, path: Path, named: set[str]) -> Ite
         yield Problem(place, f'no earlier step names a page "{name}"{near}', hint, correction(name, named))
 
 
-RULES = (page_name,)
+RULES = (page_name, page_cookies)

@@ -40,9 +40,10 @@ def _saves(verb: str, body: Any) -> Iterator[str]:
     """Yield the names that a step keeps values under."""
     if verb == "set":
         yield from body
-    elif verb in ("http", "evaluate") and isinstance(body, dict) and "save" in body:
-        save = body["save"]
-        yield from [save] if isinstance(save, str) else save
+    elif verb in ("http", "evaluate") and isinstance(body, dict):
+        for key in ("save", "save_headers", "save_cookies"):
+            save = body.get(key, ())
+            yield from [save] if isinstance(save, str) else save
 
 
 def _unsaved(context: Context, texts: Sequence[Text], have: set[str]) -> Iterator[Problem]:

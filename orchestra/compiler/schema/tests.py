@@ -363,6 +363,9 @@ class TestSpec(_Finally, total=False):
     resources: Annotated[
         dict[str, int], Key("counted resources that it holds while it runs", {"backend_writes": 1}, minimum=1, names=ID)
     ]
+    exclusive: Annotated[
+        bool, Key("run it while no other test of the run is running: its time is its own", True, default=False)
+    ]
     tags: Annotated[list[str], Key("tags to select by", ["smoke"])]
     methods: Annotated[list[str], Key("the methods that run it (default: all that can)", ["cli"], min_items=1)]
     browser: Annotated[str, Key("the browser", "firefox", default=DEFAULT_ENGINE, choices=tuple(ENGINES))]

@@ -47,6 +47,8 @@ FORECAST_SECONDS = 2.0
 _SHOWN_RUNNING = 8
 _SHOWN_RECENT = 4
 _BAR_COLUMNS = 30
+_HEAD_COLUMNS = 4
+"""Progress, its bar, the time, and the forecast; the verdicts follow."""
 _MINUTE = 60
 _LEAST_TITLE = 8
 """A title that would be shorter than this is left out of its line."""
@@ -301,11 +303,21 @@ class Screen:
         verdicts = {verdict: number for verdict, number in self._view.counts.items() if number}
         total, done = len(self._feed.rows.selection(self._view)), sum(verdicts.values())
         head = Table.grid(padding=(0, 1))
+        for _ in range(_HEAD_COLUMNS):
+            head.add_column(no_wrap=True)
+        head.add_column()  # the verdicts are cut where the window is narrow
         words = ", ".join(f"{number} {verdict}" for verdict, number in verdicts.items())
         colour = "green" if FINE.issuperset(verdicts) else "red"
-        bar = ProgressBar(total or 1, done, width=_BAR_COLUMNS, complete_style=colour, finished_style=colour)
+        columns = min(_BAR_COLUMNS, self._console.width // 5)
+        bar = ProgressBar(total or 1, done, width=columns, complete_style=colour, finished_style=colour)
         elapsed = _elapsed(now - self._begun)
-        head.add_row(Text(f"{done}/{total}"), bar, Text(elapsed), Text(self._left(now)), Text(words))
+        head.add_row(
+            Text(f"{done}/{total}"),
+            bar,
+            Text(elapsed),
+            Text(self._left(now)),
+            Text(words, no_wrap=True, overflow="ellipsis"),
+        )
         running = list(self._feed.running.items())
         steps = self._feed.steps()
         tests = [self._running(task, now - since, steps.get(task)) for task, since in running[:_SHOWN_RUNNING]]

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator
 from functools import partial
-from typing import Final
 from urllib.parse import quote
 
 from orchestra import draw
@@ -13,7 +12,7 @@ from orchestra.ledger.case import Case
 from orchestra.ledger.event import AttemptFinished
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
-from orchestra.report import by_hand
+from orchestra.report import by_hand, machine
 from orchestra.report.compare.text import agreement_lines, compared_lines
 from orchestra.report.console.table import (
     counted,
@@ -28,7 +27,6 @@ from orchestra.report.findings import HEADS
 from orchestra.report.rows import GateRow, Report, Row, explained, message_of
 
 _FINDINGS = 100
-_SHORTEST = 0.005
 _CASES = 500
 
 
@@ -234,56 +232,19 @@ def _services(report: Report) -> Iterator[str]:
         )
 
 
-_SPENT: Final = {
-    "opening": "before the record began: plan, history, what earlier runs left",
-    "starting": "until the first test",
-    "tests": "tests, as they report their own time",
-    "around": "around tests under way: start of workers and browsers, clean-up, evidence",
-    "between": "between tests: nothing was under way",
-    "servers": "servers that started or recovered, while no test was under way",
-    "closing": "after the last verdict",
-}
-
-
 def _time(report: Report) -> Iterator[str]:
     """Where the time of the run went: rows that add up to it."""
-    total = sum(report.spent.values())
-    if total > 0:
-        rows = [
-            (name, f"{seconds:.2f} s", f"{100 * seconds / total:.0f} %", _SPENT[name])
-            for name, seconds in report.spent.items()
-            if seconds >= _SHORTEST
-        ]
-        yield from ("", "## Time", "")
-        yield draw.markdown_table(("row", "seconds", "of all", "activity"), [*rows, ("all", f"{total:.2f} s", "", "")])
+    if rows := machine.spent(report):
+        yield from ("", "## Time", "", draw.markdown_table(machine.SPENT_HEADS, rows))
 
 
 def _machine(report: Report) -> Iterator[str]:
     """Yield the resource use of the run and of each worker."""
-    use = report.use
-    if use is None:
+    if report.use is None:
         return
-    yield from ("", "## Machine", "")
-    yield (
-        f"- processors: {use.cpu_percent:.0f} % in the mean, {use.cpu_percent_peak:.0f} % at most;"
-        f" {use.other_cpu_percent:.0f} % by programs outside of the run"
-    )
-    yield f"- memory: {use.memory_percent_peak:.0f} % at most"
-    yield f"- disk: {use.read_megabytes:.1f} MB read, {use.written_megabytes:.1f} MB written"
-    yield f"- network: {use.received_megabytes:.1f} MB received, {use.sent_megabytes:.1f} MB sent, without the loopback device"
-    if use.by_worker:
-        heads = ("worker", "processor", "memory at most", "read", "written")
-        rows = [
-            (
-                _inline(one.worker),
-                f"{one.cpu_seconds:.1f} s",
-                f"{one.memory_megabytes:.0f} MB",
-                f"{one.read_megabytes:.1f} MB",
-                f"{one.written_megabytes:.1f} MB",
-            )
-            for _, one in sorted(use.by_worker.items())
-        ]
-        yield from ("", draw.markdown_table(heads, rows))
+    yield from ("", "## Machine", "", *(f"- {line}" for line in machine.used(report.use)))
+    if rows := machine.workers(report.use):
+        yield from ("", draw.markdown_table(machine.WORKER_HEADS, [list(map(_inline, row)) for row in rows]))
 
 
 def _provenance(report: Report) -> Iterator[str]:

@@ -248,6 +248,13 @@ class Session(Protocol):
     def film_end(self) -> None:
         """Finish the video: it is whole when this returns. Raises nothing."""
 
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return the cookies of all sites, in Playwright's form.
+
+        Raises:
+            StepError: the page or its browser does not answer.
+        """
+
     def storage(self) -> dict[str, Any]:
         """Return cookies and storage, in Playwright's form; asked only where the pages are those of a browser of the machine.
 

@@ -7,10 +7,11 @@ import os
 import ssl
 import time
 from collections.abc import Iterable, Mapping
+from contextlib import closing
 from functools import partial
 from http.cookiejar import Cookie
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
 import httpx
@@ -25,6 +26,7 @@ from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.cookies import cookie_of, written
 from orchestra.runtime.driver.wording import seconds_text
+from orchestra.runtime.files import inside, open_plain
 from orchestra.steps.vocabulary import argument
 
 _BODY = {"json": "json", "form": "data", "body": "content"}
@@ -125,8 +127,13 @@ class Http:
         args = job.args
         url = _url(job)
         what = f"{args['method']} {url}"
-        status, body = self._until(what, url, job) if "until" in args else self._send(what, url, job, math.inf)
-        _judge_status(what, status, body, argument(job.step, "status"))
+        reply = self._until(what, url, job) if "until" in args else self._send(what, url, job, math.inf)
+        body = reply.body
+        _judge_status(what, reply.status, body, argument(job.step, "status"))
+        for name, header in args.get("save_headers", {}).items():
+            job.scope.save(name, _part(what, "header", header, reply.headers))
+        for name, cookie in args.get("save_cookies", {}).items():
+            job.scope.save(name, _part(what, "cookie", cookie, reply.cookies))
         if args.get("match") or args.get("save"):
             match, save = argument(job.step, "match"), argument(job.step, "save")
             looked = Looked(body, [*match, *save.values()], f"the reply to {what}")
@@ -134,7 +141,7 @@ class Http:
             for name, path in save.items():
                 job.scope.save(name, looked.value(path))
 
-    def _until(self, what: str, url: str, job: Job) -> tuple[int, bytes]:
+    def _until(self, what: str, url: str, job: Job) -> Reply:
         """Return the first reply that is as `until` asks.
 
         Raises:
@@ -148,10 +155,10 @@ class Http:
         last: StepError | None = None
         while True:
             try:
-                status, body = self._send(what, url, job, end - clock())
-                _judge_status(what, status, body, wanted if isinstance(wanted, list) else [wanted])
+                reply = self._send(what, url, job, end - clock())
+                _judge_status(what, reply.status, reply.body, wanted if isinstance(wanted, list) else [wanted])
                 if "match" in until:
-                    Looked(body, until["match"], f"the reply to {what}").check(until["match"])
+                    Looked(reply.body, until["match"], f"the reply to {what}").check(until["match"])
             except StepError as failed:
                 left = end - clock()
                 cut_short = left <= 0 and failed.kind == "connection" and last is not None
@@ -161,14 +168,14 @@ class Http:
                     raise last from None
                 time.sleep(min(left - least, float(until.get("every_seconds", UNTIL_PAUSE_SECONDS))))
             else:
-                return status, body
+                return reply
 
-    def _send(self, what: str, url: str, job: Job, left: float) -> tuple[int, bytes]:
-        client = self._client(url)
+    def _send(self, what: str, url: str, job: Job, left: float) -> Reply:
+        client, files = self._client(url), _files(job)
         own = min(float(job.args["within_seconds"]), max(0.001, left))
         seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
         try:
-            status, body = self._calls.run(partial(_fetch, client, url, job.args, seconds, limit), seconds)
+            reply, body = self._calls.run(partial(_fetch, client, url, job.args, seconds, limit, files), seconds)
         except (TimeoutError, httpx.TimeoutException):
             self._clients.clear()  # the call may still be under way
             message = f"{what}: no whole reply within {seconds_text(job.allowed(own))}"
@@ -182,10 +189,60 @@ class Http:
         if body.over:
             message, hint = f"the reply to {what} has more than {limit:g} MB", "raise `limit_megabytes` of the step"
             raise unmet(message, expected=f"at most {limit:g} MB", found="more", hint=hint)
-        return status, bytes(body.data)
+        return reply._replace(body=bytes(body.data))
 
 
-def _fetch(client: httpx.Client, url: str, args: dict[str, Any], seconds: float, megabytes: float) -> tuple[int, Body]:
+class Reply(NamedTuple):
+    """A reply to a request; names of headers in lower case."""
+
+    status: int
+    headers: dict[str, str]
+    cookies: dict[str, str]
+    body: bytes = b""
+
+
+def _part(what: str, kind: str, name: str, parts: Mapping[str, str]) -> str:
+    """Return a header or a cookie of a reply. Raises StepError: it has none of that name."""
+    value = parts.get(name.lower() if kind == "header" else name)
+    if value is None:
+        names = ", ".join(sorted(parts)) or "none"
+        raise unmet(f'the reply to {what} has no {kind} "{name}"', expected=f'a {kind} "{name}"', found=names)
+    return value
+
+
+def _files(job: Job) -> list[tuple[str, Any]] | None:
+    """Return the parts of a form as httpx takes them; None without `multipart`.
+
+    Raises:
+        StepError: a file cannot be read.
+        UsageError: a file is not inside the project.
+    """
+    if "multipart" not in job.args:
+        return None
+    parts: list[tuple[str, Any]] = []
+    for name, part in job.args["multipart"].items():
+        if isinstance(part, str):
+            parts.append((name, (None, part)))
+            continue
+        path = inside(part["file"], job.root, job.folder)
+        try:
+            with open_plain(path) as file:
+                content = file.readall()
+        except OSError as error:
+            raise unfit(f'the file "{part["file"]}" cannot be read: {error.strerror}') from None
+        kind = (part["type"],) if "type" in part else ()
+        parts.append((name, (path.name, content, *kind)))
+    return parts
+
+
+def _fetch(
+    client: httpx.Client,
+    url: str,
+    args: dict[str, Any],
+    seconds: float,
+    megabytes: float,
+    files: list[tuple[str, Any]] | None = None,
+) -> tuple[Reply, Body]:
     """Send a request and read its answer up to the limits; in a thread that may be left behind.
 
     Raises:
@@ -193,7 +250,12 @@ def _fetch(client: httpx.Client, url: str, args: dict[str, Any], seconds: float,
     """
     end = time.monotonic() + seconds
     given = {keyword: args[name] for name, keyword in _BODY.items() if name in args}
-    with client.stream(args["method"], url, headers=args.get("headers"), timeout=seconds, **given) as reply:
+    request = client.build_request(
+        args["method"], url, headers=args.get("headers"), files=files, timeout=seconds, **given
+    )
+    if args.get("cookies") == "none" and "cookie" not in {name.lower() for name in args.get("headers", {})}:
+        request.headers.pop("cookie", None)
+    with closing(client.send(request, stream=True)) as reply:
         body = Body(reply.headers.get("content-encoding", ""), int(megabytes * MEGABYTE))
         for block in reply.iter_raw():
             body.feed(block)
@@ -201,7 +263,8 @@ def _fetch(client: httpx.Client, url: str, args: dict[str, Any], seconds: float,
                 break
             if time.monotonic() > end:  # the waiting thread may see it later, and a part is no reply
                 raise TimeoutError
-        return reply.status_code, body
+        cookies = {cookie.name: cookie.value or "" for cookie in reply.cookies.jar}
+        return Reply(reply.status_code, dict(reply.headers.items()), cookies), body
 
 
 def _url(job: Job) -> str:

@@ -46,6 +46,10 @@ class PlainSession:
     def film_end(self) -> None:
         """Do nothing."""
 
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return that the page has no cookies."""
+        return []
+
     def storage(self) -> dict[str, Any]:
         """Return that the page has no cookies and no storage."""
         return {"cookies": [], "origins": []}

@@ -292,6 +292,10 @@ class _Attempt:
                 raise unfit(vacuous.message(where, text), hint=vacuous.HINT)
             return self._session.do(job)
         if verb == "http":
+            if job.args.get("cookies") == "from_page":
+                if self._session is None:
+                    raise unfit("there is no page whose cookies could be sent")
+                self._http.begin(self._session.cookies())
             self._http.do(job)
         else:  # set
             for name, value in job.args["values"].items():

@@ -1,9 +1,9 @@
 """Decide which task runs next: a pure queue with order, barriers, resources and priorities.
 
 doit reports when the needs of a task are done; the queue holds it back for order-only edges (`after` of tests, groups
-and methods), for counted resources, and until a slot is free. Among the tasks that can run, the one with the longest
-remaining path goes first (list scheduling by critical path: Graham 1969, Kohler 1975), because it bounds the end of the
-run.
+and methods), for counted resources, for tests that run alone, and until a slot is free. Among the tasks that can run,
+the one with the longest remaining path goes first (list scheduling by critical path: Graham 1969, Kohler 1975), because
+it bounds the end of the run.
 """
 
 from __future__ import annotations
@@ -50,6 +50,8 @@ class Queue:
     ) -> None:
         self._tests = {test.id: test for test in plan.tests}
         self._free = dict(plan.resources)
+        self._running: set[str] = set()
+        self._alone = ""
         self._rank = {task: index for index, task in enumerate(selection)}
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._methods: dict[str, _Bucket] = {}
@@ -152,9 +154,13 @@ class Queue:
                 at once, it would often go to a short task, and the critical path would wait for the next slot.
         """
         ready = self._ready[method]
+        if self._alone:
+            return self._take_alone(method)
         while ready:
             place = heapq.heappop(ready)
             task = place[-1]
+            if task not in self._pushed:
+                continue  # it got its verdict without running
             lacking = self._lacking(task)
             if lacking is not None:
                 self._parked[lacking].append(task)
@@ -162,10 +168,27 @@ class Queue:
             if free is not None and not self._goes_now(method, place, free):
                 heapq.heappush(ready, place)
                 return None
-            for name, count in self._parts(task)[1].resources.items():
-                self._free[name] -= count
-            return task
+            if self._parts(task)[1].exclusive:
+                self._alone = task
+                heapq.heappush(ready, place)
+                return self._take_alone(method)
+            return self._taken(task)
         return None
+
+    def _take_alone(self, method: str) -> str | None:
+        """Return the exclusive task that is next once no other runs; until it has ended none other starts."""
+        if self._running or not self._alone.startswith(f"{method}:"):
+            return None
+        ready = self._ready[method]
+        ready.remove(self._place(method, self._alone))
+        heapq.heapify(ready)
+        return self._taken(self._alone)
+
+    def _taken(self, task: str) -> str:
+        self._running.add(task)
+        for name, count in self._parts(task)[1].resources.items():
+            self._free[name] -= count
+        return task
 
     def _lacking(self, task: str) -> str | None:
         """Return the name of a resource of which too little is free for a task."""
@@ -175,7 +198,10 @@ class Queue:
         """Return whether slots and resources suffice for a task and for all that doit is about to push before it."""
         left = dict(self._free)
         coming = [self._place(method, task) for task in self._coming[method] if not self._held_back(task)]
-        for *_, task in sorted(before for before in coming if before < place):
+        earlier = sorted(before for before in coming if before < place)
+        if any(self._parts(task)[1].exclusive for *_, task in ([*earlier, place] if earlier else ())):
+            return False
+        for *_, task in earlier:
             wanted = self._parts(task)[1].resources
             if _short(wanted, left) is None:
                 free -= 1
@@ -190,6 +216,9 @@ class Queue:
 
     def release(self, task: str) -> None:
         """Give back the resources of a task that was taken; it may be pushed or taken again, or be done."""
+        self._running.discard(task)
+        if self._alone == task:
+            self._alone = ""
         for name, count in self._parts(task)[1].resources.items():
             self._free[name] += count
             for parked in self._parked.pop(name, ()):
@@ -199,6 +228,8 @@ class Queue:
         """Record that a task has its verdict, and release the tasks that waited for it in order."""
         method, test = self._parts(task)
         self._pushed.discard(task)
+        if self._alone == task:
+            self._alone = ""
         self._coming[method].discard(task)
         self._needs[task] = 0  # a verdict of an earlier segment may come before those of its needs
         for dependent in self._dependents[task]:

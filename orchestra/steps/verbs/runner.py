@@ -38,6 +38,21 @@ _UNTIL: Schema = object_of(
 )
 
 
+_PARTS: Schema = {
+    "type": "object",
+    "minProperties": 1,
+    "additionalProperties": {
+        "type": ["string", "object"],
+        "additionalProperties": False,
+        "required": ["file"],
+        "properties": {
+            "file": described(TEXT, "its path, relative to the project root", "data/photo.png"),
+            "type": described(TEXT, "its media type (default: by its name)", "image/png"),
+        },
+    },
+}
+
+
 def _http_text(_step: Step, args: Mapping[str, Any]) -> str:
     body = {"json": "json", "form": "data", "body": "content"}
     given = [
@@ -45,6 +60,7 @@ def _http_text(_step: Step, args: Mapping[str, Any]) -> str:
         repr(args["url"] if "base" not in args else f"${{{args['base']}.url}}{args['url']}"),
         *([f"headers={args['headers']!r}"] if args.get("headers") else []),
         *(f"{keyword}={args[name]!r}" for name, keyword in body.items() if name in args),
+        *([f"files=parts({args['multipart']!r})"] if "multipart" in args else []),
         f"timeout={args['within_seconds']:g}",
     ]
     request = f"httpx.request({', '.join(given)})"
@@ -67,6 +83,19 @@ VERBS: tuple[Verb, ...] = (
             Field("json", ANY, "a JSON body", {"message": "Market status"}),
             Field("form", TEXT_MAPPING, "a form body", {"message": "Market status"}),
             Field("body", TEXT, "a text body", "Market status"),
+            Field(
+                "multipart",
+                _PARTS,
+                "a form body with files: the name of each part to its text or file",
+                {"title": "A photo", "photo": {"file": "data/photo.png"}},
+            ),
+            Field(
+                "cookies",
+                {"enum": ["none", "from_page"]},
+                "`from_page`: with the cookies of the page, in place of those so far; `none`: with no cookie (default: those of"
+                " the login and of earlier replies)",
+                "from_page",
+            ),
             Field("status", _STATUS, "the expected status, or a list of them", 200, default=[]),
             Field(
                 "match",
@@ -77,6 +106,15 @@ VERBS: tuple[Verb, ...] = (
             ),
             Field(
                 "save", TEXT_MAPPING, "values of the reply to save: name to JSONPath", {"token": "$.token"}, default={}
+            ),
+            *(
+                Field(
+                    name, {**TEXT_MAPPING, "minProperties": 1}, f"{what} of the reply to save: name to {key}", example
+                )
+                for name, what, key, example in (
+                    ("save_headers", "headers", "header", {"next": "Location"}),
+                    ("save_cookies", "cookies", "cookie", {"session": "sid"}),
+                )
             ),
             MESSAGE,
             Field(
@@ -91,8 +129,9 @@ VERBS: tuple[Verb, ...] = (
         rules={
             **one_of(HTTP_METHODS),
             "dependentSchemas": {
-                "json": {"properties": {"form": NEVER, "body": NEVER}},
-                "form": {"properties": {"body": NEVER}},
+                "json": {"properties": {"form": NEVER, "body": NEVER, "multipart": NEVER}},
+                "form": {"properties": {"body": NEVER, "multipart": NEVER}},
+                "body": {"properties": {"multipart": NEVER}},
             },
         },
         browser=False,

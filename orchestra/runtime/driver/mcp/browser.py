@@ -375,7 +375,7 @@ class SharedBrowser:
 
     async def signed_in(self) -> Any:
         """Cookies and storage as they are, those of databases included."""
-        return well_formed(await self.context.storage_state(indexed_db=True))
+        return await self.context.storage_state(indexed_db=True)
 
     async def title(self) -> str:
         """Return the page's title."""

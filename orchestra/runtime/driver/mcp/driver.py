@@ -110,6 +110,10 @@ class McpAttempt:
         """Return cookies and storage as they are. Raises StepError: the browser does not answer."""
         return self._page.storage()
 
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return the cookies of all sites. Raises StepError: the browser does not answer."""
+        return self._page.cookies()
+
     def _call(self, tool: str, arguments: dict[str, Any], seconds: float) -> Answer:
         """Call a tool, and note it down."""
         begun = time.monotonic()

@@ -33,6 +33,7 @@ from orchestra.runtime.driver.nearby import (
 from orchestra.runtime.driver.page_text import MODE
 from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.driver.picture import MARK_SECONDS, MOST_MARKS, boxes
+from orchestra.runtime.unicode import well_formed
 from orchestra.steps.target import Target
 from orchestra.steps.url_glob import url_pattern
 
@@ -101,14 +102,21 @@ class PageView:
         mocks.add(mock)
         self._run(self._browser.context.route(url_pattern(mock.url), mocks.async_route(mock)), ANSWER_SECONDS)
 
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return the cookies of all sites. Raises as `storage`."""
+        return list(self._given(self._browser.context.cookies()))
+
     def storage(self) -> dict[str, Any]:
         """Return cookies and storage as they are.
 
         Raises:
             StepError: the browser does not answer.
         """
+        return dict(self._given(self._browser.signed_in()))
+
+    def _given(self, work: Coroutine[Any, Any, Any]) -> Any:
         try:
-            return dict(self._run(self._browser.signed_in(), STORAGE_SECONDS))
+            return well_formed(self._run(work, STORAGE_SECONDS))
         except (Error, TimeoutError) as error:
             raise StepError("error", "crash", f"the browser does not give its storage: {error}") from None
 

@@ -7,6 +7,7 @@ import os
 import time
 from collections.abc import Callable, Mapping
 from contextlib import suppress
+from functools import partial
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any, NamedTuple, cast
@@ -245,18 +246,20 @@ class PlaywrightSession:
         self.hung = True
         _kill_browser()
 
-    def storage(self) -> dict[str, Any]:
-        """Return cookies and storage as they are.
+    def cookies(self) -> list[dict[str, Any]]:
+        """Return the cookies of all sites. Raises StepError: the browser does not answer."""
+        return list(self._given(self._context.cookies))
 
-        Raises:
-            StepError: the browser does not answer.
-        """
+    def storage(self) -> dict[str, Any]:
+        """Return cookies and storage as they are. Raises StepError: the browser does not answer."""
+        return dict(self._given(partial(self._context.storage_state, indexed_db=True)))
+
+    def _given(self, ask: Callable[[], Any]) -> Any:
         try:
-            return dict(well_formed(self._context.storage_state(indexed_db=True)))
+            return well_formed(ask())
         except Error as error:
-            raise StepError(
-                "error", "crash", f"the browser does not give its storage: {_first(error.message)}"
-            ) from None
+            message = f"the browser does not give its storage: {_first(error.message)}"
+            raise StepError("error", "crash", message) from None
 
     def do(self, job: Job) -> Effort:
         """Carry out a step.
