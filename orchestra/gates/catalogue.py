@@ -290,6 +290,14 @@ _ALL: tuple[Metric, ...] = (
         "degraded == 0",
     ),
     Metric(
+        "mocked",
+        "int",
+        "tests",
+        "that passed while a `mock` answered requests of their page",
+        RUNNING,
+        "mocked == 0",
+    ),
+    Metric(
         "warned",
         "int",
         "tests",

@@ -294,6 +294,26 @@ def test_each_case_of_a_wrapped_runner_is_shown(watched, tmp_path):
     page.screenshot(path=PICTURES / "cases.png", full_page=False)
 
 
+def test_a_resumed_run_shows_the_end_that_counts_with_its_excused_and_flaky_tests(watched, tmp_path):
+    first = [samples.run_started(selection=["cli:B001", "cli:B002", "mcp:B003"])]
+    first += [*samples.attempt("cli:B001", 1, "failed", error=samples.failure()), samples.verdict("cli:B001", "failed")]
+    first += [("interrupted", {"signal": "SIGINT"}), samples.run_finished(130)]
+    again = ("run_resumed", {"run": samples.RUN, "rerun": ["cli:B001"]})
+    made = [*first, again, *samples.attempt("cli:B001", 1, "error", error=samples.failure(), retry=True)]
+    made += [samples.attempt("cli:B001", 2)[1], samples.verdict("cli:B001", "flaky", attempts=2)]
+    made += [*samples.passed("cli:B002"), *samples.attempt("mcp:B003", 1, "failed", error=samples.failure())]
+    made += [samples.verdict("mcp:B003", "failed", excused="bug 7"), samples.run_finished(0, gates={})]
+    plan = msgspec.structs.replace(samples.PLAN, gates=())
+    page = watched.open(html(samples.reported(plan, samples.events(made)), FOLDER), tmp_path)
+    assert page.inner_text(".headline") == "Passed: 2 of 3 tests, 1 excused"
+    assert "Resumed 1 time." in page.inner_text(".hero")
+    badges = page.eval_on_selector_all("tr.item .cell .badge", "all => all.map((one) => one.lastChild.textContent)")
+    assert (badges, page.inner_text("tr.item .flag")) == (["flaky", "passed", "failed"], "excused")
+    page.click("tr.item .id a >> nth=0")
+    page.wait_for_selector("nav[aria-label=Attempts]")
+    assert page.locator("nav[aria-label=Attempts] a").all_inner_texts()[-1] == "side by side"
+
+
 def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
     report = replace(everything, contents=contents(tmp_path, tmp_path, samples.PLAN, everything, embed=True))
     (tmp_path / "attempts/cli/B003/2/shot 1.png").unlink()

@@ -29,6 +29,7 @@ from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_play
 
 from orchestra.demo import answer, faults, frontend, market, mutation
 from orchestra.demo.parse import Question, parse
+from tests.support.pages import views_of
 from tests.support.paths import ROOT
 from tests.support.project import SuiteProject
 from tests.support.servers import free_range
@@ -753,7 +754,8 @@ def test_outages_on_purpose_end_green_with_their_incidents_in_the_summary(root, 
     assert "recovered by restart, then run, then failover" in summary
 
 
-def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outage(root, outages):
+@pytest.mark.browser
+def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outage(root, outages, chromium):
     done = outages.run("run", "--profile", "budget", PYTHONPATH=str(root))
     assert done.code == 1, done.err
     told = outages.run("events", "--type", "gate").out
@@ -765,6 +767,10 @@ def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outa
         assert re.search(rf"blocked .*cli:{test}", verdicts), verdicts
     summary = (outages.root / ".orchestra/faults/runs/last/summary.md").read_text()
     assert "outages: 1; the rest is not run" in summary.replace("&#58;", ":")
+    views = views_of(chromium, outages.root / ".orchestra/faults/runs/last", "#/test/F003/cli")
+    assert "outage_budget" in views["#/"].partition("Gates that did not pass")[2].partition("What to do next")[0]
+    assert "backend-1" in views["#/timeline"]
+    assert "Why it did not run" in views["#/test/F003/cli"]
 
 
 @pytest.mark.browser
@@ -789,3 +795,7 @@ def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, 
     audited = market.run("audit", "--gates")
     assert audited.code == 0, audited.out
     assert "network.backend.requests" in audited.out
+    views = views_of(chromium, tmp_path / ".orchestra/market/runs/last", "#/test/B016/cli")
+    assert "Gates that warned" in views["#/"]
+    assert "cli:B016 attempt 1: passed" in views["#/timeline"]
+    assert "expect" in views["#/test/B016/cli"]

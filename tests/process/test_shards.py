@@ -14,6 +14,7 @@ import pytest
 from orchestra.ledger.event import AttemptFinished, RunStarted, Sharding
 from orchestra.ledger.log import Writer
 from orchestra.ledger.reading import read
+from tests.support.pages import data_of
 from tests.support.project import SuiteProject
 
 SPEC = """\
@@ -151,6 +152,14 @@ def test_any_order_of_arguments_gives_the_same_bytes(shards, merged, tmp_path):
             project = copied(shards[0], tmp_path / str(number) / "p")
             assert project.run("merge", *map(str, order)).code == 1
             assert content(project.folder) == content(merged[1])
+
+
+def test_the_page_of_a_merged_run_is_that_of_one_run(merged):
+    data = data_of((merged[1] / "report.html").read_text(encoding="utf-8"))
+    assert (data["headline"], data["counts"]) == ("Failed: 1 of 6 tests", {"passed": 5, "failed": 1})
+    assert [task["task"] for task in data["tasks"]] == [f"cli:T{n}" for n in range(1, 7)]
+    assert all(len(task["tries"]) == 1 for task in data["tasks"])
+    assert [note for note in data.get("notes", ()) if "Shard" in note] == []
 
 
 def test_a_merged_run_is_audited_whole(merged):

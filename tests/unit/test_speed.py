@@ -38,3 +38,15 @@ def test_commands_and_docs_say_the_classes_of_the_method():
     assert table.startswith("| mark | class")
     assert "By the method `mcp`:" in table
     assert "By the method `cli`" not in table
+
+
+def test_tests_that_passed_with_a_mock_are_counted():
+    made = [samples.run_started(selection=["cli:B001", "cli:B002", "cli:B003", "mcp:B001"])]
+    for task, mocks, word in (
+        ("cli:B001", {"**/a": 2}, "passed"),
+        ("cli:B002", {"**/a": 0}, "passed"),
+        ("cli:B003", {"**/a": 1}, "failed"),
+        ("mcp:B001", {}, "passed"),
+    ):
+        made += [*samples.attempt(task, facts={"mocks": mocks}), samples.verdict(task, word)]
+    assert figures(PLAN, view_of(samples.events(made)), {})["mocked"] == 1

@@ -51,6 +51,7 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     values["total"] = len(view.selection)
     values["executed"] = len(ran)
     values["retries"] = sum(given.attempts - 1 - view.lives[given.task].held for given in ran)
+    values["mocked"] = sum(given.verdict in GOOD and _mocked(view, given) for given in ran)
     values["skipped_silently"] = sum(
         (last := view.verdicts.get(task)) is None or (last.verdict == "skipped" and not last.reason)
         for task in view.selection
@@ -82,6 +83,12 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
     return {**values, **page_figures(plan, view)}
+
+
+def _mocked(view: View, given: VerdictGiven) -> bool:
+    """Return whether a mock answered a request in the attempt that decided a verdict."""
+    last = view.lives[given.task].last
+    return last is not None and any(last.facts.get("mocks", {}).values())
 
 
 def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:

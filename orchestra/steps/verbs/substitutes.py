@@ -88,7 +88,8 @@ VERBS: tuple[Verb, ...] = (
         detail="Write it before the step that makes the page send the request. Of several mocks for one request the latest\n"
         "answers; a request that none answers goes to the network. At most one of `json`, `body`, `file` and `abort` is\n"
         "allowed. `http` steps and service workers are not mocked. A mocked reply is no error outside assertions, and\n"
-        "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.",
+        "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.\n"
+        "Gates read `mocked`, the number of tests that passed with one.",
         text=_mock_text,
         calls=nothing,
     ),
