@@ -39,7 +39,7 @@ from orchestra.verbs.resuming import Target, target
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
-from orchestra.verbs.watching import Watched
+from orchestra.verbs.watching import Services, Watched
 from orchestra.verbs.watching import watch as watch_files
 
 SEEDS = 10_000
@@ -284,7 +284,11 @@ def run(
     if times is not None or until_fail or burned:
         return several(launch, plan, tasks, times=times, until_fail=until_fail, since=burned)
     if watched:
-        return watch_files(_watched(launch, choice, name))
+        services = Services(project)
+        try:
+            return watch_files(_watched(launch, choice, name, services))
+        finally:
+            services.close()
     code = dag.run(launch, name, plan, tasks)
     if as_json and followed.folder is not None:
         say_json(json_at_end(followed.folder), end="")
@@ -303,13 +307,15 @@ def _tasks(
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
 
 
-def _watched(launch: Launch, choice: Choice, name: str) -> Watched:
+def _watched(launch: Launch, choice: Choice, name: str, services: Services) -> Watched:
     """Return the suite of a run, to be run again after each change of its files."""
     project, profile, options = launch.project, launch.profile, launch.options
 
     def execute(plan: Plan, tasks: Sequence[str]) -> int:
-        by = (*choose(plan, choice, project).by, Selector("--watch", "leaves", len(tasks)))
-        launch.options = dataclasses.replace(options, force=True, selected_by=by)
+        every = choose(plan, choice, project)
+        by = (*every.by, Selector("--watch", "leaves", len(tasks)))
+        lent = services.lent(plan, every.tasks)
+        launch.options = dataclasses.replace(options, force=True, selected_by=by, shared=lent)
         return dag.run(launch, name, plan, tasks)
 
     return Watched(
