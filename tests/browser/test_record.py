@@ -19,8 +19,8 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
+from orchestra import plan as plans
 from orchestra.agent.browser import command
-from orchestra.plan import Test
 from orchestra.recording import actions, calls, files
 from orchestra.recording.actions import Recording
 from orchestra.recording.draft import Draft
@@ -50,7 +50,7 @@ def market(chromium):
     shared.close()
 
 
-def patient(test: Test) -> Test:
+def patient(test: plans.Test) -> plans.Test:
     """Return the test with a minute for each wait: a busy machine is no failure of a recorded test."""
 
     def longer(step: Step) -> Step:
