@@ -52,7 +52,7 @@ class Draft:
 
     def add(self, verb: str, target: Target | None = None, **fields: Any) -> None:
         """Add a step. Texts are taken literally: a `${` in them is no name."""
-        self.steps.append({verb: _literal({**(target or {}), **fields})})
+        self.steps.append({verb: literal({**(target or {}), **fields})})
 
     def goto(self, url: str) -> None:
         """Open an address."""
@@ -60,7 +60,7 @@ class Draft:
 
     def press(self, key: str) -> None:
         """Press a key wherever the focus is."""
-        self.steps.append({"press": _literal(key)})
+        self.steps.append({"press": literal(key)})
 
     def page(self, name: str) -> None:
         """Return to a page."""
@@ -74,13 +74,13 @@ class Draft:
             value: its content.
             secret: it is a password field, whatever its name.
         """
-        body = _literal(target)
+        body = literal(target)
         words = " ".join(str(target.get(key, "")) for key in ("name", "label", "placeholder", "testid", "css"))
         if secret or _PASSWORD.search(words):
             self.secrets.add(SECRET)
             value = f"${{env.{SECRET}}}"
         else:
-            value = _literal(value)
+            value = literal(value)
         last = self.steps[-1].get("fill") if self.steps else None
         if last is not None and {key: part for key, part in last.items() if key != "value"} == body:
             self.steps.pop()
@@ -88,7 +88,7 @@ class Draft:
 
     def dialog(self, *, accept: bool, text: str | None = None) -> None:
         """Put the answer to a dialog before the action that opened it."""
-        answer: Step = {"accept": accept, **({"text": _literal(text)} if text and accept else {})}
+        answer: Step = {"accept": accept, **({"text": literal(text)} if text and accept else {})}
         self.steps.insert(self._action(), {"dialog": answer})
 
     def upload(self, files: Sequence[str], *, target: Target | None = None) -> None:
@@ -101,7 +101,7 @@ class Draft:
         if "click" not in step:
             self.note("a file chooser was answered that no click had opened: the upload is left out")
             return
-        self.steps[place] = {"upload": {**_without_click(step["click"]), "files": _literal(list(files))}}
+        self.steps[place] = {"upload": {**_without_click(step["click"]), "files": literal(list(files))}}
 
     def download(self, name: str) -> None:
         """Make the click that began a download a step that waits for the file."""
@@ -111,15 +111,15 @@ class Draft:
             self.note(f'the download of "{name}" was begun by no click: it is left out')
             return
         target = _without_click(step["click"])
-        self.steps[place] = {"download": {**target, "as": _literal(PurePosixPath(name).name or "download")}}
+        self.steps[place] = {"download": {**target, "as": literal(PurePosixPath(name).name or "download")}}
 
     def address(self, url: str) -> str:
         """Return an address as a spec has it: below the URL of a component by the name of that."""
         for name, base in sorted(self.bases.items(), key=lambda item: -len(item[1])):
             stem = base.rstrip("/")
             if stem and (url == stem or url.startswith((f"{stem}/", f"{stem}?", f"{stem}#"))):
-                return f"${{{name}.url}}{_literal(url[len(stem) :])}"
-        return str(_literal(url))
+                return f"${{{name}.url}}{literal(url[len(stem) :])}"
+        return str(literal(url))
 
     def _action(self) -> int:
         """Return the place of the last action; the end if there is none."""
@@ -133,12 +133,12 @@ def _without_click(body: Mapping[str, Any]) -> Step:
     return {key: value for key, value in body.items() if key not in {"count", "button", "modifiers", "position"}}
 
 
-def _literal(value: Any) -> Any:
+def literal(value: Any) -> Any:
     """Return a value in which no text is a name: `${` is written `$${`."""
     if isinstance(value, str):
         return value.replace("${", "$${")
     if isinstance(value, dict):
-        return {key: _literal(item) for key, item in value.items()}
+        return {key: literal(item) for key, item in value.items()}
     if isinstance(value, list):
-        return [_literal(item) for item in value]
+        return [literal(item) for item in value]
     return value

@@ -34,6 +34,9 @@ from orchestra.verbs.proven import proven_plan
 FILES = "files"
 """The folder next to a spec for files that a recorded test uploads, and that were outside the project."""
 
+_MOST_FOLDERS = 5_000
+"""So many folders are searched for a file that was uploaded."""
+
 
 @dataclass(slots=True)
 class Goal:
@@ -167,9 +170,9 @@ def _copied(goal: Goal, path: Path, draft: Draft) -> str:
     except OSError as error:
         draft.note(f'the file "{path}" of an upload cannot be read ({error.strerror}): put it at {shown}')
         return shown
+    if there := _same(goal.project.root, path.name, content):
+        return there
     try:
-        if target.exists() and target.read_bytes() == content:
-            return shown
         folder.mkdir(parents=True, exist_ok=True)
         with target.open("xb") as file:
             goal.copied.append(target)
@@ -180,8 +183,19 @@ def _copied(goal: Goal, path: Path, draft: Draft) -> str:
         ) from None
     except OSError as error:
         raise disk_error(error, target, "write") from error
-    draft.note(f'"{path}" is outside the project: it was copied to {shown}')
+    draft.note(f'the file "{path.name}" of an upload was copied to {shown}')
     return shown
+
+
+def _same(root: Path, name: str, content: bytes) -> str:
+    """Return the path of a file of the project with this name and content; empty if there is none nearby."""
+    for _, (folder, folders, files) in zip(range(_MOST_FOLDERS), os.walk(root), strict=False):
+        folders[:] = sorted(one for one in folders if not one.startswith(".") and one != "node_modules")
+        path = Path(folder) / name
+        with suppress(OSError):
+            if name in files and path.read_bytes() == content:
+                return path.relative_to(root).as_posix()
+    return ""
 
 
 def _write(goal: Goal, text: str) -> None:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import os
 import random
 import sys
 from collections.abc import Callable, Sequence
@@ -21,14 +20,12 @@ from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
-from orchestra.report.console.lines import line
 from orchestra.runtime import dag
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.load_plan import load_plan
-from orchestra.runtime.run import detached as detaching
-from orchestra.runtime.run.detached import Herald
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
+from orchestra.verbs import detaching
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.choosing import Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
@@ -42,11 +39,8 @@ from orchestra.verbs.resuming import Target, target
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
-from orchestra.verbs.watching import Watched
+from orchestra.verbs.watching import Services, Watched
 from orchestra.verbs.watching import watch as watch_files
-
-DETACHED = "--detached"
-"""The word by which `--detach` asks the process of the run to report to it."""
 
 SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
@@ -74,6 +68,7 @@ GROUPS = {
         "watched",
         "workers",
         "headed",
+        "slow",
         "force",
     ),
     "Resume": ("resume", "allow_changed", "trust"),
@@ -183,6 +178,9 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "--workers", type=click.IntRange(min=1), metavar="N", help="Parallel tests for each method (default: spec)."
 )
 @click.option("--headed", is_flag=True, help="Show the browser.")
+@click.option(
+    "--slow", type=click.IntRange(0, 10_000), default=0, metavar="MS", help="Pause before each step on a page."
+)
 @click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
 @click.option(
     "--resume",
@@ -227,6 +225,7 @@ def run(
     dry_run: bool,
     workers: int | None,
     headed: bool,
+    slow: int,
     force: bool,
     resume: str | None,
     allow_changed: bool,
@@ -241,9 +240,10 @@ def run(
     refuse_together(ctx)
     project = project_of(ctx)
     options = Options(
-        argv=("orchestra", *("--detach" if word == DETACHED else word for word in sys.argv[1:])),
+        argv=("orchestra", *("--detach" if word == detaching.DETACHED else word for word in sys.argv[1:])),
         workers=workers,
         headed=headed,
+        slow_ms=slow,
         force=force,
         seed=shuffle,
         max_failures=max_failures or int(first_failure),
@@ -279,18 +279,22 @@ def run(
     if listing or dry_run:
         return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
     if detach:
-        words = [*_words(options), f"--suite={name}", *choice.words_of_options()]
+        words = [*detaching.words_of(options), f"--suite={name}", *choice.words_of_options()]
         words += [f"--profile={goal.profile}"] if goal.profile else []
         words += [] if brief is None else ["--brief" if brief else "--full"]
-        return _detach(project, plan, [*words, "--", *selection])
+        return detaching.detach(project, plan, [*words, "--", *selection])
     page = LivePage()
-    observers = _heralded if detached else page.observers if opened else watch.observers
+    observers = detaching.observers if detached else page.observers if opened else watch.observers
     followed = _Followed(partial(observers, brief=brief))
     launch = Launch(project, followed.observers, options, goal.profile)
     if times is not None or until_fail or burned:
         return several(launch, plan, tasks, times=times, until_fail=until_fail, since=burned)
     if watched:
-        return watch_files(_watched(launch, choice, name))
+        services = Services(project)
+        try:
+            return watch_files(_watched(launch, choice, name, services))
+        finally:
+            services.close()
     code = dag.run(launch, name, plan, tasks)
     if as_json and followed.folder is not None:
         say_json(json_at_end(followed.folder), end="")
@@ -309,13 +313,15 @@ def _tasks(
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
 
 
-def _watched(launch: Launch, choice: Choice, name: str) -> Watched:
+def _watched(launch: Launch, choice: Choice, name: str, services: Services) -> Watched:
     """Return the suite of a run, to be run again after each change of its files."""
     project, profile, options = launch.project, launch.profile, launch.options
 
     def execute(plan: Plan, tasks: Sequence[str]) -> int:
-        by = (*choose(plan, choice, project).by, Selector("--watch", "leaves", len(tasks)))
-        launch.options = dataclasses.replace(options, force=True, selected_by=by)
+        every = choose(plan, choice, project)
+        by = (*every.by, Selector("--watch", "leaves", len(tasks)))
+        lent = services.lent(plan, every.tasks)
+        launch.options = dataclasses.replace(options, force=True, selected_by=by, shared=lent)
         return dag.run(launch, name, plan, tasks)
 
     return Watched(
@@ -350,42 +356,4 @@ def _print_tasks(project: Project, plan: Plan, selected: Sequence[str], *, dry_r
         say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
     if dry_run:
         warn(f"time: {summary(foreseen(project, plan, shown, workers))}")
-    return EXIT_OK
-
-
-def _words(options: Options) -> list[str]:
-    """Return the options of a run as words of its command line."""
-    return [
-        *([f"--workers={options.workers}"] if options.workers is not None else []),
-        *(["--headed"] if options.headed else []),
-        *(["--force"] if options.force else []),
-        *([f"--resume={options.resume}"] if options.resume else []),
-        *(["--allow-changed"] if options.allow_changed else []),
-        *(["--trust"] if options.trust else []),
-        *([f"--shuffle={options.seed}"] if options.seed is not None else []),
-        *([f"--max-failures={options.max_failures}"] if options.max_failures else []),
-        *([f"--retries={options.retries}"] if options.retries is not None else []),
-        *([f"--shard={options.shard.name}"] if options.shard is not None else []),
-    ]
-
-
-def _heralded(root: Path, plan: Plan, folder: Path, *, brief: bool | None) -> Sequence[Observer]:
-    """Return the observers of a detached run; from here on it prints into its folder."""
-    herald = Herald(folder)
-    return (herald, *watch.observers(root, plan, folder, brief=brief, in_job=False))
-
-
-def _detach(project: Project, plan: Plan, words: Sequence[str]) -> int:
-    """Start a run in a session of its own; print its id and the commands that follow and stop it.
-
-    A run that is refused, or ends before its first test, ends this with its own output and exit code.
-    """
-    suite, tool = plan.suite, plan.outputs.launcher
-    started = detaching.start(["run", DETACHED, *words], project.root, project.root / PLAN_FOLDER / suite, os.environ)
-    if started.code is not None:
-        warn(started.printed.rstrip("\n"))
-        return started.code
-    say(line("run", started.run, suite, "has begun"))
-    for word, verb in (("follow", "wait"), ("stop", "stop")):
-        say(line(word, f"{tool} {verb} {started.run} --suite {suite}"))
     return EXIT_OK

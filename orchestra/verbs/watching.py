@@ -16,9 +16,14 @@ from pathlib import Path
 from orchestra.errors import EXIT_OK, EXIT_SIGINT, OrchestraError, SpecError, UsageError
 from orchestra.ledger.runs import LAST
 from orchestra.plan import Plan
-from orchestra.printing import letter
+from orchestra.printing import letter, unbroken
+from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report.console.lines import line
-from orchestra.runtime.select import among
+from orchestra.runtime import inherited
+from orchestra.runtime.select import among, with_needs
+from orchestra.runtime.servers import up
+from orchestra.runtime.servers.shared import WATCH, Shared
+from orchestra.runtime.servers.up import UpRow
 from orchestra.runtime.since import Revision, Stamps, reasons, stamps
 from orchestra.verbs.choosing import failures_of
 from orchestra.verbs.group import warn
@@ -28,6 +33,50 @@ LOOK_SECONDS = 0.3
 """The pause between two looks at the files; a look at many files takes its time, and the pause is ten times as long."""
 
 _ALL, _FAILED, _OPEN, _QUIT = "a", "f", "o", "q"
+
+
+class Services:
+    """The services of a suite, which stay up between its runs. Those of other files than are there now are started again.
+
+    Args:
+        project: of the suite.
+    """
+
+    def __init__(self, project: Project) -> None:
+        self._project = project
+        self._shared: Shared | None = None
+        self._of: tuple[object, ...] = ()
+
+    def lent(self, plan: Plan, tasks: Sequence[str]) -> dict[str, UpRow]:
+        """Return the rows that a run may use, each healthy.
+
+        Args:
+            plan: of the run.
+            tasks: whose services stay up.
+        """
+        root, home = self._project.root, self._project.root / PLAN_FOLDER / plan.suite
+        ids = {task.partition(":")[2] for task in with_needs(plan, tasks)}
+        required = sorted({name for test in plan.tests if test.id in ids for name in test.requires})
+        of = (plan.suite, plan.components, plan.tls, plan.secrets, required)
+        if of != self._of or up.read(home) is not None:
+            self.close()
+        if up.read(home) is not None:  # the run uses what `orchestra up` has started
+            return {}
+        if self._shared is None:
+            environment = inherited.environment(os.environ, plan.components)
+            suites = {plan.suite: (plan, required)}
+            self._shared, self._of = Shared(root, home / "watched", suites, environment, by=WATCH), of
+        elif old := self._shared.end_old():
+            warn(line("restart", ", ".join(old), "its files have changed"))
+        for reason in self._shared.prepare(plan.suite, ()):
+            warn(f"note: {unbroken(reason)}, so the run starts its own")
+        return self._shared.lent(plan.suite)
+
+    def close(self) -> None:
+        """End them."""
+        if self._shared is not None:
+            self._shared.close()
+            self._shared = None
 
 
 @dataclass(slots=True)

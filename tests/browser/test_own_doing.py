@@ -150,7 +150,9 @@ IMAGE = page("<p data-testid=text>text</p><img src=/silent>")
 HAS_TEXT = {"expect": {"testid": "text", "to": {"have_text": "text"}}}
 
 
-def test_a_font_that_never_comes_costs_no_picture(each):
+def test_a_font_that_never_comes_costs_no_picture(each, monkeypatch):
+    for module in ("playwright.verbs", "mcp.browser", "mcp.session"):
+        monkeypatch.setattr(f"orchestra.runtime.driver.{module}.FONTS_SECONDS", 0.5)
     opened = {"goto": {"url": NEVER["goto"], "until": "domcontentloaded"}}
     for result in passed(each(opened, PICTURE, WHOLE, opened=False, evidence="always")):
         pictures = {evidence.path for evidence in result.evidence if evidence.kind == "screenshot"}

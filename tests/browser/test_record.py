@@ -5,24 +5,35 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import socket
+import time
+from collections.abc import Callable
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
+from queue import Queue
+from threading import Thread
 
 import msgspec
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
+from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from orchestra.agent.browser import command
-from orchestra.recording import calls, files
+from orchestra.recording import actions, calls, files
+from orchestra.recording.actions import Recording
 from orchestra.recording.draft import Draft
 from orchestra.recording.session import draft_of
 from orchestra.recording.suite import step_lines
 from orchestra.runtime.driver.mcp.session import server_environment
 from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.recording import browser
+from orchestra.runtime.recording.script import MARK
 from orchestra.yamltext.parse import parse
 from tests.support.market import Market, impatient
 from tests.support.paths import ROOT
 from tests.support.requests import request
+from tests.support.site import unused_address
 
 pytestmark = pytest.mark.browser
 
@@ -44,8 +55,8 @@ def outcomes(market, draft: Draft, folder: Path, mutation: str = "", **options) 
     for driver in ("playwright", "mcp"):
         own = folder / f"{driver}{mutation}"
         own.mkdir()
-        names, browser = market.names(mutation), market.browser("chromium")
-        asked = request(own, steps, browser=browser, driver=driver, names=names, evidence="off", **options)
+        names, found = market.names(mutation), market.browser("chromium")
+        asked = request(own, steps, browser=found, driver=driver, names=names, evidence="off", **options)
         test = impatient(asked.test, SECONDS) if mutation else asked.test
         asked = msgspec.structs.replace(asked, test=test, root=str(folder))
         result = carry_out(asked, market.drivers[driver], market.http)
@@ -82,9 +93,9 @@ async def explore(client: Client, url: str, file: str) -> None:
 def test_the_session_of_an_agent_becomes_a_test_that_needs_none(market, tmp_path):
     conversation = tmp_path / "conversation.json"
     conversation.write_bytes((ROOT / "specs/data/conversation.json").read_bytes())
-    browser = market.browser("chromium")
-    program, *arguments = command(browser, tmp_path / "server")
-    environment = {**server_environment(os.environ), **dict(browser.env)}
+    found = market.browser("chromium")
+    program, *arguments = command(found, tmp_path / "server")
+    environment = {**server_environment(os.environ), **dict(found.env)}
     start = StdioServerParameters(command=program, args=arguments, env=environment, cwd=tmp_path)
 
     async def session() -> None:
@@ -100,3 +111,124 @@ def test_the_session_of_an_agent_becomes_a_test_that_needs_none(market, tmp_path
     broken = outcomes(market, draft, tmp_path, "b004")
     assert {outcome for outcome, _ in broken.values()} == {"failed"}, broken
     assert all("Dow Jones" in message for _, message in broken.values()), broken
+
+
+class Person:
+    """Acts in a recorded browser from outside, by its remote debugging port; its page is closed at the end."""
+
+    def __init__(self, page: Page) -> None:
+        self.page = page
+
+    def ready(self, text: str) -> None:
+        """Wait for the page, and until its recorder has been given its mode: its question came before this one."""
+        self.page.get_by_text(text).wait_for()
+        self.page.wait_for_function("() => window.__pw_recorderState")
+        self.page.evaluate("() => window.__pw_recorderState()")
+
+    def press_over(self, element, key: str) -> None:
+        """Press a key with the pointer over an element, and wait until its mark is gone: then it is recorded."""
+        element.hover()
+        self.page.keyboard.press(key)
+        expect(self.page.locator(f"[{MARK}]")).to_have_count(0, timeout=30000)
+
+
+def with_person(port: int, deed: Callable[[Person], None]) -> None:
+    """Let a person act in a thread of its own: a driver of the tests may have the Playwright of this one."""
+
+    def live() -> None:
+        with sync_playwright() as playwright:
+            for _ in range(600):
+                try:
+                    page = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}").contexts[0].pages[0]
+                    break
+                except Error:
+                    time.sleep(0.1)
+            try:
+                deed(Person(page))
+            finally:
+                page.close()
+
+    with ThreadPoolExecutor(1) as thread:
+        thread.submit(live).result()
+
+
+def act(person: Person, file: Path) -> None:
+    """Use the chat, its export, import and dialog."""
+    page = person.page
+    page.on("dialog", lambda dialog: dialog.accept())
+    person.ready("What is NVDA doing?")
+    page.get_by_label("Message").click()
+    page.keyboard.type("Market status")
+    page.keyboard.press("Enter")
+    person.press_over(page.get_by_test_id("reply").get_by_text("Dow Jones", exact=True), "F8")
+    with page.expect_download():
+        page.get_by_role("button", name="Export JSON").click()
+    page.get_by_role("button", name="Clear conversation").click()
+    expect(page.get_by_test_id("message")).to_have_count(0)
+    with page.expect_file_chooser() as chooser:
+        page.get_by_label("Import conversation").click()
+    chooser.value.set_files(file)
+    person.press_over(page.get_by_test_id("reply-text"), "Shift+F8")
+    page.get_by_role("button", name="Settings").click()
+    page.get_by_label("Theme").select_option("dark")
+    page.get_by_label("Compact view").check()
+    person.press_over(page.get_by_label("Compact view"), "F8")
+    person.press_over(page.get_by_role("button", name="Settings"), "F9")
+
+
+LIVE = """\
+- goto: "${frontend.url}/"
+- fill: {role: textbox, name: Message, value: Market status}
+- press: {role: textbox, name: Message, key: Enter}
+- expect: {text: Dow Jones, exact: true, within: {testid: reply}, to: {be: visible}}
+- download: {role: button, name: Export JSON, as: market-conversation.json}
+- dialog: {accept: true}
+- click: {role: button, name: Clear conversation}
+- upload: {role: button, name: Import conversation, files: [scratch/0/conversation.json]}
+- expect: {testid: reply-text, to: {be: visible}}
+- click: {role: button, name: Settings}
+- select: {label: Theme, value: dark}
+- check: {role: checkbox, name: Compact view}
+- expect: {role: checkbox, name: Compact view, to: {be: checked}}
+- hover: {role: button, name: Settings}"""
+"""What `act` does."""
+
+
+def test_what_a_person_does_becomes_a_test(market, tmp_path):
+    (tmp_path / "conversation.json").write_bytes((ROOT / "specs/data/conversation.json").read_bytes())
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    url = market.names("")["frontend.url"]
+    wish = browser.Wish(f"{url}/", market.browser("chromium"), os.environ, tmp_path / "scratch", port)
+    results: Queue[Recording] = Queue()
+    Thread(target=lambda: results.put(browser.record(wish)), daemon=True).start()
+    with_person(port, lambda person: act(person, tmp_path / "conversation.json"))
+    draft = actions.draft_of(results.get(timeout=120), Draft({"frontend": url}))
+    files.relative(draft, tmp_path, str)
+    steps = "\n".join(step_lines(draft.steps))
+    assert draft.notes == []
+    assert steps == LIVE
+    assert outcomes(market, draft, tmp_path) == dict.fromkeys(("playwright", "mcp"), ("passed", ""))
+    broken = outcomes(market, draft, tmp_path, "b004")
+    assert {outcome for outcome, _ in broken.values()} == {"failed"}, broken
+    assert all("Dow Jones" in message for _, message in broken.values()), broken
+
+
+def test_a_recording_that_cannot_begin_or_is_closed_at_once_changes_no_file(market, project, monkeypatch):
+    for name in ("DISPLAY", "WAYLAND_DISPLAY"):
+        monkeypatch.delenv(name, raising=False)
+    unused = f"{unused_address()}/"
+    with socket.create_server(("127.0.0.1", 0)) as free:
+        port = free.getsockname()[1]
+    begun = [
+        project.start("record", unused),
+        project.start("record", unused, "--remote", str(port)),
+    ]
+    without, refused = ((*one.communicate(timeout=120), one.returncode)[1:] for one in begun)
+    assert ("xvfb-run orchestra record" in without[0], without[1]) == (True, 3), without
+    assert (f'"{unused}" does not load: net::ERR_CONNECTION_REFUSED' in refused[0], refused[1]) == (True, 3), refused
+    recorder = project.start("record", market.names("")["frontend.url"], "--remote", str(port))
+    with_person(port, lambda person: None)
+    _, errors = recorder.communicate(timeout=120)
+    assert ("nothing was recorded" in errors, recorder.returncode) == (True, 2), errors
+    assert not (project.root / "specs").exists()

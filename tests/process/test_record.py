@@ -27,7 +27,9 @@ def recorded(project):
 @pytest.mark.parametrize(
     "spec, words, shown",
     [
-        (None, [], "nothing to record from"),
+        (None, [], "record takes a URL or --from FILE"),
+        (None, ["http://127.0.0.1/", "--from", "session.jsonl"], "record takes a URL or --from FILE"),
+        (None, ["127.0.0.1"], '"127.0.0.1" is no address of a page'),
         (None, ["--from", "gone.md"], "does not exist"),
         (None, ["--from", "pyproject.toml"], "has no call of a tool of the Playwright MCP server"),
         (None, ["--from", "looks.jsonl"], "none of the 1 calls"),

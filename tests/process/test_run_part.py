@@ -2,16 +2,19 @@
 
 from __future__ import annotations
 
+import os
 import re
 import subprocess
 import sys
 from pathlib import Path
 
+import psutil
 import pytest
 
 from orchestra.project import find
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.since import reasons, revision
+from tests.support import outages
 from tests.support.project import SuiteProject, call, environment, py
 from tests.support.terminal import Terminal
 
@@ -275,6 +278,51 @@ def test_a_run_watches_its_files(project):
         assert project.verdicts() == {"cli:one": "passed", "cli:two": "passed"}
         terminal.press("q")
         assert process.wait(timeout=60) == 0
+    finally:
+        process.kill()
+        process.wait()
+    terminal.text()
+
+
+@pytest.mark.parametrize("files", [100, pytest.param(10_000, marks=pytest.mark.nightly)])
+def test_services_stay_up_while_a_suite_is_watched(project, tmp_path_factory, files):
+    """Thousands of changes at once are one run; only a change of a service starts it again."""
+    programs = tmp_path_factory.mktemp("programs")
+    for name in ("open", "xdg-open"):
+        (programs / name).write_text('#!/bin/sh\necho "opened $1" >&2\n')
+        (programs / name).chmod(0o755)
+    outages.suite(project, outages.backend(), f'  a: {{inputs: [ask.py, "data/**"], {outages.asks()}\n')
+    terminal = Terminal()
+    argv = [sys.executable, "-m", "orchestra", "run", "--watch"]
+    whole = environment(TERM="dumb", PATH=f"{programs}:{os.environ['PATH']}")
+    process = subprocess.Popen(argv, cwd=project.root, env=whole, stdin=terminal.out, stderr=terminal.out)
+
+    def starts() -> list[int]:
+        return [int(pid) for pid in (project.root / "backend/starts").read_text().split()]
+
+    def runs() -> int:
+        return len(list((project.root / ".orchestra/s/runs").glob("*Z-*")))
+
+    try:
+        terminal.wait_for("watching    a all")
+        assert len(starts()) == 1
+        (programs / "data").mkdir()
+        for number in range(files):
+            (programs / f"data/{number}").touch()
+        (programs / "data").rename(project.root / "data")
+        terminal.wait_for("watching    a all", 2)
+        assert (len(starts()), runs(), project.verdicts()) == (1, 2, {"cli:a": "passed"})
+        with (project.root / "serve.py").open("a") as file:
+            file.write("# another build\n")
+        terminal.wait_for("restart     backend  its files have changed")
+        terminal.wait_for("watching    a all", 3)
+        assert (len(starts()), runs(), project.verdicts()) == (2, 3, {"cli:a": "passed"})
+        terminal.press("o")
+        terminal.wait_for(f"opened {project.root}/.orchestra/s/runs/last/report.html")
+        terminal.wait_for("watching    a all", 4)
+        terminal.press("q")
+        assert process.wait(timeout=60) == 0
+        assert not [pid for pid in starts() if psutil.pid_exists(pid) and psutil.Process(pid).status() != "zombie"]
     finally:
         process.kill()
         process.wait()

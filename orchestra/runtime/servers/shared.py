@@ -1,4 +1,4 @@
-"""Services that several suites have alike, started once for all of their runs.
+"""Services that several suites have alike, or several runs of one suite, started once for all of these runs.
 
 Two rows are alike if their processes are: command, environment, folder, host, ports, readiness and files, and so those of
 all that they need. A shared row is lent to each run as one that is up: a run that loses it starts its own.
@@ -25,7 +25,8 @@ from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.survey import SETTLED
 from orchestra.runtime.servers.up import UpRow
 
-BY = "`run --all-suites`"
+ALL_SUITES, WATCH = "`run --all-suites`", "`run --watch`"
+"""Who starts them, for people."""
 
 
 def alike(suites: Iterable[Sequence[Component]]) -> frozenset[str]:
@@ -53,24 +54,33 @@ def _fixed(components: Iterable[Component]) -> frozenset[int]:
 
 
 class Shared:
-    """The services that some suites share.
+    """The services that some suites share, or some runs of one suite.
 
     Args:
         root: the project root.
         folder: for the logs of the services.
         suites: for each suite its plan and the rows that its selected tests require.
         environment: what services inherit.
+        by: who starts them. With `WATCH` a service of one suite is among them, too.
     """
 
     def __init__(
-        self, root: Path, folder: Path, suites: Mapping[str, tuple[Plan, Iterable[str]]], environment: Mapping[str, str]
+        self,
+        root: Path,
+        folder: Path,
+        suites: Mapping[str, tuple[Plan, Iterable[str]]],
+        environment: Mapping[str, str],
+        *,
+        by: str = ALL_SUITES,
     ) -> None:
+        self._by = by
         tls = next((plan.tls for plan, _ in suites.values()), NO_TLS)
         # A suite that checks certificates in another way asks its services itself.
         required = {
             suite: closure(plan.components, names if plan.tls == tls else ()) for suite, (plan, names) in suites.items()
         }
-        wanted = alike(required.values())
+        each = frozenset(identity for rows in required.values() for identity in identities(rows).values())
+        wanted = each if by == WATCH else alike(required.values())
         self._rows: dict[str, dict[str, str]] = {}
         self._ports: dict[str, frozenset[int]] = {}
         self._builds: dict[str, tuple[str, float]] = {}
@@ -152,6 +162,18 @@ class Shared:
         rows = [self._matrix.row(name) for name in ids]
         return [f"{row.id} {row.reason}" for row in rows if row.state == "failed"]
 
+    def end_old(self) -> list[str]:
+        """End what is of other files than are there now, with what needs it; `prepare` starts it again. Return its names."""
+        if self._matrix is None:
+            return []
+        old = [
+            self._components[identity].id
+            for identity, (digest, _) in self._builds.items()
+            if build_of(self._root, self._components[identity]).digest != digest
+        ]
+        self._matrix.stop(old)
+        return [name.partition(".")[2] for name in old]
+
     def lent(self, suite: str) -> dict[str, UpRow]:
         """Return the rows that a run of a suite may use, with what they need; those that have failed since are left out."""
         lent: dict[str, UpRow] = {}
@@ -163,7 +185,7 @@ class Shared:
                 continue
             if self._matrix.row(component.id).state == "healthy":
                 row = row_of(self._matrix, component.id, *self._builds[identity])
-                lent[name] = msgspec.structs.replace(row, by=BY)
+                lent[name] = msgspec.structs.replace(row, by=self._by)
         return lent
 
     def close(self) -> None:

@@ -1,0 +1,1 @@
+"""Record what a person does in a browser, by Playwright's own recorder."""

@@ -1,0 +1,239 @@
+"""A browser in which a person acts, with Playwright's recorder attached.
+
+The recorder is the one of `playwright codegen`. Its Python library has no method for it, so the messages `startRecording`
+and `recorderEvent` of the protocol are used directly; `make check-playwright` tries them with each version that is allowed.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import base64
+import json
+import time
+from collections.abc import Callable, Mapping
+from contextlib import suppress
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from playwright.async_api import (
+    BrowserContext,
+    Dialog,
+    Error,
+    Frame,
+    Page,
+    Playwright,
+    async_playwright,
+)
+
+from orchestra.errors import MachineError
+from orchestra.plan import PLAIN_PAGE
+from orchestra.recording.actions import Answer, Chosen, Event, Recording
+from orchestra.runtime.browsers.finder import Browser, launch_options
+from orchestra.runtime.driver.emulation import context_options
+from orchestra.runtime.recording.script import BINDING, MARK, SCRIPT, SHOWN
+
+LOAD_SECONDS = 30.0
+"""The limit until the first page answers."""
+
+SETTLE_SECONDS = 1.0
+"""The time after the last page is gone in which the recorder may report the rest; it holds a click back for half of it."""
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The session to record.
+
+    Attributes:
+        url: where it begins.
+        browser: that is started.
+        environment: of the browser.
+        folder: where chosen files are put.
+        remote: a port of the loopback by which a test acts in place of a person, without a window; None for a window.
+        trusting: accept certificates that nothing vouches for.
+        changed: called after each report.
+    """
+
+    url: str
+    browser: Browser
+    environment: Mapping[str, str]
+    folder: Path
+    remote: int | None = None
+    trusting: bool = False
+    changed: Callable[[Recording], None] = lambda _: None
+
+
+def record(wish: Wish) -> Recording:
+    """Open a browser, and return what was done in it when its last page was closed.
+
+    Raises:
+        MachineError: the browser does not start, or the page does not answer.
+    """
+    return asyncio.run(_Session(wish).run())
+
+
+@dataclass
+class _Session:  # without slots: the library keeps its own attributes on the methods that it calls
+    wish: Wish
+    recording: Recording = field(init=False)
+    tasks: set[asyncio.Task[None]] = field(default_factory=set)
+    ended: asyncio.Event = field(default_factory=asyncio.Event)
+
+    def __post_init__(self) -> None:
+        self.recording = Recording(self.wish.url)
+
+    async def run(self) -> Recording:
+        async with async_playwright() as playwright:
+            context = await self._launch(playwright)
+            try:
+                await self._record(context)
+            finally:
+                with suppress(Error):
+                    await context.close()
+        return self.recording
+
+    async def _launch(self, playwright: Playwright) -> BrowserContext:
+        """Start the browser with a profile that is forgotten: its first context is one that others can connect to."""
+        wish = self.wish
+        options = launch_options(wish.browser, wish.environment, headless=wish.remote is not None)
+        if wish.remote is not None:
+            options["args"] = [*options["args"], f"--remote-debugging-port={wish.remote}"]
+        options |= context_options(PLAIN_PAGE, "chromium")
+        options |= {"accept_downloads": True, "ignore_https_errors": wish.trusting}
+        try:
+            return await playwright.chromium.launch_persistent_context(wish.folder / "profile", **options)
+        except Error as error:
+            raise MachineError(
+                f"the browser does not start: {_first(error)}", "`orchestra doctor` tries every browser"
+            ) from None
+
+    async def _record(self, context: BrowserContext) -> None:
+        context.on("close", lambda _: self.ended.set())
+        context.on("page", self._on_page)
+        context.on("dialog", _leave_open)
+        await context.expose_binding(BINDING, self._on_message)
+        await context.add_init_script(SCRIPT)
+        channel = context._impl_obj._channel  # noqa: SLF001 - the library has no method for its recorder
+        channel.on("recorderEvent", self._on_report)
+        await channel.send("startRecording", None, {"language": "jsonl"})
+        for page in context.pages:  # the first one is opened with the browser
+            self._on_page(page)
+            await self._open(page)
+        if not context.pages:  # it was closed before it was listened to
+            self.ended.set()
+        await self.ended.wait()
+        with suppress(Error):  # it may be gone with its browser
+            await channel.send("stopRecording", None, {})
+        await self._rest()
+
+    async def _open(self, page: Page) -> None:
+        try:
+            await page.goto(self.wish.url, wait_until="commit", timeout=LOAD_SECONDS * 1000)
+        except Error as error:
+            if page.is_closed() or self.ended.is_set():
+                return
+            raise MachineError(
+                f'"{self.wish.url}" does not load: {_first(error)}',
+                "start its server, for instance with `orchestra up`, or correct the address",
+            ) from None
+
+    async def _rest(self) -> None:
+        """Wait for what is still being worked on."""
+        if self.tasks:
+            await asyncio.wait(self.tasks, timeout=SETTLE_SECONDS)
+
+    def _on_page(self, page: Page) -> None:
+        page.on("download", lambda download: self.recording.downloads.append(download.suggested_filename))
+        page.on("close", self._on_close)
+        self._later(self._watch_dialogs(page))
+
+    def _on_close(self, page: Page) -> None:
+        if not page.context.pages:
+            self.ended.set()
+
+    def _later(self, work: Any) -> None:
+        task = asyncio.ensure_future(work)
+        self.tasks.add(task)
+        task.add_done_callback(self.tasks.discard)
+
+    async def _watch_dialogs(self, page: Page) -> None:
+        """Learn how dialogs are answered: in the window, so that the library only hears that one was opened."""
+        kinds: list[str] = []
+        with suppress(Error):  # a page that is closed at once
+            session = await page.context.new_cdp_session(page)
+            session.on("Page.javascriptDialogOpening", lambda event: kinds.append(event["type"]))
+            session.on(
+                "Page.javascriptDialogClosed",
+                lambda event: self.recording.answers.append(
+                    Answer(kinds[-1] if kinds else "alert", bool(event["result"]), str(event.get("userInput", "")))
+                ),
+            )
+            await session.send("Page.enable")
+
+    def _on_report(self, report: Mapping[str, Any]) -> None:
+        """Take a report of the recorder: an action with its locator, or a signal."""
+        signal = report["event"] == "signalAdded"
+        data = dict(report["data"])
+        if not signal:
+            data["locator"] = json.loads(report["code"].splitlines()[0]).get("locator") if report["code"] else None
+        event = Event(report["page"]._guid, data, time.monotonic(), signal)  # noqa: SLF001 - as above
+        self.recording.add(event, update=report["event"] == "actionUpdated")
+        self.wish.changed(self.recording)
+
+    async def _on_message(self, source: Mapping[str, Any], message: Mapping[str, Any]) -> None:
+        """Take what the script of a page reports."""
+        if message["kind"] == "secret":
+            self.recording.secrets |= {str(message["value"])} - {""}
+            return
+        if message["kind"] == "files":
+            chosen = tuple(self._keep(file) for file in message["files"])
+            self.recording.chosen.append(Chosen(chosen, bool(message["byClick"])))
+            self.wish.changed(self.recording)
+            return
+        frame, mark = source["frame"], f'[{MARK}="{message["mark"]}"]'
+        with suppress(Error):  # the element is gone, and with it what could be recorded
+            await _report_as_action(frame, mark, message["kind"])
+
+    def _keep(self, file: Mapping[str, Any]) -> str:
+        """Write a chosen file into the folder, and return its path; one that was not read has its name alone."""
+        name = Path(str(file["name"])).name or "file"
+        if file["content"] is None:
+            return name
+        folder = self.wish.folder / str(len(self.recording.chosen))
+        folder.mkdir(parents=True, exist_ok=True)
+        path = folder / name
+        path.write_bytes(base64.b64decode(file["content"]))
+        return str(path)
+
+
+async def _report_as_action(frame: Frame, mark: str, kind: str) -> None:
+    """Let the recorder report an action on a marked element, so that it comes in its order among the others."""
+    element = frame.locator(mark)
+    found = await element.normalize()
+    shown = await element.evaluate(SHOWN)
+    await element.evaluate(f"(element) => element.removeAttribute('{MARK}')")
+    action = _action(kind, shown)
+    action["selector"] = found._impl_obj._selector  # noqa: SLF001 - the library has no method for it
+    await frame.page.main_frame.evaluate("(action) => window.__pw_recorderRecordAction(action)", action)
+
+
+def _action(kind: str, shown: Mapping[str, Any]) -> dict[str, Any]:
+    if kind == "enter":
+        return {"name": "press", "key": "Enter", "modifiers": 0}
+    if kind == "hover":
+        return {"name": "hover"}
+    if kind == "visible":
+        return {"name": "assertVisible"}
+    if shown["checked"] is not None:
+        return {"name": "assertChecked", "checked": shown["checked"]}
+    if shown["value"] is not None:
+        return {"name": "assertValue", "value": shown["value"]}
+    return {"name": "assertText", "text": shown["text"], "substring": False}
+
+
+def _leave_open(dialog: Dialog) -> None:
+    """Leave a dialog to the person; without a listener the library would dismiss it."""
+
+
+def _first(error: Error) -> str:
+    return error.message.strip().splitlines()[0].removeprefix("Page.goto: ")
