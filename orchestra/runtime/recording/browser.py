@@ -36,6 +36,9 @@ from orchestra.runtime.recording.script import BINDING, MARK, SCRIPT, SHOWN
 _FORM = "jsonl"
 """The form of code in which an action has its locator as data."""
 
+_CLOSED = "has been closed"
+"""In the message of a call to a browser that a person has closed meanwhile."""
+
 LOAD_SECONDS = 30.0
 """The limit until the first page answers."""
 
@@ -90,6 +93,9 @@ class _Session:  # without slots: the library keeps its own attributes on the me
             context = await self._launch(playwright)
             try:
                 await self._record(context)
+            except Error as error:
+                if _CLOSED not in error.message:
+                    raise
             finally:
                 with suppress(Error):
                     await context.close()
