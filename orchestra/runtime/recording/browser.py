@@ -42,6 +42,9 @@ _CLOSED = "has been closed"
 LOAD_SECONDS = 30.0
 """The limit until the first page answers."""
 
+END_SECONDS = 5.0
+"""The limit of an answer of a browser that is being closed."""
+
 SETTLE_SECONDS = 1.0
 """The time after the last page is gone in which the recorder may report the rest; it holds a click back for half of it."""
 
@@ -97,8 +100,8 @@ class _Session:  # without slots: the library keeps its own attributes on the me
                 if _CLOSED not in error.message:
                     raise
             finally:
-                with suppress(Error):
-                    await context.close()
+                with suppress(Error, TimeoutError):  # a browser that goes at this moment may not answer
+                    await asyncio.wait_for(context.close(), END_SECONDS)
         return self.recording
 
     async def _launch(self, playwright: Playwright) -> BrowserContext:
@@ -129,8 +132,8 @@ class _Session:  # without slots: the library keeps its own attributes on the me
         if not context.pages:  # it was closed before it was listened to
             self.ended.set()
         await self.ended.wait()
-        with suppress(Error):  # it may be gone with its browser
-            await stop()
+        with suppress(Error, TimeoutError):  # it may be gone with its browser
+            await asyncio.wait_for(stop(), END_SECONDS)
         await self._rest()
 
     async def _start(self, context: Any) -> Callable[[], Awaitable[Any]]:
