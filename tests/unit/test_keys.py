@@ -121,7 +121,7 @@ READERS = {
         "runtime/attempts/excuse.py": "of quarantine known_failures",
         "runtime/gates/figures.py": "group",
         "runtime/doctor.py": "browser steps",
-        "runtime/engine/queue.py": "after",
+        "runtime/engine/queue.py": "after exclusive",
         "runtime/build.py": "requires inputs",
         "report/advice/quicker.py": "resources",
         "runtime/select.py": "tags",
