@@ -48,6 +48,12 @@ def most_seconds(test: Test) -> float:
     return test.timeout_seconds + finally_seconds(test) + BEYOND_SECONDS
 
 
+def held_seconds(request: Request) -> float:
+    """Return the time for which an attempt is held between its steps, which counts against no limit."""
+    test = request.test
+    return request.slow_seconds * sum(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
+
+
 def opening_seconds(login: Login | None) -> float:
     """Return how long it may take to begin with a login: a turn of another worker, its own, and two checks."""
     return 0.0 if login is None else 3 * login.timeout_seconds + 2 * CHECK_SECONDS
@@ -107,6 +113,7 @@ class Request(msgspec.Struct, frozen=True):
             `saved.*` is the test's own.
         browser: None when the test needs none.
         headed: show the browser.
+        slow_seconds: the pause before each step on a page.
         mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
         secrets: names of the variables whose values are masked.
         tls: the certificates that browser and steps accept.
@@ -128,6 +135,7 @@ class Request(msgspec.Struct, frozen=True):
     mark: str
     browser: Browser | None = None
     headed: bool = False
+    slow_seconds: float = 0.0
     secrets: tuple[str, ...] = ()
     tls: Tls = NO_TLS
     login: Login | None = None

@@ -23,21 +23,32 @@ class Bounded(Protocol):
 class EarlyEnd:
     """The clock of an attempt's deadlines, which another thread can put forward: then every deadline is over.
 
-    `finally` has its own time after that, as after a timeout.
+    `finally` has its own time after that, as after a timeout. While an attempt is held, the clock does not run.
 
     Args:
         clock: monotonic seconds.
+
+    Attributes:
+        held: the seconds that the attempt was held.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
         self._monotonic = clock
         self._lock = threading.Lock()
         self._ahead = 0.0
+        self._ended = threading.Event()
+        self.held = 0.0
         self._page: Bounded | None = None
 
     def clock(self) -> float:
-        """Monotonic seconds, from an end on far ahead."""
-        return self._monotonic() + self._ahead
+        """Monotonic seconds without those that the attempt was held; from an end on far ahead."""
+        return self._monotonic() + self._ahead - self.held
+
+    def hold(self, seconds: float) -> None:
+        """Hold the attempt for some time; an end ends that, too."""
+        begun = self._monotonic()
+        self._ended.wait(seconds)
+        self.held += self._monotonic() - begun
 
     def watch(self, page: Bounded) -> None:
         """Take the page whose calls are cut off by an end; one that has come already cuts them off at once."""
@@ -51,5 +62,6 @@ class EarlyEnd:
         with self._lock:
             if not self._ahead:
                 self._ahead = _FOR_EVER
+                self._ended.set()
                 if self._page is not None:
                     self._page.bound(0.0)

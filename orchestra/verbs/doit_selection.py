@@ -21,7 +21,7 @@ from orchestra.verbs.runs import run
 SELECT: Final = "ORCHESTRA_SELECT"
 
 _TESTS = frozenset({"selection", "methods", "titles", "last_failed", "failed_in", "since"})
-_RUN = frozenset({"max_failures", "first_failure", "retries", "shuffle", "workers", "headed", "force"})
+_RUN = frozenset({"max_failures", "first_failure", "retries", "shuffle", "workers", "headed", "slow", "force"})
 
 
 def selected(
@@ -50,6 +50,7 @@ def selected(
         options,
         workers=values["workers"],
         headed=values["headed"],
+        slow_ms=values["slow"],
         force=options.force or values["force"],
         seed=values["shuffle"],
         max_failures=values["max_failures"] or int(values["first_failure"]),

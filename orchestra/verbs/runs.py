@@ -68,6 +68,7 @@ GROUPS = {
         "watched",
         "workers",
         "headed",
+        "slow",
         "force",
     ),
     "Resume": ("resume", "allow_changed", "trust"),
@@ -177,6 +178,9 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     "--workers", type=click.IntRange(min=1), metavar="N", help="Parallel tests for each method (default: spec)."
 )
 @click.option("--headed", is_flag=True, help="Show the browser.")
+@click.option(
+    "--slow", type=click.IntRange(0, 10_000), default=0, metavar="MS", help="Pause before each step on a page."
+)
 @click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
 @click.option(
     "--resume",
@@ -221,6 +225,7 @@ def run(
     dry_run: bool,
     workers: int | None,
     headed: bool,
+    slow: int,
     force: bool,
     resume: str | None,
     allow_changed: bool,
@@ -238,6 +243,7 @@ def run(
         argv=("orchestra", *("--detach" if word == detaching.DETACHED else word for word in sys.argv[1:])),
         workers=workers,
         headed=headed,
+        slow_ms=slow,
         force=force,
         seed=shuffle,
         max_failures=max_failures or int(first_failure),

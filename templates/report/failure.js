@@ -27,7 +27,8 @@ function aligned(a, b) {
 function pair(expected, found) {
   const [words, wanted] = valueOf(expected);
   const [before, got] = valueOf(found);
-  const parts = wanted && got ? aligned(wanted.match(WORDS), got.match(WORDS)) : null;
+  const all = wanted && got ? aligned(wanted.match(WORDS), got.match(WORDS)) : null;
+  const parts = all?.some(([want, have]) => want === have && want.trim()) ? all : null; // without a common part each word would be marked
   const side = (at, text) => (parts ? parts.filter((part) => part[at] !== null).map((part) => (part[1 - at] === null ? h("mark", {}, part[at]) : part[at])) : text);
   return h("div", { class: "pair" }, h("div", { class: "want" }, h("h3", {}, "Expected"), h("pre", {}, words && h("span", { class: "quiet" }, words), side(0, wanted))),
     h("div", {}, h("h3", {}, "Found"), found ? h("pre", {}, before, side(1, got)) : h("p", { class: "quiet" }, "nothing")));

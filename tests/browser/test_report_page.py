@@ -229,6 +229,7 @@ def test_the_part_of_a_value_that_differs_is_marked_and_a_trace_is_linked(watche
         "B002": ('to contain "a tea \\"x\\""', '"a pot of tea \\"x\\""'),
         "B003": ("status 200", "status 503"),
         "B004": ("visible", ""),
+        "B005": ("visible", "hidden by a banner"),
     }
     made = [samples.run_started(selection=[f"cli:{test}" for test in values])]
     for test, (expected, found) in values.items():
@@ -258,6 +259,7 @@ def test_the_part_of_a_value_that_differs_is_marked_and_a_trace_is_linked(watche
         "B002": [[], ["pot", " ", "of", " "]],
         "B003": [["200"], ["503"]],
         "B004": [[], []],
+        "B005": [[], []],
     }
 
 

@@ -3,11 +3,16 @@
 from __future__ import annotations
 
 import json
+import time
 
+import msgspec
 import pytest
 
+from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.early_end import EarlyEnd
 from tests.process.test_incident import KILLER
 from tests.support.project import HEAD, py
+from tests.support.requests import request
 
 pytestmark = pytest.mark.browser
 
@@ -58,3 +63,15 @@ def test_the_time_of_a_browser_that_died_between_two_tests_is_in_a_row(project, 
     assert (died["component"], died["outcome"]) == (f"{method}.browser", "recovered")
     assert died["seconds"] > 0
     adds_up(project)
+
+
+@pytest.mark.parametrize("name", ["playwright", "mcp"])
+def test_pauses_before_steps_are_no_part_of_a_duration(name, both_drivers, step_url, chromium, tmp_path):
+    steps, names = [{"goto": "${s.url}/steps.html"}, {"set": {"a": 1}}, "reload"], {"s.url": step_url}
+    asked = request(tmp_path, steps, browser=chromium, driver=name, names=names, evidence="off")
+    early, warm = EarlyEnd(), both_drivers[name]
+    begun = time.monotonic()
+    slow = msgspec.structs.replace(asked, slow_seconds=0.2)
+    result = warm.thread.submit(carry_out, slow, warm.driver, warm.http, early=early).result()
+    assert (result.outcome, early.held >= 0.4) == ("passed", True), result
+    assert result.seconds <= time.monotonic() - begun - early.held

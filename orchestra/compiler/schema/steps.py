@@ -114,12 +114,12 @@ def _target_rules(verb: Verb) -> Schema:
     if verb.name == "expect":
         # The subject is an element, the page or a request: each needs a key that excludes the other.
         return {
-            **one_of([*KINDS, "page", "request"]),
+            **one_of([*KINDS, "page", "request", "a11y"]),
             "dependentRequired": {"name": ["role"]},
             "dependentSchemas": {
                 **{
                     subject: {"properties": {key: dict(NEVER) for key in ("to", "all", "any", *NARROWING)}}
-                    for subject in ("page", "request")
+                    for subject in ("page", "request", "a11y")
                 },
                 **{kind: {"$ref": "#/$defs/SomeConditions"} for kind in KINDS},
             },

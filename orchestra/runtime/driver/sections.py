@@ -24,6 +24,7 @@ from orchestra.runtime.attempt import (
     Request,
     Result,
     finally_seconds,
+    held_seconds,
     most_seconds,
 )
 from orchestra.runtime.attempts.finding import app_hosts, errors_of, failure, findings_of, pattern_failure
@@ -102,9 +103,9 @@ def carry_out(
     if session is not None:
         early.watch(session)
     begun()
-    last = clock() + most_seconds(request.test) - 3.0  # before the worker is ended for it
+    last = clock() + most_seconds(request.test) + held_seconds(request) - 3.0  # before the worker is ended for it
     try:
-        attempt = _Attempt(request, session, http, mask, clock, early.clock, shown)
+        attempt = _Attempt(request, session, http, mask, clock, early, shown)
         result = attempt.run()
         at_end(session, attempt.scope)
         return result
@@ -124,7 +125,7 @@ class _Attempt:
         http: Http,
         mask: Callable[[str], str],
         clock: Callable[[], float],
-        limit_clock: Callable[[], float],
+        early: EarlyEnd,
         shown: StepFile,
     ) -> None:
         self._request = request
@@ -132,7 +133,7 @@ class _Attempt:
         self._http = http
         self._mask = mask
         self._clock = clock
-        self._limit_clock = limit_clock
+        self._early = early
         self._shown = shown
         self.scope = Scope(request.names, request.saved)
         self._records: list[StepDone] = []
@@ -149,8 +150,8 @@ class _Attempt:
     def run(self) -> Result:
         """Return all sections, then what came of it."""
         test = self._request.test
-        begun = self._clock()
-        self._evidence_by = begun + test.timeout_seconds + LATE_EVIDENCE_SECONDS
+        begun, held = self._clock(), self._early.held
+        self._evidence_by = begun + test.timeout_seconds + held_seconds(self._request) + LATE_EVIDENCE_SECONDS
         deadline = self._deadline(test.timeout_seconds)
         ended = self._section("before", test.before, deadline, test.timeout_seconds)
         if ended is None:
@@ -167,7 +168,7 @@ class _Attempt:
             ended = self._beside(ended)
             if ended is not None:
                 self._keep(failed=True)
-        seconds = self._clock() - begun
+        seconds = self._clock() - begun - (self._early.held - held)
         self._film.stop(keep=False)
         if self._film.fault:
             self._facts["video"] = self._film.fault
@@ -212,13 +213,22 @@ class _Attempt:
     def _deadline(self, seconds: float) -> Deadline:
         if self._session is not None:
             self._session.bound(seconds + HUNG_SECONDS)
-        return Deadline(self._limit_clock() + seconds, self._limit_clock)
+        return Deadline(self._early.clock() + seconds, self._early.clock)
+
+    def _slow_down(self, step: Step, deadline: Deadline) -> None:
+        """Hold the attempt before a step on a page, so that a person can follow it."""
+        seconds = self._request.slow_seconds
+        if not seconds or self._session is None or not VERBS[step.verb].browser:
+            return
+        self._session.bound(deadline.left() + seconds + HUNG_SECONDS)
+        self._early.hold(seconds)
 
     def _section(
         self, section: Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
     ) -> tuple[Outcome, AttemptFailure] | None:
         """Return the steps of a section up to the first that fails; None when none does."""
         for index, step in enumerate(steps):
+            self._slow_down(step, deadline)
             begun = self._clock()
             self._show(section, index, len(steps), step.verb)
             effort, failed = Effort(), None

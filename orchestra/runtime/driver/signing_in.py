@@ -139,7 +139,7 @@ class _Login:
         if check is None:
             return None
         test = Test(self._login.id, self._login.id, (), timeout_seconds=CHECK_SECONDS, evidence="off", steps=(check,))
-        return self._carry_out(msgspec.structs.replace(self.given(state), test=test), None).failure
+        return self._carry_out(msgspec.structs.replace(self.given(state), test=test, slow_seconds=0.0), None).failure
 
     def _make(self, before: State, reason: str) -> State:
         """Make the state, and retain it for all workers.
@@ -177,7 +177,7 @@ class _Login:
         )
         driver = self._driver if login.page else None
         try:
-            result = self._carry_out(msgspec.structs.replace(self._request, test=made), driver, take)
+            result = self._carry_out(msgspec.structs.replace(self._request, test=made, slow_seconds=0.0), driver, take)
         except StepError as error:  # the browser was gone when its storage was asked for
             result = self._result(AttemptFailure(error.kind, error.message, pointers=self._pointers), State())
         hidden = tuple(dict.fromkeys([*before.hidden, *secrets_of(storage, saved)]))

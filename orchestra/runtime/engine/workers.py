@@ -24,7 +24,15 @@ import msgspec
 from orchestra import checkout, nofollow
 from orchestra.ledger.running_step import SUFFIX
 from orchestra.runtime import interpreter, scratch
-from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, most_seconds, opening_seconds
+from orchestra.runtime.attempt import (
+    BEGUN,
+    AttemptFailure,
+    Request,
+    Result,
+    held_seconds,
+    most_seconds,
+    opening_seconds,
+)
 from orchestra.runtime.early_end import END
 from orchestra.runtime.engine.outbox import Outbox
 from orchestra.runtime.mask import Masks
@@ -198,7 +206,7 @@ class Workers:
             request = worker.request
             if line.strip() == BEGUN and request is not None:
                 now, worker.starting = self._clock(), False
-                worker.due = now + most_seconds(request.test) - KILL_SECONDS if not worker.asked else worker.due
+                worker.due = self._due(request, now) if not worker.asked else worker.due
             elif line and request is not None:
                 worker.request = None
                 results.append(msgspec.json.decode(line, type=Result))
@@ -208,6 +216,11 @@ class Workers:
         for worker in [one for one in self._workers if one.request is not None and now >= one.due]:
             results += self._lose(worker, hung=True)
         return results
+
+    @staticmethod
+    def _due(request: Request, begun: float) -> float:
+        """Return when an attempt must have ended that began then."""
+        return begun + most_seconds(request.test) + held_seconds(request) - KILL_SECONDS
 
     def _lose(self, worker: _Worker, *, hung: bool = False) -> list[Result]:
         """Take a worker out, with all of its tree; its request, if any, gets a result."""

@@ -51,6 +51,7 @@ class Options:
         argv: the command line, for the record.
         workers: slots for each method; None leaves it to the spec.
         headed: show browsers.
+        slow_ms: the pause before each step on a page.
         force: run what would be `unchanged`.
         resume: the id of the run to resume; empty to begin one.
         allow_changed: of a run that is resumed, run those tests again whose plan has changed.
@@ -67,6 +68,7 @@ class Options:
     argv: tuple[str, ...] = ()
     workers: int | None = None
     headed: bool = False
+    slow_ms: int = 0
     force: bool = False
     resume: str = ""
     allow_changed: bool = False

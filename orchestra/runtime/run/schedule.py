@@ -267,6 +267,7 @@ class Schedule:
                 mark=f"{run.mark}/{_word(task.name)}/{attempt}",
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
+                slow_seconds=run.options.slow_ms / 1000,
                 secrets=run.plan.secrets,
                 tls=run.plan.tls,
                 login=run.plan.login_of(test),

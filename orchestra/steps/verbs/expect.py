@@ -26,6 +26,27 @@ _REQUEST: Schema = object_of(
 )
 
 
+_SELECTORS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
+_A11Y: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "properties": {
+        "include": described(_SELECTORS, "CSS selectors of the parts to check (default: the page)", ["main"]),
+        "exclude": described(_SELECTORS, "CSS selectors of parts to leave out", [".advert"]),
+        "standard": described(
+            {"enum": ["wcag2a", "wcag2aa", "wcag21aa", "wcag22aa", "best-practice"], "default": "wcag22aa"},
+            "the rules to check, those of the standards before it included",
+            "wcag21aa",
+        ),
+        "impact": described(
+            {"enum": ["minor", "moderate", "serious", "critical"], "default": "minor"},
+            "the least impact of a violation that fails the step",
+            "serious",
+        ),
+    },
+}
+
+
 _ASSERTIONS: dict[str, str] = {
     "have_text": "to_have_text",
     "contain": "to_contain_text",
@@ -163,6 +184,8 @@ def _expect_text(step: Step, args: Mapping[str, Any]) -> str:
             pattern = {"contain": re.escape(wanted), "match": wanted}.get(name)
             value = repr(wanted) if pattern is None else f"re.compile({pattern!r})"
             calls.append(f"expect(page).{'not_' if negated else ''}to_have_{part}({value}, {timeout})")
+    if "a11y" in args:
+        calls.append(f"assert accessible(page, {args['a11y']!r}, {timeout})")
     if "request" in args:
         calls.append(f"assert sent(context, {args['request']!r}, {timeout})")
     for one in conditions_of_target(args):
@@ -218,6 +241,12 @@ VERBS: tuple[Verb, ...] = (
                 "a request that the pages of the test have sent, in place of a target",
                 {"url": "**/api/orders", "method": "POST", "json": {"ticker": "NVDA"}},
             ),
+            Field(
+                "a11y",
+                _A11Y,
+                "accessibility rules that the page keeps, in place of a target",
+                {"standard": "wcag22aa", "impact": "serious"},
+            ),
             MESSAGE,
             WITHIN,
         ),
@@ -229,7 +258,10 @@ VERBS: tuple[Verb, ...] = (
         "and its `not` both fail, except `be: hidden`, `not: {be: visible}` and `have_count`.\n"
         "\n"
         "`request` is about all requests of pages since the test began, those that a [`mock`](#mock) has answered, too.\n"
-        "`count: 0` holds at once, so write it after a step that shows that the page is done.",
+        "`count: 0` holds at once, so write it after a step that shows that the page is done.\n"
+        "\n"
+        "`a11y` checks the page and its frames with axe-core, which the package carries. A failure lists each violated rule\n"
+        "with its elements. Such rules find a part of what keeps people from using a page.",
         text=_expect_text,
         calls=_expect_calls,
     ),

@@ -8,6 +8,7 @@ from __future__ import annotations
 import time
 from typing import Any
 
+from orchestra.runtime.driver.accessibility import expect_accessible
 from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job, unmet
 from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
@@ -38,6 +39,8 @@ def expect(sender: Sender, job: Job) -> None:
         StepError: one does not hold in its time.
         ServerLostError: the server is gone or does not answer.
     """
+    if "a11y" in job.args:
+        expect_accessible(job, sender.page.audit, sender.sleep)
     if "request" in job.args:
         expect_requests(job, lambda: sender.page.requests, sender.sleep)
     asked = [

@@ -24,6 +24,7 @@ from orchestra.engines import ENGINES
 from orchestra.plan import PLAIN_PAGE, Emulation, Tls
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
+from orchestra.runtime.driver.accessibility import AUDIT, source
 from orchestra.runtime.driver.emulation import (
     FONTS_LOADED,
     FONTS_SECONDS,
@@ -376,6 +377,16 @@ class SharedBrowser:
     async def signed_in(self) -> Any:
         """Cookies and storage as they are, those of databases included."""
         return await self.context.storage_state(indexed_db=True)
+
+    async def audit(self, given: list[Any]) -> Any:
+        """Return the accessibility rules that the page violates.
+
+        Raises:
+            playwright.async_api.Error: the page does not answer.
+        """
+        for frame in self.page.frames:
+            await frame.evaluate(source())
+        return await self.page.evaluate(AUDIT, given)
 
     async def title(self) -> str:
         """Return the page's title."""

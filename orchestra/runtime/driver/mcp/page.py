@@ -10,7 +10,7 @@ from playwright.async_api import Dialog, Error, Page
 
 from orchestra.ledger.parts import Box
 from orchestra.runtime.driver.clock import Clock
-from orchestra.runtime.driver.contract import Job, StepError
+from orchestra.runtime.driver.contract import Job, StepError, unmet
 from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.emulation import LOADED
@@ -40,6 +40,7 @@ from orchestra.steps.url_glob import url_pattern
 LoadState = Literal["load", "domcontentloaded", "complete"]
 FLUSH_SECONDS = 3.0
 STORAGE_SECONDS = 30.0
+AUDIT_SECONDS = 60.0
 _TRIED = frozenset({"click", "check", "uncheck", "hover"})
 """The actions that Playwright can try without executing them."""
 _EDITING = frozenset({"fill", "type"})
@@ -119,6 +120,17 @@ class PageView:
             return well_formed(self._run(work, STORAGE_SECONDS))
         except (Error, TimeoutError) as error:
             raise StepError("error", "crash", f"the browser does not give its storage: {error}") from None
+
+    def audit(self, given: list[Any]) -> Any:
+        """Return the accessibility rules that the page violates, by our own connection: no tool call takes a script so long.
+
+        Raises:
+            StepError: the page does not answer.
+        """
+        try:
+            return self._run(self._browser.audit(given), AUDIT_SECONDS)
+        except (Error, TimeoutError) as error:
+            raise unmet("the accessibility rules cannot be checked", found=str(error)) from None
 
     def lost(self) -> bool:
         """Return True if the current page, which another page opened, was closed."""

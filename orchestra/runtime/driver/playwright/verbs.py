@@ -8,12 +8,14 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
 from playwright.sync_api import Download, Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
+from orchestra.runtime.driver.accessibility import AUDIT, expect_accessible, source
 from orchestra.runtime.driver.clock import change_of
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
@@ -286,10 +288,19 @@ def _mock(stage: Stage, job: Job) -> None:
     context.route(url_pattern(mock.url), mocks.route(mock, pause))
 
 
+def _audit(page: Page, given: list[Any]) -> Any:
+    for frame in page.frames:
+        frame.evaluate(source())
+    return page.evaluate(AUDIT, given)
+
+
 def _expect(stage: Stage, job: Job) -> None:
     if "request" in job.args:
         page = stage.page
         expect_requests(job, lambda: stage.watch.requests, lambda seconds: page.wait_for_timeout(seconds * 1000))
+    if "a11y" in job.args:
+        page = stage.page
+        expect_accessible(job, partial(_audit, page), lambda seconds: page.wait_for_timeout(seconds * 1000))
     if "page" in job.args:
         expect_page(job, stage.page)
     if job.step.target is not None:
