@@ -32,6 +32,7 @@ TESTS = (
     "tests/browser/test_emulation.py",
     "tests/browser/test_mock.py",
     "tests/browser/test_clock.py",
+    "tests/browser/test_record.py",
 )
 
 

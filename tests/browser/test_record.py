@@ -19,6 +19,7 @@ from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
 from playwright.sync_api import Error, Page, expect, sync_playwright
 
+from orchestra import plan as plans
 from orchestra.agent.browser import command
 from orchestra.recording import actions, calls, files
 from orchestra.recording.actions import Recording
@@ -29,6 +30,7 @@ from orchestra.runtime.driver.mcp.session import server_environment
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.recording import browser
 from orchestra.runtime.recording.script import MARK
+from orchestra.steps.vocabulary import Step
 from orchestra.yamltext.parse import parse
 from tests.support.market import Market, impatient
 from tests.support.paths import ROOT
@@ -48,6 +50,17 @@ def market(chromium):
     shared.close()
 
 
+def patient(test: plans.Test) -> plans.Test:
+    """Return the test with a minute for each wait: a busy machine is no failure of a recorded test."""
+
+    def longer(step: Step) -> Step:
+        if "within_seconds" not in step.args:
+            return step
+        return msgspec.structs.replace(step, args={**step.args, "within_seconds": 60.0})
+
+    return msgspec.structs.replace(test, steps=tuple(map(longer, test.steps)))
+
+
 def outcomes(market, draft: Draft, folder: Path, mutation: str = "", **options) -> dict[str, tuple[str, str]]:
     """Return the outcome of recorded steps by each driver, and why it failed."""
     steps = parse("\n".join(step_lines(draft.steps)).encode(), "steps").data
@@ -57,7 +70,7 @@ def outcomes(market, draft: Draft, folder: Path, mutation: str = "", **options) 
         own.mkdir()
         names, found = market.names(mutation), market.browser("chromium")
         asked = request(own, steps, browser=found, driver=driver, names=names, evidence="off", **options)
-        test = impatient(asked.test, SECONDS) if mutation else asked.test
+        test = impatient(asked.test, SECONDS) if mutation else patient(asked.test)
         asked = msgspec.structs.replace(asked, test=test, root=str(folder))
         result = carry_out(asked, market.drivers[driver], market.http)
         results[driver] = (result.outcome, result.failure.message if result.failure else "")
@@ -95,6 +108,7 @@ def test_the_session_of_an_agent_becomes_a_test_that_needs_none(market, tmp_path
     conversation.write_bytes((ROOT / "specs/data/conversation.json").read_bytes())
     found = market.browser("chromium")
     program, *arguments = command(found, tmp_path / "server")
+    arguments.append("--timeout-action=60000")
     environment = {**server_environment(os.environ), **dict(found.env)}
     start = StdioServerParameters(command=program, args=arguments, env=environment, cwd=tmp_path)
 
@@ -129,7 +143,7 @@ class Person:
         """Press a key with the pointer over an element, and wait until its mark is gone: then it is recorded."""
         element.hover()
         self.page.keyboard.press(key)
-        expect(self.page.locator(f"[{MARK}]")).to_have_count(0, timeout=30000)
+        expect(self.page.locator(f"[{MARK}]")).to_have_count(0, timeout=60000)
 
 
 def with_person(port: int, deed: Callable[[Person], None]) -> None:
@@ -144,6 +158,7 @@ def with_person(port: int, deed: Callable[[Person], None]) -> None:
                 except Error:
                     time.sleep(0.1)
             try:
+                page.set_default_timeout(60000)
                 deed(Person(page))
             finally:
                 page.close()
@@ -164,7 +179,7 @@ def act(person: Person, file: Path) -> None:
     with page.expect_download():
         page.get_by_role("button", name="Export JSON").click()
     page.get_by_role("button", name="Clear conversation").click()
-    expect(page.get_by_test_id("message")).to_have_count(0)
+    expect(page.get_by_test_id("message")).to_have_count(0, timeout=60000)
     with page.expect_file_chooser() as chooser:
         page.get_by_label("Import conversation").click()
     chooser.value.set_files(file)

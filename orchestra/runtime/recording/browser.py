@@ -1,7 +1,7 @@
 """A browser in which a person acts, with Playwright's recorder attached.
 
-The recorder is the one of `playwright codegen`. Its Python library has no method for it, so the messages `startRecording`
-and `recorderEvent` of the protocol are used directly; `make check-playwright` tries them with each version that is allowed.
+The recorder is the one of `playwright codegen`. The Python library has no public method for it: since 1.65 it has a private
+one, and before that the messages of the protocol are used. `make check-playwright` tries each version that is allowed.
 """
 
 from __future__ import annotations
@@ -10,7 +10,7 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -32,6 +32,12 @@ from orchestra.recording.actions import Answer, Chosen, Event, Recording
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.driver.emulation import context_options
 from orchestra.runtime.recording.script import BINDING, MARK, SCRIPT, SHOWN
+
+_FORM = "jsonl"
+"""The form of code in which an action has its locator as data."""
+
+_CLOSED = "has been closed"
+"""In the message of a call to a browser that a person has closed meanwhile."""
 
 LOAD_SECONDS = 30.0
 """The limit until the first page answers."""
@@ -87,6 +93,9 @@ class _Session:  # without slots: the library keeps its own attributes on the me
             context = await self._launch(playwright)
             try:
                 await self._record(context)
+            except Error as error:
+                if _CLOSED not in error.message:
+                    raise
             finally:
                 with suppress(Error):
                     await context.close()
@@ -113,9 +122,7 @@ class _Session:  # without slots: the library keeps its own attributes on the me
         context.on("dialog", _leave_open)
         await context.expose_binding(BINDING, self._on_message)
         await context.add_init_script(SCRIPT)
-        channel = context._impl_obj._channel  # noqa: SLF001 - the library has no method for its recorder
-        channel.on("recorderEvent", self._on_report)
-        await channel.send("startRecording", None, {"language": "jsonl"})
+        stop = await self._start(context._impl_obj)  # noqa: SLF001 - the library has no method for its recorder
         for page in context.pages:  # the first one is opened with the browser
             self._on_page(page)
             await self._open(page)
@@ -123,8 +130,22 @@ class _Session:  # without slots: the library keeps its own attributes on the me
             self.ended.set()
         await self.ended.wait()
         with suppress(Error):  # it may be gone with its browser
-            await channel.send("stopRecording", None, {})
+            await stop()
         await self._rest()
+
+    async def _start(self, context: Any) -> Callable[[], Awaitable[Any]]:
+        """Start the recorder of a context, and return what stops it."""
+        if hasattr(context, "_start_recording"):
+            await context._start_recording({"language": _FORM}, self)  # noqa: SLF001 - see above
+            return context._stop_recording  # type: ignore[no-any-return]  # noqa: SLF001 - see above
+        channel = context._channel  # noqa: SLF001 - see above
+        reports = {"actionAdded": self.action_added, "actionUpdated": self.action_updated}
+        channel.on(
+            "recorderEvent",
+            lambda one: reports.get(one["event"], self.signal_added)(one["page"], one["data"], one["code"]),
+        )
+        await channel.send("startRecording", None, {"language": _FORM})
+        return lambda: channel.send("stopRecording", None, {})
 
     async def _open(self, page: Page) -> None:
         try:
@@ -170,14 +191,22 @@ class _Session:  # without slots: the library keeps its own attributes on the me
             )
             await session.send("Page.enable")
 
-    def _on_report(self, report: Mapping[str, Any]) -> None:
-        """Take a report of the recorder: an action with its locator, or a signal."""
-        signal = report["event"] == "signalAdded"
-        data = dict(report["data"])
-        if not signal:
-            data["locator"] = json.loads(report["code"].splitlines()[0]).get("locator") if report["code"] else None
-        event = Event(report["page"]._guid, data, time.monotonic(), signal)  # noqa: SLF001 - as above
-        self.recording.add(event, update=report["event"] == "actionUpdated")
+    def action_added(self, page: Any, data: Mapping[str, Any], code: str) -> None:
+        """Take an action of the recorder, with its locator."""
+        self._take(page, _located(data, code))
+
+    def action_updated(self, page: Any, data: Mapping[str, Any], code: str) -> None:
+        """Take an action that replaces the one before it."""
+        self._take(page, _located(data, code), update=True)
+
+    def signal_added(self, page: Any, data: Mapping[str, Any], code: str) -> None:
+        """Take a dialog, a download or a popup."""
+        del code
+        self._take(page, dict(data), signal=True)
+
+    def _take(self, page: Any, data: Mapping[str, Any], *, signal: bool = False, update: bool = False) -> None:
+        event = Event(page._guid, data, time.monotonic(), signal)  # noqa: SLF001 - see above
+        self.recording.add(event, update=update)
         self.wish.changed(self.recording)
 
     async def _on_message(self, source: Mapping[str, Any], message: Mapping[str, Any]) -> None:
@@ -204,6 +233,10 @@ class _Session:  # without slots: the library keeps its own attributes on the me
         path = folder / name
         path.write_bytes(base64.b64decode(file["content"]))
         return str(path)
+
+
+def _located(data: Mapping[str, Any], code: str) -> dict[str, Any]:
+    return {**data, "locator": json.loads(code.splitlines()[0]).get("locator") if code else None}
 
 
 async def _report_as_action(frame: Frame, mark: str, kind: str) -> None:
