@@ -359,14 +359,15 @@ def _outcomes(
 
 
 def _others(rests: Sequence[float], chance: random.Random) -> Iterator[float]:
-    """Yield what further runs may take beyond their tests: Student's t around the median, as few runs show little."""
+    """Yield what further runs may take beyond their tests: Student's t around the median, as few runs show little.
+
+    One run shows no spread at all: then a usual one counts.
+    """
     middle, freedom = statistics.median(rests), len(rests) - 1
-    scale = statistics.stdev(rests) * math.sqrt(1 + 1 / len(rests)) if freedom else 0.0
+    scale = statistics.stdev(rests) * math.sqrt(1 + 1 / len(rests)) if freedom else USUAL_SIGMA * middle
     while True:
-        student = (
-            chance.gauss(0.0, 1.0) / math.sqrt(chance.gammavariate(freedom / 2, 2.0) / freedom) if freedom else 0.0
-        )
-        yield max(0.0, middle + scale * student)
+        chi = math.sqrt(chance.gammavariate(freedom / 2, 2.0) / freedom) if freedom else 1.0
+        yield max(0.0, middle + scale * chance.gauss(0.0, 1.0) / chi)
 
 
 class _Spread(NamedTuple):

@@ -156,6 +156,33 @@ def test_a_page_reset_keeps_what_is_stored(run):
     passed(run(OPEN, {"evaluate": {"script": script, "equals": kept}}, reset="page"))
 
 
+def shows(handler: str) -> dict[str, str]:
+    """Return a step that puts a button on the page; its text is whether Shift was held in a click."""
+    made = f"document.body.innerHTML = '<button data-testid=b onclick=\\'this.textContent = event.shiftKey\\'>?</button>'; {handler}"
+    return {"evaluate": f"() => {{ {made} }}"}
+
+
+ASKS = (
+    "document.querySelector('button').onclick = (event) => { alert('a'); event.target.textContent = event.shiftKey };"
+)
+TEXT = {"expect": {"testid": "b", "to": {"have_text": "false"}}}
+
+
+@browser
+def test_both_clicks_of_a_double_click_may_open_a_dialog(run):
+    click = {"testid": "b", "count": 2, "within_seconds": 10}
+    shifted = {"expect": {"testid": "b", "to": {"have_text": "true"}}}
+    passed(run(OPEN, shows(ASKS), {"click": {**click, "modifiers": ["Shift"]}}, shifted, {"click": click}, TEXT))
+
+
+@browser
+def test_a_key_that_a_call_has_left_pressed_is_released_before_the_next_test(run, warm):
+    passed(run(OPEN))
+    warm.session.server.call("browser_run_code_unsafe", {"code": "async (page) => page.keyboard.down('Shift')"}, 10.0)
+    warm.session.pressed = True
+    passed(run(OPEN, shows(""), {"click": {"testid": "b"}}, TEXT, reset="page"))
+
+
 @browser
 def test_without_a_reset_the_page_stays_where_it_is(run):
     passed(run(OPEN, press("Plain")))

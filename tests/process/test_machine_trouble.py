@@ -12,7 +12,11 @@ import pytest
 from orchestra import git
 from tests.support.project import SuiteProject, environment
 
-SPEC = "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command}}\ntests: {a: {title: A, command: {argv: [python, -c, pass]}}}\n"
+SPEC = (
+    "orchestra: 1\nsuite: s\nbaseline: {max_load_percent: 100}\nmethods: {cli: {driver: command}}\n"
+    "tests: {a: {title: A, command: {argv: [python, -c, pass]}}}\n"
+)
+"""Its duration becomes a sample however busy the machine is: `baseline show` has something to print."""
 VERBS = [
     "run",
     "run --dry-run",

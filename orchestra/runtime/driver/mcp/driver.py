@@ -48,6 +48,9 @@ PICTURE_SECONDS = 5.0
 SHOWN_LETTERS = 400
 KEPT_CALLS = 2000
 
+_PRESSING = frozenset({"browser_click", "browser_drag", "browser_press_key"})
+"""Tools that press a key or a button, and do not release it if they are cut short."""
+
 _WAITING = ("wait", "download")
 """The time of these calls belongs to the page, not to the protocol."""
 
@@ -123,6 +126,8 @@ class McpAttempt:
         try:
             answer = self._session.server.call(tool, arguments, limit, meanwhile=None if answers else self._meanwhile)
             outcome = self._masks.text(answer.error)[:SHOWN_LETTERS] if answer.failed else outcome
+            if tool in _PRESSING and (answer.failed or answer.claims):
+                self._session.pressed = True
             if tool == "browser_file_upload" and not answer.failed:
                 self._page.forget_chooser()
             answer = replace(answer, modal=self._page.modal(answer.claims))

@@ -22,6 +22,14 @@ ATTACHED = (
 )
 """For a server that is attached to the browser of a run."""
 
+RELEASE = """async (page) => {
+  for (const key of ['Shift', 'Control', 'Alt', 'Meta']) await page.keyboard.up(key);
+  for (const button of ['left', 'middle', 'right']) await page.mouse.up({ button });
+}"""
+"""Code for `browser_run_code_unsafe`: release what a call that was cut short has left pressed. Its server knows no other end
+of it, and would hold the key in each later action on the page.
+"""
+
 OWN_PAUSE = """async (page) => {
   const tab = Object.getOwnPropertySymbols(page).map((key) => page[key]).find((one) => one?.waitForTimeout);
   if (tab) tab.constructor.prototype.waitForTimeout = async () => {};

@@ -30,8 +30,15 @@ from orchestra.runtime.attempt import Request, wants_trace
 from orchestra.runtime.driver.contract import Carrier, StepError, unfit
 from orchestra.runtime.driver.emulation import FONTS_SECONDS, emulation_of
 from orchestra.runtime.driver.mcp.browser import SharedBrowser, Wanted, digest
-from orchestra.runtime.driver.mcp.client import PATIENCE_SECONDS, CallOverError, Server, ServerUnfitError, Start
-from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
+from orchestra.runtime.driver.mcp.client import (
+    PATIENCE_SECONDS,
+    CallOverError,
+    Server,
+    ServerError,
+    ServerUnfitError,
+    Start,
+)
+from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE, RELEASE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.page import PageView
 from orchestra.runtime.driver.mcp.repairs import Repairs
@@ -92,6 +99,7 @@ class McpSession:
         self._without_server = False
         self.browser = SharedBrowser()
         self.dirty = False
+        self.pressed = False
         self.restarts = 0
         self.id = ""
         self.started = ""
@@ -151,6 +159,7 @@ class McpSession:
             self._tidy()
             self._reset(reset)
             self._close_others()  # the last step of the test before may have opened one that came late
+            self._release()
         except (Error, TimeoutError) as error:
             living = self.browser.connected()
             reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
@@ -212,6 +221,15 @@ class McpSession:
             self._run(self.browser.close_others())
             self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
             self._stop_server()
+
+    def _release(self) -> None:
+        """Release keys and buttons that an action of the test before may have left pressed."""
+        if self._server is not None and self.pressed:
+            try:
+                self._server.call("browser_run_code_unsafe", {"code": RELEASE}, PREPARE_SECONDS)
+            except (CallOverError, ServerError):
+                self._stop_server()
+        self.pressed = False
 
     def _renew(self, reason: str) -> None:
         self._stop_server()
@@ -363,7 +381,7 @@ class McpSession:
         if self._server is not None:
             self._server.kill()
         self._server = None
-        self.dirty = False
+        self.dirty = self.pressed = False
 
     # --------------------------------------------------------------------------------------------------- after a test
 

@@ -115,6 +115,8 @@ def _done(sender: Sender, call: ToolCall, begun: float, moves: int, left: float)
         return True
     end = sender.clock() + min(left, SERVER_SECONDS)
     for pause in sender.pauses():
+        if sender.page.dialog is not None:  # of the second of two clicks: nothing goes on before it is answered
+            sender.send(ToolCall("browser_evaluate", {"function": "() => true"}), SERVER_SECONDS)
         if sender.page.moves != moves or sender.page.pressed(begun):
             return True
         if sender.clock() >= end:
