@@ -99,7 +99,7 @@ def _events(plan: Plan, run: str, place: Sharding, tasks: tuple[str, ...]) -> It
     yield RunFinished(exit_code=0, counts={"passed": len(tasks)}, seconds=1.0, gates={})
 
 
-def _written(home: Path, number: int, each: int) -> list[Path]:
+def written(home: Path, number: int, each: int) -> list[Path]:
     """Write the records of shards, and return their folders."""
     plan, folders = plan_of(number * each), []
     tasks = tuple(f"cli:{test.id}" for test in plan.tests)
@@ -146,7 +146,7 @@ def run(
     heads = ["shards", "slowest over mean", "over the least possible", f"with durations known to {KNOWN_SIGMA}"]
     balance = table(f"Balance: {tests:,} tests, log-normal", heads, list(_balance(tests, numbers)))
     with tempfile.TemporaryDirectory() as folder:
-        folders = _written(Path(folder), 4, each)
+        folders = written(Path(folder), 4, each)
         turns = [
             (_read_once(folders), _audit_once(folders), _merge_once(Path(folder) / f"home-{turn}", folders))
             for turn in range(rounds)

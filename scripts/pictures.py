@@ -142,12 +142,13 @@ def picture_of(
     view: str,
     scheme: Literal["light", "dark"],
     height: int = HEIGHT,
+    images: Path = IMAGES,
 ) -> None:
     """Write a picture of a view of the page of a run."""
     page = browser.new_page(viewport={"width": 1180, "height": height}, device_scale_factor=1.5, color_scheme=scheme)
     page.goto(f"{(folder / 'report.html').resolve().as_uri()}{view}")
     page.locator("html[data-ready]").wait_for()
-    page.screenshot(path=IMAGES / f"{name}.png")
+    page.screenshot(path=images / f"{name}.png")
     page.close()
 
 

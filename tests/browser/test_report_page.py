@@ -14,7 +14,10 @@ import msgspec
 import pytest
 from playwright.sync_api import Browser, Page, sync_playwright
 
+from bench import ledger as ledger_bench
+from bench import shards
 from orchestra import plan as plans
+from orchestra.ledger.author import UNKNOWN
 from orchestra.ledger.event import ResourceSampled
 from orchestra.ledger.life import Seen
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
@@ -23,9 +26,11 @@ from orchestra.report.compare.sides import Side
 from orchestra.report.compared_page import compared_page
 from orchestra.report.evidence_text import contents
 from orchestra.report.html import html, shell
+from orchestra.report.loading import report_of
 from orchestra.report.page import page as page_of
 from orchestra.report.page_data import Progress
 from orchestra.report.rows import Report
+from orchestra.runtime.shards.merge import merge, sources_of
 from tests.support import runs as samples
 from tests.support.hostile import NASTY
 from tests.support.pages import data_of
@@ -314,6 +319,23 @@ def test_a_resumed_run_shows_the_end_that_counts_with_its_excused_and_flaky_test
     page.click("tr.item .id a >> nth=0")
     page.wait_for_selector("nav[aria-label=Attempts]")
     assert page.locator("nav[aria-label=Attempts] a").all_inner_texts()[-1] == "side by side"
+
+
+def test_a_merged_run_is_one_page(watched, tmp_path):
+    plan, home = ledger_bench.plan_of(6), tmp_path / ".orchestra" / "work"
+    made = merge(home, sources_of(shards.written(home, 2, 3), incomplete=False), author=UNKNOWN, observers=no_observers)
+    text = html(report_of(tmp_path, plan, made.folder), str(made.folder.relative_to(tmp_path)))
+    page = watched.open(text, tmp_path)
+    assert page.inner_text(".headline") == "Passed: 6 of 6 tests"
+    assert page.locator("tr.item").count() == 6
+    for view in ("#/timeline", "#/needs", "#/history", "#/run"):
+        go(page, view)
+
+
+def no_observers(plan: plans.Plan, folder: Path) -> tuple[()]:
+    """Return no observers: the report is made afterwards."""
+    del plan, folder
+    return ()
 
 
 def test_embedded_pictures_need_no_file(watched, everything, tmp_path):
