@@ -229,6 +229,8 @@ def bare(report: Report) -> Report:
         started="",
         ended="",
         seconds=None,
+        expected=None,
+        seal="",
         resumes=0,
         provenance=(),
         use=None,

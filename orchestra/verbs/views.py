@@ -32,7 +32,7 @@ from orchestra.yamltext.places import Places
     "  orchestra plan --shards 4              the tests of each of four jobs, with their expected time\n"
     "  orchestra plan --shards 4 tag:smoke    of a selection\n"
     "  orchestra plan --forecast              how long a run will take here, and what decides it\n"
-    "  orchestra plan --forecast --workers 4 cli"
+    "  orchestra plan --forecast --workers 4 --method cli"
 )
 @click.argument("selection", nargs=-1)
 @suite_option

@@ -790,7 +790,7 @@ def test_the_examples_of_help_run(orchestra, root):
     assert len(lines) >= len(cli.VERBS)
     for line in lines:
         words = shlex.split(re.split(r"  | > ", line.removeprefix("orchestra "))[0])
-        if words[0] == "run" and "--list" not in words:
+        if words[0] == "run" and not {"--list", "--burn-in"} & set(words):
             words.append("--dry-run")
         if words[0] in {"health", "up", "down", "open", "mcp"} or {
             "--detach",

@@ -420,9 +420,9 @@ def patched(project: SuiteProject, patch: str, *words: str) -> Ended:
 LOSES = """
 from orchestra.runtime.engine.queue import Queue
 take = Queue.take
-def lose(self, method):
-    name = take(self, method)
-    return take(self, method) if name == "cli:b" else name
+def lose(self, *words):
+    name = take(self, *words)
+    return take(self, *words) if name == "cli:b" else name
 Queue.take = lose
 """
 
@@ -507,7 +507,9 @@ def test_the_doctor_names_what_is_missing_and_a_fix(project):
 
 def test_the_doctor_says_that_a_plan_is_stale(project):
     spec = f"{HEAD}tests:\n  x: {OK}\n"
-    project.write(spec).compile().write(spec + "# later\n")
+    project.write(spec).compile().write(spec + "# a comment makes nothing stale\n")
+    assert project.run("doctor").code == 0
+    project.write(spec.replace("  x:", "  y:"))
     done = project.run("doctor")
     assert done.code == 3
     assert "the spec was changed after it was compiled" in done.out

@@ -63,11 +63,13 @@ def plant(project: SuiteProject, journal: str) -> Path:
 
 
 def everything(root: Path) -> dict[str, str]:
-    """All that is there but the lock, which every one of the verbs takes."""
+    """All that is there but the lock, which every one of the verbs takes, and what Python compiles of dodo.py."""
     return {
         str(path.relative_to(root)): str(path.readlink()) if path.is_symlink() else path.read_text()
         for path in sorted(root.rglob("*"))
-        if (path.is_symlink() or path.is_file()) and path.name not in {"lock", ".doit.db"}
+        if (path.is_symlink() or path.is_file())
+        and path.name not in {"lock", ".doit.db"}
+        and path.parent.name != "__pycache__"
     }
 
 

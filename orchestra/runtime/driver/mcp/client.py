@@ -23,6 +23,7 @@ from mcp.client.stdio import stdio_client
 from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, TextContent
 
 from orchestra import __version__
+from orchestra.runtime.driver.mcp.flags import RELEASE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.result import Answer, answer_of
 from orchestra.runtime.mask import NOTHING, Masks
@@ -244,6 +245,12 @@ class Server:
             await asyncio.wait_for(self._client.session.send_ping(), self._patience)
         except TimeoutError:
             raise ServerHungError("does not answer") from None
+
+    def released(self, seconds: float) -> bool:
+        """Release keys and buttons that a call may have left pressed on the page; whether it was done in time."""
+        with suppress(CallOverError, ServerError):
+            return not self.call("browser_run_code_unsafe", {"code": RELEASE}, seconds).failed
+        return False
 
     def alive(self) -> bool:
         """Return True if its process runs."""

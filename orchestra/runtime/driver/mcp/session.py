@@ -34,11 +34,10 @@ from orchestra.runtime.driver.mcp.client import (
     PATIENCE_SECONDS,
     CallOverError,
     Server,
-    ServerError,
     ServerUnfitError,
     Start,
 )
-from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE, RELEASE
+from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.page import PageView
 from orchestra.runtime.driver.mcp.repairs import Repairs
@@ -98,11 +97,9 @@ class McpSession:
         self._repairs = Repairs()
         self._without_server = False
         self.browser = SharedBrowser()
-        self.dirty = False
-        self.pressed = False
+        self.dirty = self.pressed = False
         self.restarts = 0
-        self.id = ""
-        self.started = ""
+        self.id = self.started = ""
 
     # ------------------------------------------------------------------------------------------------- before a test
 
@@ -159,7 +156,9 @@ class McpSession:
             self._tidy()
             self._reset(reset)
             self._close_others()  # the last step of the test before may have opened one that came late
-            self._release()
+            if self.pressed and self._server is not None and not self._server.released(PREPARE_SECONDS):
+                self._stop_server()
+            self.pressed = False
         except (Error, TimeoutError) as error:
             living = self.browser.connected()
             reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
@@ -221,15 +220,6 @@ class McpSession:
             self._run(self.browser.close_others())
             self._repairs.repaired(f"{count} more window{'s were' if count > 1 else ' was'} open")
             self._stop_server()
-
-    def _release(self) -> None:
-        """Release keys and buttons that an action of the test before may have left pressed."""
-        if self._server is not None and self.pressed:
-            try:
-                self._server.call("browser_run_code_unsafe", {"code": RELEASE}, PREPARE_SECONDS)
-            except (CallOverError, ServerError):
-                self._stop_server()
-        self.pressed = False
 
     def _renew(self, reason: str) -> None:
         self._stop_server()
