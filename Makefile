@@ -5,8 +5,8 @@ ifndef PYTHON
 PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; do \
 	$$p -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null && echo $$p && break; done)
 endif
-# Five for two cores: all tests need 800 s of processor time and take 3,300 s, for servers, pages and limits.
-WORKERS ?= $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) * 5 / 2)); echo $$((n < 8 ? n : 8)))
+# Two for each core: a test waits for half of its time, for servers, pages and limits. More gain nothing and make limits tight.
+WORKERS ?= $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) * 2)); echo $$((n < 8 ? n : 8)))
 BIN := .venv/bin
 # Without it each of the processes of the tests compiles all that it imports: a sixth of the time of a run.
 unexport PYTHONDONTWRITEBYTECODE
