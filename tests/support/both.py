@@ -22,7 +22,7 @@ from tests.support.site import unused_address
 
 OPEN = {"goto": "${s.url}/steps.html"}
 EVALUATE, CODE = "browser_evaluate", "browser_run_code_unsafe"
-ASIDE = {"download": {EVALUATE}}  # which of two limits it was is asked of the page
+ASIDE = {verb: {EVALUATE} for verb in ("click", "download")}  # its answer names the next dialog in the way
 ANYWHERE = {"browser_handle_dialog", "browser_tabs"}  # a dialog in the way, a page that closed itself
 EVIDENCE = {"browser_take_screenshot", "browser_console_messages", "browser_network_requests"}
 
