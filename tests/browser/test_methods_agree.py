@@ -293,6 +293,18 @@ def test_a_download_that_a_dialog_comes_before(both, case):
     assert [result.outcome for result in results] == [outcome] * 2
 
 
+SLOW = """<button data-testid=b onmousedown="const end = Date.now() + 7000; while (Date.now() < end);"
+onclick="this.textContent = Number(this.textContent) + 1">0</button>"""
+
+
+@browser
+def test_a_click_that_outlasts_the_limit_of_the_tool_is_made_once(both):
+    """The server gives up an action after five seconds; the press is on its way by then, and would come twice."""
+    clicks = {"click": {"testid": "b", "within_seconds": 25}}
+    once = {"expect": {"testid": "b", "to": {"have_text": "1"}, "within_seconds": 5}}
+    passed(both(page(SLOW), clicks, once, opened=False))
+
+
 @browser
 def test_a_click_that_brings_no_download_is_no_click_that_failed(both):
     """The element is gone after the click: it was there, and only the download is missing."""

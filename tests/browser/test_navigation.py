@@ -144,7 +144,7 @@ def test_an_address_that_is_asked_for_while_a_dialog_is_open(both):
 
 @browser
 def test_dialogs_of_a_window_that_the_page_opens(both):
-    window = quote("<script>setTimeout(() => { opener.document.title = 'said ' + confirm('sure?') }, 3000)</script>")
+    window = quote("<script>setTimeout(() => { opener.document.title = 'said ' + confirm('sure?') }, 500)</script>")
     opens = f"""<button onclick="window.open('/html?{window}')">Go</button>"""
     told = {"expect": {"page": {"title": {"have_text": "said true"}}, "within_seconds": 20}}
     passed(both(page(opens), ACCEPT, {"click": {"text": "Go"}}, told, opened=False))

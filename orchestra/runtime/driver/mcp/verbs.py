@@ -77,7 +77,10 @@ def _act(
         sender.acted = call.tool != "browser_evaluate" and not answer.absent and acted(job.step.verb, answer.error)
         if answer.clicked:
             return _loading(sender, job, answer, ends, left)
-        if not answer.failed and (not sender.interrupted or _done(sender, call, begun, moves, left)):
+        if not answer.failed and not sender.interrupted:
+            return answer
+        # Cut short by a dialog, or given up by the server while the press was on its way: it must not come twice.
+        if (sender.acted or not answer.failed) and _done(sender, call, begun, moves, left):
             return answer
         again = not answer.failed or answer.absent or (last.kind in _WAITED and job.step.target is not None)
         if left <= 0 or not again:
@@ -106,13 +109,14 @@ def _loading(sender: Sender, job: Job, answer: Answer, ends: int, left: float) -
 
 
 def _done(sender: Sender, call: ToolCall, begun: float, moves: int, left: float) -> bool:
-    """Return True if a call that a dialog cut short has done its action.
+    """Return True if a call that was cut short has done its action.
 
     A dialog that opens while a click waits for its element ends the call as if the click were made. The click goes on
     in the server, which gives it up after its own limit; only then can it be sent once more without a second click.
+    The server also gives up a click whose press a busy page has not answered yet; the page is asked when it is free again.
     """
     if call.tool != "browser_click":
-        return True
+        return sender.interrupted
     end = sender.clock() + min(left, SERVER_SECONDS)
     for pause in sender.pauses():
         if sender.page.dialog is not None:  # of the second of two clicks: nothing goes on before it is answered
