@@ -159,3 +159,18 @@ def conditions_of_target(args: Mapping[str, Any]) -> Iterator[Condition]:
         yield Condition(name, wanted, negated, "all")
     for name, wanted, negated in conditions(args.get("any", {})):
         yield Condition(name, wanted, negated, "any")
+
+
+ASSERTIONS: dict[str, str] = {
+    "have_text": "to_have_text",
+    "contain": "to_contain_text",
+    "match": "to_have_text",
+    "have_value": "to_have_value",
+    "have_count": "to_have_count",
+    "have_class": "to_contain_class",
+    "have_values": "to_have_values",
+    "have_role": "to_have_role",
+    "have_accessible_name": "to_have_accessible_name",
+    "aria": "to_match_aria_snapshot",
+}
+"""The assertion of Playwright that a condition on an element is, where it takes the wanted value alone."""

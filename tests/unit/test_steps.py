@@ -77,6 +77,15 @@ def test_conditions_are_flat():
     assert list(conditions(wanted)) == [("be", "visible", False), ("contain", "a", True), ("match", "b", True)]
 
 
+ID = Target("testid", "t")
+ONE = "page.get_by_test_id('t')"
+
+
+def wanted(**to: object) -> Step:
+    """Return an expectation on the element with the test id."""
+    return Step("expect", target=ID, args={"to": to})
+
+
 PYTHON: list[tuple[Step, str]] = [
     (Step("goto", args={"url": "/"}), "page.goto('/')"),
     (Step("click", target=SEND), "page.get_by_role('button', name='Send').click()"),
@@ -171,6 +180,43 @@ PYTHON: list[tuple[Step, str]] = [
         "httpx.request('GET', 'http://a/', timeout=30)",
     ),
     (Step("set", args={"values": {"a": 1}}), "saved.update({'a': 1})"),
+    (Step("scroll", target=ID), "page.get_by_test_id('t').scroll_into_view_if_needed()"),
+    (
+        Step("upload", target=ID, args={"files": ["a.txt"], "drop": True}),
+        "page.get_by_test_id('t').drop({'files': ['a.txt']})",
+    ),
+    (Step("type", args={"value": "x"}), "page.keyboard.type('x')"),
+    (
+        Step("scroll", target=ID, args={"to": "bottom"}),
+        f"page.get_by_test_id('t').evaluate({page_script.scrolling('bottom')!r})",
+    ),
+    (Step("page", args={"name": "shop"}), "page = pages['shop']"),
+    (Step("page", args={"as": "shop"}), "page = pages['shop'] = page.context.pages[-1]"),
+    (
+        Step("mock", args={"url": "**/a", "abort": "failed"}),
+        "context.route('**/a', lambda route: route.abort('failed'))",
+    ),
+    (Step("clock", args={"advance_seconds": 2}), "context.clock.fast_forward(2000)"),
+    (Step("clock", args={"resume": True}), "context.clock.resume()"),
+    (wanted(have_number={"between": [1, 2], "pattern": "x"}), f"assert (1 <= number({ONE}.text_content(), 'x') <= 2)"),
+    (
+        wanted(have_number={"above": 1, "below": 3}),
+        f"assert (number({ONE}.text_content()) > 1 and number({ONE}.text_content()) < 3)",
+    ),
+    (wanted(have_count={"at_least": 2}), f"assert ({ONE}.count() >= 2)"),
+    (wanted(have_class={"set": ["a"]}), f"assert (set({ONE}.get_attribute('class').split()) == set(['a']))"),
+    (wanted(have_class={"exact": "a b"}), f"expect({ONE}).to_have_class('a b', timeout=5000)"),
+    (wanted(have_attribute={"href": None}), f"assert ({ONE}.get_attribute('href') is None)"),
+    (wanted(have_css={"color": "red"}), f"expect({ONE}).to_have_css('color', 'red', timeout=5000)"),
+    (
+        Step("expect", target=ID, args={"all": {"be": "visible"}}),
+        f"assert all(holds(lambda one: expect(one).to_be_visible(timeout=5000), one) for one in {ONE}.all())",
+    ),
+    (
+        Step("expect", args={"a11y": {"impact": "serious"}}),
+        "assert accessible(page, {'impact': 'serious'}, timeout=5000)",
+    ),
+    (Step("expect", args={"request": {"url": "**/a"}}), "assert sent(context, {'url': '**/a'}, timeout=5000)"),
 ]
 
 

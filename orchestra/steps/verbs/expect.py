@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.steps import page_script
-from orchestra.steps.conditions import Condition, conditions, conditions_of_target
+from orchestra.steps.conditions import ASSERTIONS, Condition, conditions, conditions_of_target
 from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import literal
 from orchestra.steps.schemas import ANY, HTTP_METHODS, NATURAL, TEXT, Field, Schema, described, object_of
@@ -44,20 +44,6 @@ _A11Y: Schema = {
             "serious",
         ),
     },
-}
-
-
-_ASSERTIONS: dict[str, str] = {
-    "have_text": "to_have_text",
-    "contain": "to_contain_text",
-    "match": "to_have_text",
-    "have_value": "to_have_value",
-    "have_count": "to_have_count",
-    "have_class": "to_contain_class",
-    "have_values": "to_have_values",
-    "have_role": "to_have_role",
-    "have_accessible_name": "to_have_accessible_name",
-    "aria": "to_match_aria_snapshot",
 }
 
 
@@ -99,11 +85,11 @@ def _assertion(here: str, name: str, wanted: Any, timeout: str, *, negated: bool
         ((key, text),) = wanted.items()
         method, value = f"to_{name}", f"{key!r}, {text!r}"
     elif name == "match":
-        method, value = _ASSERTIONS[name], f"re.compile({wanted!r})"
+        method, value = ASSERTIONS[name], f"re.compile({wanted!r})"
     elif isinstance(wanted, dict):
         method, value = "to_have_class", repr(wanted["exact"])
     else:
-        method, value = _ASSERTIONS[name], repr(wanted)
+        method, value = ASSERTIONS[name], repr(wanted)
     given = ", ".join(filter(None, [value, timeout]))
     return f"expect({here}).{'not_' if negated else ''}{method}({given})"
 

@@ -17,23 +17,14 @@ from orchestra.runtime.driver.failure import condition_failure
 from orchestra.runtime.driver.fault import Meaning, call_log, read, read_assertion, seen
 from orchestra.runtime.driver.wording import condition_text, subject_text
 from orchestra.steps import page_script
-from orchestra.steps.conditions import Condition, conditions, conditions_of_target
+from orchestra.steps.conditions import ASSERTIONS, Condition, conditions, conditions_of_target
 
 _POLL_MS = 100.0
 ONCE_SECONDS = 1.0
 """A question is asked once at least, and given this long for it, however short its own limit is."""
 
-_METHODS: dict[str, str] = {
-    "have_text": "to_have_text",
-    "contain": "to_contain_text",
-    "match": "to_have_text",
-    "have_value": "to_have_value",
-    "have_count": "to_have_count",
-    "have_class": "to_contain_class",
-    "have_role": "to_have_role",
-    "have_accessible_name": "to_have_accessible_name",
-    "aria": "to_match_aria_snapshot",
-}
+_ASKED = frozenset({"have_values"})
+"""Conditions that a script of the page checks, as by the method `mcp`, although Playwright has an assertion."""
 
 
 def expect_element(job: Job, locator: Locator) -> None:
@@ -98,9 +89,9 @@ def _assertion(locator: Locator, asked: Condition) -> Callable[..., None] | None
         ((key, value),) = wanted.items()
         return None if value is None else _call(locator, "to_have_attribute", key, value, negated=negated)
     value = _pattern(wanted) if name == "match" else wanted
-    if name not in _METHODS or value is None or isinstance(value, dict):
+    if name not in ASSERTIONS or name in _ASKED or value is None or isinstance(value, dict):
         return None
-    return _call(locator, _METHODS[name], value, negated=negated)
+    return _call(locator, ASSERTIONS[name], value, negated=negated)
 
 
 def _assert(job: Job, subject: str, phrase: str, call: Callable[..., None], *, tree: bool = False) -> None:
