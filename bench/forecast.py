@@ -19,8 +19,9 @@ from bench.measure import table
 from orchestra.ledger.baseline import key_of
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Method, Plan, Test
-from orchestra.runtime.forecast import forecast, known_of, simulate
+from orchestra.runtime.forecast import forecast, known_of
 from orchestra.runtime.shorten import applied, shortest
+from orchestra.runtime.simulation import simulate
 
 PLACE: Final = "linux-x86_64-2cpu-8gb"
 RECORDED: Final = 8

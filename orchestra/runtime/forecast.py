@@ -8,7 +8,6 @@ duration varies as its samples did, the rest of a run as that of earlier runs.
 
 from __future__ import annotations
 
-import heapq
 import math
 import random
 import statistics
@@ -19,10 +18,10 @@ from typing import Final, NamedTuple
 from orchestra.ledger.baseline import NORMAL, Samples, parts_of, usual
 from orchestra.ledger.run_record import RunRecord
 from orchestra.plan import Plan
-from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.expected import Durations, expected
 from orchestra.runtime.select import task_name
+from orchestra.runtime.simulation import Start, simulate
 
 DRAWS: Final = 200
 """Simulated runs behind an interval of a small suite."""
@@ -51,150 +50,6 @@ LARGE: Final = 2_000
 
 NEAR: Final = 1.05
 """The knee is the least number of workers whose run takes at most so many times the shortest."""
-
-
-class Start(NamedTuple):
-    """The start of a task in a simulated run.
-
-    Attributes:
-        task: its name.
-        begun, ended: seconds from the first start.
-        after: the task at whose end it began; empty for one that began at once.
-        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, or `resource NAME`; empty for one that
-            began at once.
-    """
-
-    task: str
-    begun: float
-    ended: float
-    after: str
-    why: str
-
-
-class Simulated(NamedTuple):
-    """A simulated run: its starts in order, by task."""
-
-    starts: Mapping[str, Start]
-
-    @property
-    def seconds(self) -> float:
-        """From the first start to the last end."""
-        return max((start.ended for start in self.starts.values()), default=0.0)
-
-    def path(self) -> list[Start]:
-        """Return the tasks that decide the end of the run, each of which began when the one before it ended."""
-        last = max(self.starts.values(), key=lambda start: start.ended, default=None)
-        path: list[Start] = []
-        while last is not None:
-            path.append(last)
-            last = self.starts.get(last.after)
-        return path[::-1]
-
-
-def simulate(
-    plan: Plan,
-    selection: Sequence[str],
-    slots: Mapping[str, int],
-    expected: Mapping[str, float],
-    true: Mapping[str, float] | None = None,
-) -> Simulated:
-    """Return the run of a selection in which each task takes the time that is given.
-
-    Args:
-        plan: the suite.
-        selection: the tasks, what they need included, in the order of the plan.
-        slots: tests that run at once, by method.
-        expected: seconds of each task, by which the queue decides.
-        true: the seconds that it takes in this run, where they differ.
-    """
-    return _Simulation(plan, selection, slots, expected, true or expected).carried_out()
-
-
-class _Simulation:
-    """One simulated run under way."""
-
-    def __init__(
-        self,
-        plan: Plan,
-        selection: Sequence[str],
-        slots: Mapping[str, int],
-        expected: Mapping[str, float],
-        true: Mapping[str, float],
-    ) -> None:
-        self._queue = Queue(plan, selection, expected)
-        self._methods = [method.id for method in plan.methods]
-        self._tests = {test.id: test for test in plan.tests}
-        self._slots, self._true = slots, true
-        self._dependents: dict[str, list[str]] = defaultdict(list)
-        self._left: dict[str, int] = {}
-        chosen = set(selection)
-        for task in selection:
-            method, _, test = task.partition(":")
-            needs = [other for need in self._tests[test].needs if (other := task_name(method, need)) in chosen]
-            self._left[task] = len(needs)
-            for other in needs:
-                self._dependents[other].append(task)
-        self._busy = dict.fromkeys(self._methods, 0)
-        self._full = dict.fromkeys(self._methods, False)
-        self._running: list[tuple[float, str]] = []
-        self._starts: dict[str, Start] = {}
-
-    def carried_out(self) -> Simulated:
-        now = 0.0
-        ended: list[str] = []
-        self._push(task for task, count in self._left.items() if not count)
-        self._grant(now, ended)
-        while self._running:
-            now, ended = self._running[0][0], []
-            while self._running and self._running[0][0] <= now:
-                ended.append(heapq.heappop(self._running)[1])
-            for task in ended:
-                self._end(task)
-            self._grant(now, ended)
-        return Simulated(self._starts)
-
-    def _push(self, tasks: Iterable[str]) -> None:
-        for task in tasks:
-            self._queue.push(task)
-
-    def _end(self, task: str) -> None:
-        self._busy[task.partition(":")[0]] -= 1
-        self._queue.release(task)
-        self._queue.done(task)
-        for dependent in self._dependents[task]:
-            self._left[dependent] -= 1
-            if not self._left[dependent]:
-                self._queue.push(dependent)
-
-    def _grant(self, now: float, ended: Sequence[str]) -> None:
-        for method in self._methods:
-            while self._busy[method] < self._slots[method] and (task := self._queue.take(method)) is not None:
-                after, why = self._cause(task, ended)
-                self._busy[method] += 1
-                self._starts[task] = Start(task, now, now + self._true[task], after, why)
-                heapq.heappush(self._running, (now + self._true[task], task))
-        self._full = {method: busy >= self._slots[method] for method, busy in self._busy.items()}
-
-    def _cause(self, task: str, ended: Sequence[str]) -> tuple[str, str]:
-        """Return the task at whose end one begins, and what it waited for."""
-        if not ended:
-            return "", ""
-        method, _, name = task.partition(":")
-        test = self._tests[name]
-        for names, why in ((test.needs, "needs"), (test.after, "order")):
-            for other in ended:
-                if other.partition(":")[0] == method and other.partition(":")[2] in names:
-                    return other, why
-        if test.exclusive or any(self._tests[other.partition(":")[2]].exclusive for other in ended):
-            return ended[-1], "exclusive tests"
-        same = next((other for other in ended if other.partition(":")[0] == method), "")
-        if self._full[method] and same:
-            return same, "workers"
-        for other in ended:
-            shared = test.resources.keys() & self._tests[other.partition(":")[2]].resources.keys()
-            if shared:
-                return other, f"resource {min(shared)}"
-        return ended[-1], "order"
 
 
 class Forecast(NamedTuple):

@@ -12,7 +12,8 @@ from typing import Final, NamedTuple
 import msgspec
 
 from orchestra.plan import Plan, Test
-from orchestra.runtime.forecast import SIMULATED_TASKS, Forecast, Known, simulate
+from orchestra.runtime.forecast import SIMULATED_TASKS, Forecast, Known
+from orchestra.runtime.simulation import simulate
 
 WORTH_SECONDS: Final = 0.5
 WORTH_SHARE: Final = 0.01

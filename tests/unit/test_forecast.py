@@ -15,7 +15,8 @@ from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Group, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime import forecast
-from orchestra.runtime.forecast import Known, by_workers, knee, known_of, simulate, slots_of
+from orchestra.runtime.forecast import Known, by_workers, knee, known_of, slots_of
+from orchestra.runtime.simulation import Simulated, simulate
 
 PLACE = "linux-x86_64-2cpu-8gb"
 
@@ -36,7 +37,7 @@ def record(seconds: dict[str, float], whole: float, *, place: str = PLACE, worke
     )
 
 
-def whys(run: forecast.Simulated) -> dict[str, tuple[str, str]]:
+def whys(run: Simulated) -> dict[str, tuple[str, str]]:
     return {task: (start.after, start.why) for task, start in run.starts.items()}
 
 
