@@ -9,6 +9,7 @@ import socket
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import ExitStack
 from pathlib import Path
 from queue import Queue
 from threading import Thread
@@ -242,8 +243,15 @@ def test_a_recording_that_cannot_begin_or_is_closed_at_once_changes_no_file(mark
     without, refused = ((*one.communicate(timeout=120), one.returncode)[1:] for one in begun)
     assert ("xvfb-run orchestra record" in without[0], without[1]) == (True, 3), without
     assert (f'"{unused}" does not load: net::ERR_CONNECTION_REFUSED' in refused[0], refused[1]) == (True, 3), refused
-    recorder = project.start("record", market.names("")["frontend.url"], "--remote", str(port))
-    with_person(port, lambda person: None)
-    _, errors = recorder.communicate(timeout=120)
-    assert ("nothing was recorded" in errors, recorder.returncode) == (True, 2), errors
+    loaded = market.names("")["frontend.url"]
+    with ExitStack() as opened, socket.create_server(("127.0.0.1", 0)) as silent:
+        signs: dict[str, Callable[[Person], object]] = {
+            loaded: lambda person: person.page.wait_for_url(f"{loaded}/"),
+            f"http://127.0.0.1:{silent.getsockname()[1]}": lambda person: opened.enter_context(silent.accept()[0]),
+        }
+        for url, sign in signs.items():
+            recorder = project.start("record", url, "--remote", str(port))
+            with_person(port, sign)
+            _, errors = recorder.communicate(timeout=120)
+            assert ("nothing was recorded" in errors, recorder.returncode) == (True, 2), errors
     assert not (project.root / "specs").exists()

@@ -154,12 +154,19 @@ class _Session:  # without slots: the library keeps its own attributes on the me
         try:
             await page.goto(self.wish.url, wait_until="commit", timeout=LOAD_SECONDS * 1000)
         except Error as error:
-            if page.is_closed() or self.ended.is_set():
+            if await self._is_closed(page, error):
                 return
             raise MachineError(
                 f'"{self.wish.url}" does not load: {_first(error)}',
                 "start its server, for instance with `orchestra up`, or correct the address",
             ) from None
+
+    async def _is_closed(self, page: Page, error: Error) -> bool:
+        """Return whether a load ended because the page was closed; its close can be reported after the end of the load."""
+        if not page.is_closed() and not self.ended.is_set() and "ERR_ABORTED" in error.message:
+            with suppress(Error):
+                await page.wait_for_event("close", timeout=END_SECONDS * 1000)
+        return page.is_closed() or self.ended.is_set()
 
     async def _rest(self) -> None:
         """Wait for what is still being worked on."""
