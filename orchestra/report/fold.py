@@ -85,6 +85,7 @@ class Rows:
             cases=attempts[-1].cases if attempts else (),
             tries=tuple(tries),
             needs=test.needs if test is not None else (),
+            unmet=test.unmet if test is not None else {},
             after=test.after if test is not None else (),
         )
         if given is not None:

@@ -42,7 +42,7 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
     words = {word: found[word] for word in (*VERDICTS, "running", "waiting") if found[word]}
     tests: dict[str, TestRow] = {}
     for row in report.rows:
-        tests.setdefault(row.test, TestRow(row.test, row.title, row.group, row.tags, row.needs, row.after))
+        tests.setdefault(row.test, TestRow(row.test, row.title, row.group, row.tags, row.needs, row.unmet, row.after))
     headline, state = verdict(report) if progress is None else _progress(words, len(task_rows))
     return Page(
         format=FORMAT,

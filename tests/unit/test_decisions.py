@@ -17,7 +17,7 @@ from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.attempts.record import folder_of
-from orchestra.runtime.attempts.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.attempts.verdict import exit_code, speed_class, tries_again, unmet, verdict_of
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.files import matching
 from orchestra.runtime.gates.figures import figures
@@ -172,10 +172,26 @@ def test_a_pass_on_a_retry_is_flaky():
     assert verdict_of(result("timeout", "timeout")) == ("timeout", "why")
 
 
+def needing(*needs, **unmet):
+    return Case("B9", "", ("cli",), needs=needs, unmet={need: unmet[need] for need in unmet if unmet[need] != "block"})
+
+
+def test_a_need_that_blocks_outranks_one_that_skips():
+    verdicts = view(ended("cli:B1", "failed"), ended("cli:B3", "timeout"), ended("cli:B4", "error")).verdicts
+    test = needing("B1", "B3", "B4", "B5", B1="skip", B4="run")
+    assert unmet("cli", test, verdicts) == ("blocked", "needs cli:B3 timeout")
+    assert unmet("mcp", test, verdicts) is None
+
+
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_what_blocks_and_what_satisfies(verdict):
-    blocks = blocked_by(["cli:B1"], view(ended("cli:B1", verdict)).verdicts)
-    assert blocks == ("" if verdict in {"passed", "flaky", "unchanged", "skipped"} else f"needs cli:B1 {verdict}")
+    verdicts = view(ended("cli:B1", verdict)).verdicts
+    effects = {effect: unmet("cli", needing("B1", B1=effect), verdicts) for effect in ("block", "skip", "run")}
+    if verdict in {"passed", "flaky", "unchanged", "skipped"}:
+        assert set(effects.values()) == {None}
+    else:
+        words = f"needs cli:B1 {verdict}"
+        assert effects == {"block": ("blocked", words), "skip": ("skipped", f"{words} (else: skip)"), "run": None}
     assert exit_code([verdict], gates_failed=False, unhealthy=False) == (0 if verdict in FINE else 1)
 
 

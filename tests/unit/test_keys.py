@@ -119,6 +119,7 @@ READERS = {
     "Test": {
         "runtime/dag.py": "id title methods needs",
         "runtime/attempts/excuse.py": "of quarantine known_failures",
+        "runtime/attempts/verdict.py": "unmet",
         "runtime/gates/figures.py": "group",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after exclusive",

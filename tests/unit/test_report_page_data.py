@@ -199,8 +199,14 @@ def test_a_place_gives_its_line():
 
 
 def test_tests_keep_their_needs():
-    tests = (plans.Test("A", "a", ("cli",)), plans.Test("B", "b", ("cli",), needs=("A",), after=("A",)))
+    tests = (
+        plans.Test("A", "a", ("cli",)),
+        plans.Test("B", "b", ("cli",), needs=("A",), unmet={"A": "run"}, after=("A",)),
+    )
     plan = msgspec.structs.replace(samples.PLAN, tests=tests, gates=())
     events = samples.events([samples.run_started(plan, ["cli:A", "cli:B"])])
     rows = page(samples.reported(plan, events), FOLDER).tests
-    assert [(row.id, row.needs, row.after) for row in rows] == [("A", (), ()), ("B", ("A",), ("A",))]
+    assert [(row.id, row.needs, row.unmet, row.after) for row in rows] == [
+        ("A", (), {}, ()),
+        ("B", ("A",), {"A": "run"}, ("A",)),
+    ]
