@@ -67,7 +67,7 @@ class Http:
 
     def begin(self, cookies: Iterable[Mapping[str, Any]] = ()) -> None:
         """Replace the cookies of the test before by those that the next one begins with."""
-        self._given = [cookie_of(one) for one in cookies]
+        self._given = [cookie_of(cookie) for cookie in cookies]
         for client in self._clients.values():
             client.cookies.clear()
             self._give(client)
