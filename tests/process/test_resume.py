@@ -138,7 +138,7 @@ def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
     assert failed.run("run", "--resume").code == 0
     assert (samples(failed), passes(failed)) == (ONCE, ONCE)
     [run] = history.executions(failed.root / ".orchestra/s")
-    assert [one.outcome for one in run.executions["cli:b"].attempts] == ["failed", "passed"]
+    assert [attempt.outcome for attempt in run.executions["cli:b"].attempts] == ["failed", "passed"]
 
     assert failed.run("rollback", "first").code == 0
     assert not (failed.root / ".orchestra/s" / baseline.DURATIONS).exists()

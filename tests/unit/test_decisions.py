@@ -240,7 +240,7 @@ def ended(task, verdict, seconds=1.0, attempts=1):
 
 def run_of(*verdicts, more=()):
     """The view of a run of these verdicts, and of selected tasks without one."""
-    selection = [*(one.task for one in verdicts), *more]
+    selection = [*(verdict.task for verdict in verdicts), *more]
     return view(body(*run_started(PLAN, selection)), *verdicts)
 
 
@@ -287,7 +287,7 @@ def test_a_gate_may_ask_for_the_duration_of_a_test():
     plan = msgspec.structs.replace(PLAN, gates=(gate,))
     took = run_of(ended("cli:B1", "passed", 1.0), ended("mcp:B1", "passed", 3.0), ended("cli:B10", "passed", 5.0))
     judged.after(figures(plan, took, {}))
-    assert [(one.result, one.message) for one in events] == [("failed", "B10 took 5 s")]
+    assert [(event.result, event.message) for event in events] == [("failed", "B10 took 5 s")]
     assert events[0].values["test.B1.seconds_max"] == 3.0
     assert not any(name.startswith("test.") for name in figures(PLAN, took, {})), "nobody asks for it"
 
@@ -297,7 +297,7 @@ def test_a_gate_may_ask_for_the_pace_of_a_group():
     judged, events = gates(gate)
     plan = msgspec.structs.replace(PLAN, gates=(gate,))
     judged.after(figures(plan, run_of(ended("cli:B1", "passed", 3.0)), {}))
-    assert [(one.result, one.values) for one in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
+    assert [(event.result, event.values) for event in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
 
 
 def gates(*rows, clock=lambda: 0.0):
@@ -318,7 +318,7 @@ def test_a_during_gate_waits_for_its_seconds_and_then_stops():
     ]:
         judged.sample({"failed": failed})
         assert bool(judged.blocked()) == bool(stopped)
-    assert [one.result for one in events] == ["failed"]
+    assert [event.result for event in events] == ["failed"]
     assert judged.failed()
     assert judged.results() == {"during:g": "failed"}
 
@@ -339,7 +339,7 @@ def test_an_after_gate_without_a_value_is_not_applicable_and_an_unjudged_one_has
     assert judged.results() == {"after:g": "failed", "after:h": "failed"}
     judged.after({"failed": 2})
     assert judged.results() == {"after:g": "not_applicable", "after:h": "failed"}
-    assert [one.message for one in events] == ["no value for agreement in this selection", "too many"]
+    assert [event.message for event in events] == ["no value for agreement in this selection", "too many"]
     assert events[1].values == {"failed": 2}
 
 

@@ -228,7 +228,7 @@ def words(function: FunctionType, seen: set[CodeType]) -> Iterator[str]:
 
 
 def functions_of(made: object) -> list[FunctionType]:
-    return [one for one in vars(made).values() if inspect.isfunction(one)] if inspect.isclass(made) else []
+    return [member for member in vars(made).values() if inspect.isfunction(member)] if inspect.isclass(made) else []
 
 
 def read_by(*functions: FunctionType) -> set[str]:

@@ -80,8 +80,8 @@ def method_table(plan: Plan) -> str:
 def plugin_table(plan: Plan) -> str:
     """Return the table of plug-ins: package, version, and the names that it brings; empty without plug-ins."""
     rows = [
-        (code(one.name), code(one.version), codes(one.probes), codes(one.drivers), codes(one.formats))
-        for one in plan.plugins
+        (code(plugin.name), code(plugin.version), codes(plugin.probes), codes(plugin.drivers), codes(plugin.formats))
+        for plugin in plan.plugins
     ]
     return markdown_table(("package", "version", "probes", "drivers", "report formats"), rows) if rows else ""
 
