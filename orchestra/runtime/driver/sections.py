@@ -323,7 +323,9 @@ class _Attempt:
         root, folder = Path(self._request.root), Path(self._request.folder)
         test = self._request.test
         patience = Patience(test.action_timeout_seconds, test.action_idle_seconds)
-        return Job(final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience)
+        return Job(
+            final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience, self._request.looks
+        )
 
     def _keep(self, *, failed: bool) -> None:
         """EvidenceFile of the page, once: as it is at the first failure, else at the end of the steps."""

@@ -63,6 +63,7 @@ class Options:
         max_failures: after so many failures no further test starts; 0 for no limit.
         retries: of each test, whatever the cause; None leaves them to the spec.
         shard: the part of a selection that this run is; None for a whole one.
+        update_looks: names of tests and of expected pictures that the run writes, `*` for all.
     """
 
     argv: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ class Options:
     max_failures: int = 0
     retries: int | None = None
     shard: Sharding | None = None
+    update_looks: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
