@@ -32,6 +32,7 @@ _OPTIONS: Final[Mapping[str, Any]] = {
     "scale": "css",
     "maskColor": "#FF00FF",
 }
+_LIMITS: Final = {"max_diff_ratio": "maxDiffPixelRatio", "threshold": "threshold"}
 _SIZES = re.compile(r"Expected an image (\d+)px by (\d+)px, received (\d+)px by (\d+)px\.")
 _COUNT = re.compile(r"\d+ pixels \(ratio [\d.]+ of all image pixels\) are different")
 _BROKEN = "Could not decode"
@@ -75,9 +76,7 @@ async def take(page: Any, job: Job, expected: bytes, seconds: float) -> Shot:
         given["locator"] = _reference(locate(page, job.step.target))
     masks = [target_of(one) for one in job.args.get("mask", ())]
     given["mask"] = [_reference(locate(page, one)) for one in masks if one is not None]
-    for key, name in (("max_diff_ratio", "maxDiffPixelRatio"), ("threshold", "threshold")):
-        if key in job.args:
-            given[name] = float(job.args[key])
+    given |= {name: float(job.args[key]) for key, name in _LIMITS.items() if key in job.args}
     channel = page._impl_obj._channel  # noqa: SLF001 - as above
     try:
         result = await channel.send_return_as_dict("expectScreenshot", lambda _: seconds * 1000, given)

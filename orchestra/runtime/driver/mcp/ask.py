@@ -6,7 +6,6 @@ The wording of failures is that of the driver `playwright`.
 from __future__ import annotations
 
 import time
-from functools import partial
 from typing import Any
 
 from orchestra.runtime.driver.accessibility import expect_accessible
@@ -14,7 +13,7 @@ from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job, unmet
 from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
 from orchestra.runtime.driver.fault import Meaning, seen
-from orchestra.runtime.driver.look import expect_look
+from orchestra.runtime.driver.look import expect_look, take
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
@@ -46,7 +45,9 @@ def expect(sender: Sender, job: Job) -> None:
     if "request" in job.args:
         expect_requests(job, lambda: sender.page.requests, sender.sleep)
     if "look" in job.args:
-        sender.page.looks.update(expect_look(job, partial(sender.page.shot, job)))
+        page = sender.page
+        written = expect_look(job, lambda old, limit: page.shot(lambda one: take(one, job, old, limit), limit))
+        page.looks.update(written)
         return
     asked = [
         (f"the page's {part}", condition_text(name, wanted, negated=negated))

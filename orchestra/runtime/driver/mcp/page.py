@@ -16,7 +16,7 @@ from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.emulation import LOADED
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import body_of, locate
-from orchestra.runtime.driver.look import Shot, take
+from orchestra.runtime.driver.look import Shot
 from orchestra.runtime.driver.mcp.browser import SharedBrowser
 from orchestra.runtime.driver.mcp.result import Modal
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS
@@ -109,14 +109,14 @@ class PageView:
         """The expected pictures that the test has written."""
         return self._browser.watch.looks
 
-    def shot(self, job: Job, expected: bytes, seconds: float) -> Shot:
+    def shot(self, take: Callable[[Page], Coroutine[Any, Any, Shot]], seconds: float) -> Shot:
         """Compare the page with a picture, by our own connection: no tool compares.
 
         Raises:
             StepError: the page does not answer.
         """
         try:
-            shot: Shot = self._run(take(self._browser.page, job, expected, seconds), seconds + AUDIT_SECONDS)
+            shot: Shot = self._run(take(self._browser.page), seconds + AUDIT_SECONDS)
         except (Error, TimeoutError) as error:
             raise unmet("no picture of the page can be taken", found=str(error)) from None
         return shot
