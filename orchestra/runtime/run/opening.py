@@ -64,6 +64,7 @@ class Options:
         retries: of each test, whatever the cause; None leaves them to the spec.
         shard: the part of a selection that this run is; None for a whole one.
         update_looks: names of tests and of expected pictures that the run writes, `*` for all.
+        secrets: variables whose values are masked; empty for those that the plan names.
     """
 
     argv: tuple[str, ...] = ()
@@ -82,6 +83,7 @@ class Options:
     retries: int | None = None
     shard: Sharding | None = None
     update_looks: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -231,7 +233,7 @@ def open_run(
             resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
         else:
             make_folder(folder)
-        masks = Masks(plan.secrets, environment, growing=bool(plan.logins))
+        masks = Masks(options.secrets or plan.secrets, environment, growing=bool(plan.logins))
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)
