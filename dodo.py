@@ -40,6 +40,30 @@ suites = Suites(
                 ('B016', 'A reply is in the page within two seconds', (), ('cli', 'mcp')),
             ),
         },
+        'desk': {
+            "title": 'Order desk, features of the language C001–C010',
+            "spec": (
+                'specs/desk.yaml',
+            ),
+            "plan": '.orchestra/desk/plan.json',
+            "methods": ('cli', 'mcp'),
+            "tests": (
+                ('C001', 'A wrong password is refused, and the right one opens the desk until sign-out', (), ('cli', 'mcp')),
+                ('C002[Desktop Chrome]', 'The desk of an admin is accessible, also on a phone', (), ('cli', 'mcp')),
+                ('C002[Pixel 7]', 'The desk of an admin is accessible, also on a phone', (), ('cli', 'mcp')),
+                ('C003[empty]', 'A wrong quantity has its message, and no order is placed', (), ('cli', 'mcp')),
+                ('C003[fraction]', 'A wrong quantity has its message, and no order is placed', (), ('cli', 'mcp')),
+                ('C003[many]', 'A wrong quantity has its message, and no order is placed', (), ('cli', 'mcp')),
+                ('C004', 'The statement opens in a window of its own, and its approval reaches the desk', (), ('cli', 'mcp')),
+                ('C005', 'The result of an audit comes by mail, whose link shows it', (), ('cli', 'mcp')),
+                ('C006', 'A list of orders is imported from a file that is chosen or dropped', (), ('cli', 'mcp')),
+                ('C007', 'Priorities are dragged into their order', (), ('cli', 'mcp')),
+                ('C008', 'The activity grows as it is scrolled', (), ('cli', 'mcp')),
+                ('C009', 'A reader sees the rate, and a message while its service is down', (), ('cli', 'mcp')),
+                ('C010[berlin]', 'The end of trading is in the language and the time zone of the reader', (), ('cli', 'mcp')),
+                ('C010[tokyo]', 'The end of trading is in the language and the time zone of the reader', (), ('cli', 'mcp')),
+            ),
+        },
         'faults': {
             "title": 'Market Parser, outages on purpose',
             "spec": (

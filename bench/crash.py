@@ -216,8 +216,10 @@ def bare(report: Report) -> Report:
     rows = []
     for row in report.rows:
         failures = tuple(
-            msgspec.structs.replace(one, seconds=0.0, resources={}, facts={}, evidence=_bare_evidence(one.evidence))
-            for one in row.failures
+            msgspec.structs.replace(
+                failure, seconds=0.0, resources={}, facts={}, evidence=_bare_evidence(failure.evidence)
+            )
+            for failure in row.failures
         )
         evidence = _bare_evidence(row.evidence)
         rows.append(dataclasses.replace(row, seconds=0.0, failures=failures, evidence=evidence, tries=()))
@@ -243,7 +245,7 @@ def bare(report: Report) -> Report:
 
 def _bare_evidence(files: Iterable[Evidence]) -> tuple[Evidence, ...]:
     return tuple(
-        msgspec.structs.replace(one, path=re.sub(r"-resume\d+", "", one.path), digest="", bytes=0) for one in files
+        msgspec.structs.replace(file, path=re.sub(r"-resume\d+", "", file.path), digest="", bytes=0) for file in files
     )
 
 

@@ -404,13 +404,13 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
     """Hold the ledger of a run against the oracle."""
     folder = (root / ".orchestra/f/runs/last").resolve()
     events = list(_events(folder))
-    verdicts = {one["body"]["task"]: one["body"] for one in events if one["type"] == "verdict"}
-    incidents = [one["body"] for one in events if one["type"] == "incident"]
-    closed = {one["id"]: one for one in incidents if one["state"] == "closed"}
+    verdicts = {event["body"]["task"]: event["body"] for event in events if event["type"] == "verdict"}
+    incidents = [event["body"] for event in events if event["type"] == "incident"]
+    closed = {incident["id"]: incident for incident in incidents if incident["state"] == "closed"}
     opened = {
-        one["body"]["id"]: datetime.fromisoformat(one["time"]).timestamp()
-        for one in events
-        if one["type"] == "incident" and one["body"]["state"] == "opened"
+        event["body"]["id"]: datetime.fromisoformat(event["time"]).timestamp()
+        for event in events
+        if event["type"] == "incident" and event["body"]["state"] == "opened"
     }
     for number, kind in kinds:
         victim, leaves = victim_of(number, kind), KINDS[kind][1]
@@ -431,7 +431,7 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
             own = [one for one in closed.values() if one["component"] == victim and opened[one["id"]] >= at]
         if leaves and not own:
             tally.missing.append(f"{kind}: t{number} has no incident")
-    still_open = {one["id"] for one in incidents} - set(closed)
+    still_open = {incident["id"] for incident in incidents} - set(closed)
     tally.missing += [f"{name} never closes" for name in still_open]
     if code not in {0, 1, 3}:
         tally.odd.append(f"exit code {code}: {err[-300:]}")
@@ -440,7 +440,9 @@ def _judge(root: Path, kinds: Sequence[tuple[int, str]], code: int, err: str, ta
 
 def _ratios(root: Path, kinds: Sequence[tuple[int, str]], events: Sequence[dict], tally: Tally) -> None:
     """From a kill until the server is ready again, over the time of that start itself and one liveness period."""
-    healthy_all = [one for one in events if one["type"] == "service_event" and one["body"]["state"] == "healthy"]
+    healthy_all = [
+        event for event in events if event["type"] == "service_event" and event["body"]["state"] == "healthy"
+    ]
     for number, kind in kinds:
         stamp, victim = root / f"at-{number}", victim_of(number, kind)
         healthy = [one for one in healthy_all if one["body"]["component"] == victim]
@@ -485,10 +487,10 @@ def _batch(folder: Path, kinds: Sequence[tuple[int, str]], tally: Tally, dice: r
 
 def _timeless(root: Path, tally: Tally) -> None:
     """No duration in the ledger may come of the clock that jumped, and the chain must hold."""
-    for one in _events((root / ".orchestra/f/runs/last").resolve()):
-        seconds = one["body"].get("seconds")
+    for event in _events((root / ".orchestra/f/runs/last").resolve()):
+        seconds = event["body"].get("seconds")
         if isinstance(seconds, int | float) and not 0 <= seconds < HANG_SECONDS:
-            tally.odd.append(f"clock jumps: {one['type']} took {seconds} s")
+            tally.odd.append(f"clock jumps: {event['type']} took {seconds} s")
     done = subprocess.run([*ORCHESTRA, "audit"], cwd=root, env=_env(), capture_output=True, text=True, check=False)
     if done.returncode:
         tally.odd.append(f"clock jumps: audit: {done.stderr[-300:]}")
@@ -516,7 +518,7 @@ def _finish(root: Path, kinds: Sequence[tuple[int, str]], run: subprocess.Popen[
         return
     _judge(root, kinds, run.returncode, err, tally)
     mark = (root / ".orchestra/f/runs/last").resolve().name
-    tally.left += [" ".join(one.cmdline()) for one in carriers(mark)]
+    tally.left += [" ".join(carrier.cmdline()) for carrier in carriers(mark)]
 
 
 def _kill_run(root: Path, one: tuple[int, str], tally: Tally, dice: random.Random) -> None:

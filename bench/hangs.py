@@ -359,7 +359,7 @@ def _end(run: Run, faults: list[str], patience: float) -> float:
     gone = time.monotonic() - begun
     marks = [str(event["body"]["run"]) for event in events(run.folder) if event["type"] == "run_started"]  # type: ignore[index]
     end = time.monotonic() + HEARD_SECONDS * patience
-    while left := [one for mark in marks for one in carriers(mark)]:
+    while left := [carrier for mark in marks for carrier in carriers(mark)]:
         if time.monotonic() > end:
             faults.append(f"{len(left)} processes were left")
             for one in left:

@@ -34,6 +34,7 @@ __all__ = [
     "markdown",
     "markdown_table",
     "mermaid",
+    "needs_of",
     "one_line",
     "plain_name",
     "terminal_graph",
@@ -173,7 +174,8 @@ def mermaid(plan: Plan) -> str:
     """Return the graph of the tests as Mermaid source: by test, or by group when there are too many tests for a
     picture.
 
-    A solid arrow is `needs` (blocks), a dotted one `after` (order only). It ends without a line end.
+    A solid arrow is `needs` (blocks, or has its `else` as a label), a dotted one `after` (order only). It ends without a
+    line end.
     """
     number = sum(len(test.needs) + len(test.after) for test in plan.tests)
     if len(plan.tests) > MOST_NODES or number > MOST_EDGES:
@@ -196,8 +198,14 @@ def mermaid(plan: Plan) -> str:
 def _arrows(test: Test) -> list[str]:
     """Return the arrows that lead to a test. They are drawn next to it, so that git merges those of two tests."""
     end = node_name("t", test.id)
-    arrows = [*((need, "-->") for need in test.needs), *((prior, "-.->") for prior in test.after)]
+    needs = ((need, f"-->|else {test.unmet[need]}|" if need in test.unmet else "-->") for need in test.needs)
+    arrows = [*needs, *((prior, "-.->") for prior in test.after)]
     return [f"{node_name('t', start)} {arrow} {end}" for start, arrow in arrows]
+
+
+def needs_of(test: Test) -> list[str]:
+    """Return the tests that a test needs, with the effect of a failure where it is not `block`: `B002 (else run)`."""
+    return [f"{need} (else {test.unmet[need]})" if need in test.unmet else need for need in test.needs]
 
 
 def node_name(kind: str, name: str) -> str:
@@ -272,7 +280,8 @@ def terminal_graph(plan: Plan) -> str:
     blocks = []
     for _, title, tests in grouped(plan):
         rows = [
-            (test.id, test.title, " ".join(test.needs), " ".join(test.after), " ".join(test.methods)) for test in tests
+            (test.id, test.title, " ".join(needs_of(test)), " ".join(test.after), " ".join(test.methods))
+            for test in tests
         ]
         table = terminal_table(("test", "title", "needs", "after", "methods"), rows)
         blocks.append(f"{one_line(title)}\n{table}" if title else table)

@@ -301,8 +301,8 @@ class Test(Part, frozen=True):
     An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
     way.
 
-    `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `at` is its path in the
-    spec.
+    `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `unmet` has the needs whose
+    failure does not block the test: it runs all the same, or is skipped. `at` is its path in the spec.
     """
 
     id: str
@@ -312,6 +312,7 @@ class Test(Part, frozen=True):
     group: str = ""
     browser: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ENGINES)})] = DEFAULT_ENGINE
     needs: tuple[str, ...] = ()
+    unmet: dict[str, Literal["run", "skip"]] = {}
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     resources: dict[str, int] = {}

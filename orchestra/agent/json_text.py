@@ -148,7 +148,7 @@ def _skip(text: str, at: int) -> int:
 
 
 def _last(members: Sequence[Member], name: str) -> Member | None:
-    return next((one for one in reversed(members) if one.key == name), None)
+    return next((member for member in reversed(members) if member.key == name), None)
 
 
 def _members(text: str, at: int) -> list[Member]:

@@ -96,8 +96,8 @@ def made(project: Project) -> Server[dict[str, Any]]:
             name="selection", description="ids, groups, globs or tag:NAME (default: all tests)", required=False
         )
         prompts = [
-            mcp.Prompt(name=one.name, description=one.about, arguments=[selection])
-            for one in resources.prompts(project)
+            mcp.Prompt(name=prompt.name, description=prompt.about, arguments=[selection])
+            for prompt in resources.prompts(project)
         ]
         return mcp.ListPromptsResult(prompts=prompts)
 

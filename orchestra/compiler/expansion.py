@@ -95,7 +95,7 @@ def _suite(spec: Spec, source: Assembled, sizes: Mapping[str, tuple[int, int]]) 
         yield Diagnostic(source.place(("tests",), key=True), "matrix-size", message, "split it into several suites")
         return
     steps = sum(
-        _combinations(test) * sum(_grown(one, sizes)[0] for one in resolve.sections(spec, test))
+        _combinations(test) * sum(_grown(section, sizes)[0] for section in resolve.sections(spec, test))
         for test in spec["tests"].values()
     )
     if steps > MOST_STEPS_IN_ALL:

@@ -16,9 +16,10 @@ from itertools import chain
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from posixpath import normpath
+from types import ModuleType
 from typing import Any, NamedTuple
 
-from orchestra.compiler import row_files
+from orchestra.compiler import row_files, schema_files
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError, UsageError
 from orchestra.yamltext.digest import digest_texts
@@ -39,11 +40,11 @@ class Assembled:
     Attributes:
         data: the merged tree, without `include` and `override`; anything at all when the main file is no mapping.
         documents: the files as they were read: the main file, then each included one in the order in which it is met,
-            then the files with rows.
+            then the files with rows and schemas.
         digest: over the bytes of all files, as `orchestra.yamltext.digest.digest_files(root, paths)` computes it.
         paths: of the files, relative to the root, in the order of `documents`.
         owners: the document that each unit was taken from.
-        grafts: the document of each `rows` that names a file; the data has its rows in place of the name.
+        grafts: the document of each `rows` or `schema` that names a file; the data has its content in place of the name.
     """
 
     data: Json
@@ -107,23 +108,23 @@ def load(root: FilePath, path: str) -> Assembled:
     data: Json = merged.tree() if isinstance(main.data, dict) else main.data
     assembled = Assembled(data, documents, "", tuple(reading.parts), merged.owners())
     texts = {part.document.file: part.raw for part in reading.parts.values()}
-    assembled = _with_rows(assembled, reading, texts)
+    assembled = _with_files(assembled, reading, texts)
     return replace(assembled, digest=digest_texts(texts.items()))
 
 
-def _with_rows(assembled: Assembled, reading: _Reading, texts: dict[str, bytes]) -> Assembled:
-    """Return the spec with the rows of files in place of their names; `texts` gets the files."""
+def _with_files(assembled: Assembled, reading: _Reading, texts: dict[str, bytes]) -> Assembled:
+    """Return the spec with the rows and schemas of files in place of their names; `texts` gets the files."""
     data, grafts = assembled.data, {}
     known: dict[str, Document] = {}
     problems: set[Diagnostic] = set()
-    for path, written in row_files.named(data) if isinstance(data, dict) else ():
+    for kind, path, written in _named_files(data) if isinstance(data, dict) else ():
         try:
             name, raw = reading.fetch(written)
-            known[name] = known.get(name) or row_files.read(raw, name)
+            known[name] = known.get(name) or kind.read(raw, name)
         except _UnreadableError as error:
-            message = f'the row file "{written}" {error.reason}'
+            message = f'the {kind.RULE.replace("-", " ")} "{written}" {error.reason}'
             place = assembled.place((*path, "file"))
-            problems.add(Diagnostic(place, row_files.RULE, message, error.hint))
+            problems.add(Diagnostic(place, kind.RULE, message, error.hint))
         except SpecError as error:
             problems.update(error.diagnostics)
         else:
@@ -133,6 +134,12 @@ def _with_rows(assembled: Assembled, reading: _Reading, texts: dict[str, bytes])
         raise SpecError(tuple(sorted(problems)))
     documents = (*assembled.documents, *known.values())
     return replace(assembled, data=data, documents=documents, paths=tuple(texts), grafts=grafts)
+
+
+def _named_files(data: dict[str, Json]) -> Iterator[tuple[ModuleType, Path, str]]:
+    """Yield the module that reads each file that the spec names, the path of the name, and the name."""
+    for module in (row_files, schema_files):
+        yield from ((module, path, written) for path, written in module.named(data))
 
 
 def _relative(path: str, root: FilePath) -> str:

@@ -37,7 +37,7 @@ class Provided(NamedTuple):
 
     def package_of(self, sort: plugins.Sort, name: str) -> str:
         """Return the package that brings a kind; empty for one of orchestra."""
-        return next((one.name for one in self.packages if name in getattr(one, f"{sort}s")), "")
+        return next((package.name for package in self.packages if name in getattr(package, f"{sort}s")), "")
 
 
 BUILT_IN = Provided()

@@ -39,6 +39,9 @@ def replaced(data: Json, path: Path, value: Json) -> Json:
     """Return the data with another value at a path that exists; what is on the way is copied, not changed."""
     if not path:
         return value
+    if isinstance(data, list):
+        index = cast("int", path[0])
+        return [*data[:index], replaced(data[index], path[1:], value), *data[index + 1 :]]
     mapping, name = cast("dict[str, Json]", data), str(path[0])
     return {**mapping, name: replaced(mapping[name], path[1:], value)}
 

@@ -15,7 +15,6 @@ from __future__ import annotations
 
 import argparse
 import asyncio
-import json
 import os
 import sys
 import time
@@ -33,20 +32,11 @@ from starlette.routing import Route
 from orchestra.demo import faults, market, mutation
 from orchestra.demo.answer import ANALYSES, analysis, answer
 from orchestra.demo.parse import MAX_MESSAGE, parse
+from orchestra.demo.request import RequestError, json_body, refused
 from orchestra.demo.server import EXIT_USAGE, port_number, serve
 
 OUTAGE = "simulate outage"
 DELAY = "simulate delay"
-_MAX_BODY = 16 * MAX_MESSAGE
-
-
-class RequestError(Exception):
-    """A request that cannot be answered: the status and the words for the caller."""
-
-    def __init__(self, status: int, message: str) -> None:
-        super().__init__(message)
-        self.status = status
-        self.message = message
 
 
 def ask(body: Mapping[str, Any], data: market.Market, broken: str = "") -> dict[str, Any]:
@@ -105,17 +95,13 @@ def application(data: market.Market, *, cached: bool, model: str, broken: str, f
         )
 
     async def asked(request: Request) -> JSONResponse:
-        body = await _body(request)
+        body = await json_body(request)
         if _is(body.get("message"), DELAY):
             await asyncio.sleep(failing.slow_seconds)
         return JSONResponse({**ask(body, data, broken), "mode": mode})
 
     async def analyzed(request: Request) -> JSONResponse:
-        return JSONResponse({**analyze(await _body(request), data), "mode": mode})
-
-    async def refused(_: Request, error: Exception) -> JSONResponse:
-        known = error if isinstance(error, RequestError) else RequestError(500, "the server failed")
-        return JSONResponse({"error": known.message}, known.status)
+        return JSONResponse({**analyze(await json_body(request), data), "mode": mode})
 
     return Starlette(
         routes=[
@@ -133,21 +119,6 @@ def application(data: market.Market, *, cached: bool, model: str, broken: str, f
         ],
         exception_handlers={RequestError: refused, Exception: refused},
     )
-
-
-async def _body(request: Request) -> dict[str, Any]:
-    raw = b""
-    async for chunk in request.stream():
-        raw += chunk
-        if len(raw) > _MAX_BODY:
-            raise RequestError(413, f"the request is longer than {_MAX_BODY} bytes")
-    try:
-        body = json.loads(raw)
-    except (ValueError, RecursionError) as error:
-        raise RequestError(400, "the request is not JSON") from error
-    if not isinstance(body, dict):
-        raise RequestError(400, "the request is not a JSON object")
-    return body
 
 
 def main(argv: Sequence[str], environ: Mapping[str, str]) -> int:

@@ -54,12 +54,13 @@ def api_url(text: str) -> str:
 class SafeHeaders:
     """Headers of every reply: the page loads nothing from elsewhere, and browsers ask again for each file."""
 
-    def __init__(self, app: ASGIApp, api: str) -> None:
+    def __init__(self, app: ASGIApp, api: str = "") -> None:
         parts = urlsplit(api)
+        api_origin = f" {parts.scheme}://{parts.netloc}" if api else ""
         self.app = app
         # no inline scripts; `unsafe-eval` is for the waits of browser drivers, which evaluate text in the page
         self.policy = (
-            f"default-src 'self'; script-src 'self' 'unsafe-eval'; connect-src 'self' {parts.scheme}://{parts.netloc}; "
+            f"default-src 'self'; script-src 'self' 'unsafe-eval'; connect-src 'self'{api_origin}; "
             "img-src 'self' data:; base-uri 'none'; form-action 'none'; frame-ancestors 'none'"
         )
 

@@ -1,8 +1,9 @@
-"""Breaks one feature of the sample application at a time, to prove that each test of its suite can fail.
+"""Breaks one feature of the sample application at a time, to prove that each test of its two suites can fail.
 
 `DEMO_MUTATION=<id>` in the environment of a server chooses one; the front end hands its own to the page in
 `/config.json`.
-Each mutation makes the test of its own number fail and leaves the other fifteen passing.
+Each mutation makes the test of its own number fail and leaves the others of its suite passing: `b` for the market
+(specs/market.yaml), `c` for the desk (specs/desk.yaml).
 
     id    where     what breaks
     b001  page      the heading is gone in Chromium
@@ -21,6 +22,16 @@ Each mutation makes the test of its own number fail and leaves the other fifteen
     b014  page      the CSV export does not quote its cells
     b015  page      the Markdown export and the copied text lose their tables
     b016  page      a reply is shown seconds after it arrived
+    c001  desk      a refused sign-in shows no message
+    c002  desk      a button of the toolbar has no name
+    c003  desk      each wrong quantity gets the same message
+    c004  desk      the approval of a statement does not reach the desk
+    c005  desk      no mail is sent when an audit is done
+    c006  desk      a file that is dropped is not read
+    c007  desk      a priority that is dragged stays in its place
+    c008  desk      the activity does not grow at its end
+    c009  desk      an outage of the rate shows no message
+    c010  desk      times are British and in UTC everywhere
 """
 
 from __future__ import annotations
@@ -44,6 +55,16 @@ MUTATIONS: dict[str, str] = {
     "b014": "the CSV export does not quote its cells",
     "b015": "the Markdown export and the copied text lose their tables",
     "b016": "a reply is shown seconds after it arrived",
+    "c001": "a refused sign-in shows no message",
+    "c002": "a button of the toolbar has no name",
+    "c003": "each wrong quantity gets the same message",
+    "c004": "the approval of a statement does not reach the desk",
+    "c005": "no mail is sent when an audit is done",
+    "c006": "a file that is dropped is not read",
+    "c007": "a priority that is dragged stays in its place",
+    "c008": "the activity does not grow at its end",
+    "c009": "an outage of the rate shows no message",
+    "c010": "times are British and in UTC everywhere",
 }
 
 

@@ -280,15 +280,15 @@ def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple
 def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None, int]:
     """Return the first of these files that is not what was recorded, and how many were looked at."""
     number = 0
-    for one in files:
+    for file in files:
         number += 1
         try:
-            digest, size = file_digest(evidence_file(folder, one.path))
+            digest, size = file_digest(evidence_file(folder, file.path))
         except OSError as error:
-            return f'the evidence "{one.path}" cannot be read: {error.strerror}', number
-        if (digest, size) != (one.digest, one.bytes):
-            recorded, actual = f"{one.bytes} bytes, {one.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
-            return f'the evidence "{one.path}" was changed: recorded with {recorded}, found with {actual}', number
+            return f'the evidence "{file.path}" cannot be read: {error.strerror}', number
+        if (digest, size) != (file.digest, file.bytes):
+            recorded, actual = f"{file.bytes} bytes, {file.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
+            return f'the evidence "{file.path}" was changed: recorded with {recorded}, found with {actual}', number
     return None, number
 
 

@@ -38,18 +38,17 @@ def choose(points: Sequence[Seen[GroupCompleted]], word: str) -> Seen[GroupCompl
     """
     if not points:
         raise UsageError("the run has no checkpoint: no group is complete")
-    if (number := _SEQ.fullmatch(word)) and (found := [one for one in points if one.seq == int(number[1])]):
+    if (number := _SEQ.fullmatch(word)) and (found := [point for point in points if point.seq == int(number[1])]):
         return found[0]
-    names = {f"{one.body.method}:{one.body.group}": one for one in points}  # the latest of a name counts
+    names = {f"{point.body.method}:{point.body.group}": point for point in points}  # the latest of a name counts
     found = [one for name, one in names.items() if word in {name, one.body.group}]
     if len(found) == 1:
         return found[0]
     listed = ", ".join(f"{name} (event {one.seq})" for name, one in names.items())
     if found:
         raise UsageError(f'"{word}" was completed by {len(found)} methods; the checkpoints are {listed}', "name one")
-    raise UsageError(
-        f'no checkpoint "{word}"{did_you_mean(word, [*names, *(one.body.group for one in points)])}; the checkpoints are {listed}'
-    )
+    nearest = did_you_mean(word, [*names, *(point.body.group for point in points)])
+    raise UsageError(f'no checkpoint "{word}"{nearest}; the checkpoints are {listed}')
 
 
 class Back(NamedTuple):

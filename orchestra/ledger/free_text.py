@@ -68,7 +68,7 @@ def _walk(hint: Any) -> _Walk | None:
     """Return how a value of a type is masked; None where nothing of it is free text."""
     origin, arguments = get_origin(hint), get_args(hint)
     if origin is Annotated:
-        return None if any(isinstance(one, Ours) for one in arguments[1:]) else _walk(arguments[0])
+        return None if any(isinstance(argument, Ours) for argument in arguments[1:]) else _walk(arguments[0])
     if origin in (Union, types.UnionType):
         # A union of the catalogue is one type or null; every walk leaves a value of another type as it is.
         return next((walk for walk in map(_walk, arguments) if walk is not None), None)

@@ -111,7 +111,7 @@ def _plan_fresh(facts: Facts) -> Iterator[str]:
 
 
 def _clean_tree(facts: Facts) -> Iterator[str]:
-    for tree in [one.provenance.git for one in facts.view.segments if one.provenance is not None]:
+    for tree in [segment.provenance.git for segment in facts.view.segments if segment.provenance is not None]:
         number = tree.dirty_files
         if number is None:
             yield "the run was outside a git work tree, so no commit has its files"

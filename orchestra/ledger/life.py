@@ -119,7 +119,7 @@ class Life:
     @property
     def suspects(self) -> int:
         """Return the number of attempts that failed during an incident."""
-        return sum(one.body.infra_suspect for one in self.attempts)
+        return sum(attempt.body.infra_suspect for attempt in self.attempts)
 
     @property
     def held(self) -> int:

@@ -131,17 +131,23 @@ def start_of(run: str, sources: Sequence[Source]) -> RunStarted:
     """
     first = sources[0]
     shards = tuple(
-        MergedShard(index=one.shard.index, run=one.start.run, events=one.view.seq, head=one.view.head, ended=one.ended)
-        for one in sources
+        MergedShard(
+            index=source.shard.index,
+            run=source.start.run,
+            events=source.view.seq,
+            head=source.view.head,
+            ended=source.ended,
+        )
+        for source in sources
     )
     return msgspec.structs.replace(
         first.start,
         run=run,
         selection=first.shard.selection,
         workers=0,
-        argv=("orchestra", "merge", *(one.start.run for one in sources)),
-        provenance=_origin([one.start.provenance for one in sources]),
-        builds={name: build for one in reversed(sources) for name, build in one.start.builds.items()},
+        argv=("orchestra", "merge", *(source.start.run for source in sources)),
+        provenance=_origin([source.start.provenance for source in sources]),
+        builds={name: build for source in reversed(sources) for name, build in source.start.builds.items()},
         opening_seconds=0.0,
         shard=None,
         merged=Merged(of=first.shard.of, shards=shards),

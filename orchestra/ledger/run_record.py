@@ -105,7 +105,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
     @property
     def passing(self) -> float | None:
         """Seconds of the last passing attempt, None when there is none."""
-        return next((one.seconds for one in reversed(self.attempts) if one.outcome == "passed"), None)
+        return next((attempt.seconds for attempt in reversed(self.attempts) if attempt.outcome == "passed"), None)
 
     def by_inputs(self, record: RunRecord) -> Iterator[tuple[str, Attempt]]:
         """Yield each attempt with what its inputs are known by; attempts with the same are comparable.
@@ -114,7 +114,7 @@ class Execution(msgspec.Struct, frozen=True, array_like=True):
             record: of the run.
         """
         own = self.inputs or _sources(record.run, record.plan, record.commit, record.dirty)
-        return ((one.under or own, one) for one in self.attempts)
+        return ((attempt.under or own, attempt) for attempt in self.attempts)
 
 
 def _tries(run: CaseRun, under: str) -> Iterator[Attempt]:
@@ -205,7 +205,9 @@ def _execution(view: View, task: str) -> Execution:
         browser=life.started.body.browser if life.started is not None else "",
         inputs=(given.inputs or "") if given.reads else "",
         attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
-        repeats=tuple(round(one.seconds, 6) for one in life.repeats if one.outcome == "passed" and not one.disturbed),
+        repeats=tuple(
+            round(repeat.seconds, 6) for repeat in life.repeats if repeat.outcome == "passed" and not repeat.disturbed
+        ),
         moved="" if compared == "unconfirmed" else compared,
         message=failed[-1][:MESSAGE] if failed else "",
         cases=_cases([seen.body for seen in attempts]),

@@ -51,7 +51,9 @@ def _gaps(sources: Sequence[Source], there: Container[int], left: Sequence[str])
     if lost := [f"{index}/{number}" for index in range(1, number + 1) if index not in there]:
         yield f"no record of shard {', '.join(lost)} is given"
     yield from (
-        f"{_name(one)} has no end: its chain is not sealed over a finished run" for one in sources if not one.ended
+        f"{_name(source)} has no end: its chain is not sealed over a finished run"
+        for source in sources
+        if not source.ended
     )
     if left:
         yield f"{left[0]} is in no shard ({len(left)} in all)"

@@ -43,7 +43,9 @@ def state_of(view: View) -> State:
     """Return the state of a run. Later events do not touch it."""
     start, segment = view.start, view.segment
     verdicts = view.verdicts
-    over = sorted((one.closed for one in view.health.outages if one.closed is not None), key=lambda seen: seen.seq)
+    over = sorted(
+        (outage.closed for outage in view.health.outages if outage.closed is not None), key=lambda seen: seen.seq
+    )
     recoveries = [seen for seen in view.health.changes if seen.body.action]
     return State(
         seq=view.seq,
@@ -98,7 +100,9 @@ def state_of(view: View) -> State:
         ),
         incident_count=len(view.health.outages),
         incidents={
-            one.opened.body.component: one.opened.body.reason for one in view.health.outages if one.closed is None
+            outage.opened.body.component: outage.opened.body.reason
+            for outage in view.health.outages
+            if outage.closed is None
         },
         past_incidents=tuple(
             PastIncident(

@@ -219,7 +219,7 @@ class View:
     @property
     def seconds(self) -> float:
         """Return the duration of all segments, without the time between them."""
-        return sum(one.seconds for one in self.segments)
+        return sum(segment.seconds for segment in self.segments)
 
     # ------------------------------------------------------------------------------------------------- the run's course
 

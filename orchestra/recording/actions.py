@@ -102,7 +102,7 @@ class Recording:
     @property
     def acted(self) -> bool:
         """Return whether a person has done anything."""
-        return any(one.data["name"] not in _OPENING for one in self.events if not one.signal)
+        return any(event.data["name"] not in _OPENING for event in self.events if not event.signal)
 
 
 _OPENING = frozenset({"openPage", "navigate", "closePage"})
@@ -132,8 +132,10 @@ class _Session:
     def _pages_to_name(self) -> Iterator[str]:
         """Yield the popups that have a step, and those before them: a page is named in the order of their opening."""
         events = self._recording.events
-        acting = {one.page for one in events if not one.signal and one.data["name"] not in _OPENING}
-        popups = [one.data.get("popupPageGuid", "") for one in events if one.signal and one.data["name"] == "popup"]
+        acting = {event.page for event in events if not event.signal and event.data["name"] not in _OPENING}
+        popups = [
+            event.data.get("popupPageGuid", "") for event in events if event.signal and event.data["name"] == "popup"
+        ]
         last = max((place for place, page in enumerate(popups) if page in acting), default=-1)
         yield from popups[: last + 1]
 

@@ -148,7 +148,7 @@ def _found_by(link: Link) -> Target:
     target: Target = {_BY[link.kind]: _plain(link.body)}
     options = link.options
     if options.get("attrs"):
-        names = ", ".join(str(one.get("name")) for one in options["attrs"])
+        names = ", ".join(str(option.get("name")) for option in options["attrs"])
         raise NoTargetError(f"a locator by {names} has no key in a target")
     if options.get("hasNotText") is not None:
         raise NoTargetError("a locator by a text that is not there has no key in a target")

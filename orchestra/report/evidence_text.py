@@ -70,13 +70,13 @@ def _all_files(rows: Iterable[Row]) -> Iterator[Evidence]:
 
 def _texts(folder: Path, files: Iterable[Evidence]) -> Iterator[tuple[str, str]]:
     left = MOST_ALTOGETHER
-    for one in files:
-        if one.kind not in TEXTS or left <= 0:
+    for file in files:
+        if file.kind not in TEXTS or left <= 0:
             continue
-        text = _excerpt(folder, one, ends=TEXTS[one.kind])
+        text = _excerpt(folder, file, ends=TEXTS[file.kind])
         if text:
             left -= len(text)
-            yield one.path, text
+            yield file.path, text
 
 
 def _excerpt(folder: Path, one: Evidence, *, ends: bool) -> str:
@@ -96,15 +96,15 @@ def _excerpt(folder: Path, one: Evidence, *, ends: bool) -> str:
 
 def _pictures(folder: Path, files: Iterable[Evidence]) -> Iterator[tuple[str, bytes]]:
     left = MOST_PICTURES
-    for one in files:
-        if one.kind not in PICTURES or one.bytes > left:
+    for file in files:
+        if file.kind not in PICTURES or file.bytes > left:
             continue
         try:
-            content = nofollow.read(evidence_file(folder, one.path))
+            content = nofollow.read(evidence_file(folder, file.path))
         except OSError:
             continue
         left -= len(content)
-        yield one.path, content
+        yield file.path, content
 
 
 def _spec(root: Path, plan: Plan, report: Report, rows: Sequence[Row]) -> dict[str, str]:

@@ -57,7 +57,10 @@ class Rows:
         if view.start is not None:
             return view.selection
         return [
-            f"{one.id}:{test.id}" for one in self.plan.methods for test in self.plan.tests if one.id in test.methods
+            f"{method.id}:{test.id}"
+            for method in self.plan.methods
+            for test in self.plan.tests
+            if method.id in test.methods
         ]
 
     def row(self, view: View, task: str) -> Row:
@@ -85,6 +88,7 @@ class Rows:
             cases=attempts[-1].cases if attempts else (),
             tries=tuple(tries),
             needs=test.needs if test is not None else (),
+            unmet=test.unmet if test is not None else {},
             after=test.after if test is not None else (),
         )
         if given is not None:
@@ -176,7 +180,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         provenance=tuple(sorted(_flat(to_builtins(start.provenance)))) if start is not None else (),
         spent=view.spent.rows(),
         use=view.use.copy() if view.sample is not None else None,
-        titles={**{one.id: one.title for one in plan.groups}, **{one.id: one.title for one in plan.methods}},
+        titles={**{group.id: group.title for group in plan.groups}, **{one.id: one.title for one in plan.methods}},
         changes=tuple(view.health.changes),
         samples=tuple(view.samples),
         rule=plan.baseline,
@@ -205,7 +209,7 @@ def _gate_rows(plan: Plan, view: View) -> Iterator[GateRow]:
 def _service_rows(view: View) -> Iterator[ServiceRow]:
     for name, seen in view.health.services.items():
         recovery_steps = tuple(
-            one.body.action for one in view.health.changes if one.body.component == name and one.body.action
+            change.body.action for change in view.health.changes if change.body.component == name and change.body.action
         )
         yield ServiceRow(name, seen.body.state, seen.body.url or "", seen.body.reason, recovery_steps)
 

@@ -90,7 +90,7 @@ def _usual(plan: Plan, report: Report, folder: Path, place: str) -> tuple[Compar
         samples = baseline.known(folder.parent.parent)
     except MachineError:
         return report.comparisons
-    return tuple(with_baselines(one, samples, place, plan.baseline) for one in report.comparisons)
+    return tuple(with_baselines(comparison, samples, place, plan.baseline) for comparison in report.comparisons)
 
 
 def relative(path: Path, root: Path) -> str:

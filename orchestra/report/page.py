@@ -38,11 +38,11 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         served: files are asked for by digest, from the server of the page.
     """
     task_rows = tuple(tasks(report, progress, served=served))
-    found = Counter(one.verdict for one in task_rows)
+    found = Counter(task_row.verdict for task_row in task_rows)
     words = {word: found[word] for word in (*VERDICTS, "running", "waiting") if found[word]}
     tests: dict[str, TestRow] = {}
     for row in report.rows:
-        tests.setdefault(row.test, TestRow(row.test, row.title, row.group, row.tags, row.needs, row.after))
+        tests.setdefault(row.test, TestRow(row.test, row.title, row.group, row.tags, row.needs, row.unmet, row.after))
     headline, state = verdict(report) if progress is None else _progress(words, len(task_rows))
     return Page(
         format=FORMAT,
@@ -62,10 +62,10 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
         groups={row.group: report.titles.get(row.group, row.group) for row in report.rows if row.group},
         tests=tuple(tests.values()),
         tasks=task_rows,
-        gates=tuple(_gate(one, report.started) for one in report.gates),
+        gates=tuple(_gate(gate, report.started) for gate in report.gates),
         changes=tuple(
-            Change(since(report.started, one.time), one.body.component, one.body.state, one.body.reason)
-            for one in report.changes
+            Change(since(report.started, change.time), change.body.component, change.body.state, change.body.reason)
+            for change in report.changes
         ),
         incidents=tuple(map(incident_parts, report.incidents)),
         outages=tuple(_outages(report)),
@@ -81,19 +81,19 @@ def page(report: Report, folder: str, *, progress: Progress | None = None, serve
 
 
 def _samples(report: Report) -> Iterator[Sample]:
-    for one in report.samples:
-        body = one.body
+    for sample in report.samples:
+        body = sample.body
         cpu, other = round(body.cpu_percent, 1), round(body.other_cpu_percent, 1)
-        at, memory = since(report.started, one.time), round(body.memory_percent, 1)
+        at, memory = since(report.started, sample.time), round(body.memory_percent, 1)
         yield Sample(at, round(body.seconds, 3), cpu, other, memory, body.workers)
 
 
 def _outages(report: Report) -> Iterator[Change]:
     """Yield when each incident began and ended, as changes of one row."""
-    for one in report.incidents:
-        yield Change(since(report.started, one.opened), one.id, "open", one.reason)
-        if one.closed:
-            yield Change(since(report.started, one.closed), one.id, "closed", one.outcome)
+    for incident in report.incidents:
+        yield Change(since(report.started, incident.opened), incident.id, "open", incident.reason)
+        if incident.closed:
+            yield Change(since(report.started, incident.closed), incident.id, "closed", incident.outcome)
 
 
 def encoded(data: Page) -> bytes:
@@ -167,7 +167,7 @@ def _notes(report: Report) -> Iterator[str]:
 def _news(tasks: Sequence[Task]) -> dict[str, tuple[str, ...]]:
     """Return the tasks that changed since the run before, by the kind of change."""
     kinds = ("new failure", "fixed", "slower", "faster", "new")
-    listed = {kind: tuple(one.task for one in tasks if one.change == kind) for kind in kinds}
+    listed = {kind: tuple(task.task for task in tasks if task.change == kind) for kind in kinds}
     return {kind: names for kind, names in listed.items() if names}
 
 

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Container
+from collections.abc import Container, Mapping
 from typing import Final, NamedTuple
 
 import msgspec
@@ -123,6 +123,7 @@ class TestRow(Part, frozen=True):
     group: str = ""
     tags: tuple[str, ...] = ()
     needs: tuple[str, ...] = ()
+    unmet: Mapping[str, str] = {}
     after: tuple[str, ...] = ()
 
 

@@ -18,8 +18,8 @@ def tables(report: Report) -> Iterator[Table]:
         yield Table(f"{by_hand.TITLE}: claims, no verdicts", by_hand.HEADS, claims)
     if report.services:
         rows = tuple(
-            (one.component, one.state, one.url, ", then ".join(one.recovery_steps), one.reason)
-            for one in report.services
+            (service.component, service.state, service.url, ", then ".join(service.recovery_steps), service.reason)
+            for service in report.services
         )
         yield Table("Servers and tools", ("component", "last state", "address", "recovery", "reason"), rows)
     if report.network:

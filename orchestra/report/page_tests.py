@@ -28,7 +28,7 @@ POINTS: Final = 30
 
 def tasks(report: Report, progress: Progress | None = None, *, served: bool = False) -> Iterator[Task]:
     """Yield each task of a run. Arguments as of `page`."""
-    paces = {one.task: one.result for one in report.paces if one.result != "unconfirmed"}
+    paces = {pace.task: pace.result for pace in report.paces if pace.result != "unconfirmed"}
     for row in report.rows:
         now = progress.of(row.task) if progress is not None else ""
         yield Task(
@@ -82,7 +82,8 @@ def _trend(row: Row, earlier: Sequence[RunRecord]) -> str:
     if len(seconds) <= trend.LEAST:
         return ""
     levels = (
-        f"changed at {runs[one.at]}: {duration(one.before)} to {duration(one.after)}" for one in trend.changes(seconds)
+        f"changed at {runs[change.at]}: {duration(change.before)} to {duration(change.after)}"
+        for change in trend.changes(seconds)
     )
     return "; ".join((_slope(trend.slope(seconds)), *levels))
 

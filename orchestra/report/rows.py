@@ -54,6 +54,7 @@ class Row:
         cases: of a wrapped runner, of the last attempt.
         tries: every attempt that counts, in order.
         needs, after: tests of the plan that this one needs, or follows.
+        unmet: the needs whose failure does not block it, with the effect.
     """
 
     task: str
@@ -79,6 +80,7 @@ class Row:
     cases: tuple[Case, ...] = ()
     tries: tuple[Try, ...] = ()
     needs: tuple[str, ...] = ()
+    unmet: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
 
     @property

@@ -115,10 +115,10 @@ def build_of(root: Path, component: Component) -> Build:
     if not commands:
         return Build()
     files = files_of(root, component)
-    text = plans.encode([[one.run, one.shell, one.cwd, one.env] for one in commands])
+    text = plans.encode([[command.run, command.shell, command.cwd, command.env] for command in commands])
     unread = tuple(outside(root, files))
     digest = hashlib.sha256(text + files_digest(root.resolve(), files, unread).encode()).hexdigest()
-    return Build(digest, files, all(one.inputs for one in commands), unread)
+    return Build(digest, files, all(command.inputs for command in commands), unread)
 
 
 def files_of(root: Path, component: Component) -> tuple[Path, ...]:

@@ -135,7 +135,7 @@ def slots_of(known: Known, workers: int | None) -> dict[str, int]:
         workers: of the command line; None for those of the spec.
     """
     busy = [
-        math.fsum(one.seconds for found in run.executions.values() for one in found.attempts) / run.seconds
+        math.fsum(attempt.seconds for found in run.executions.values() for attempt in found.attempts) / run.seconds
         for run in known.earlier[-EARLIER:]
         if run.finished and run.seconds
     ]
@@ -182,7 +182,9 @@ def _rests(known: Known, number: int) -> Iterator[float]:
     tasks = frozenset(order)
     usable = [run for run in known.earlier if run.finished and run.executions and run.executions.keys() <= tasks]
     for run in usable[-number:]:
-        took = {task: math.fsum(one.seconds for one in found.attempts) for task, found in run.executions.items()}
+        took = {
+            task: math.fsum(attempt.seconds for attempt in found.attempts) for task, found in run.executions.items()
+        }
         selection = [task for task in order if task in took]
         tests = simulate(known.plan, selection, slots_of(known, run.workers or None), took).seconds
         yield max(0.0, run.seconds - tests)
@@ -265,7 +267,7 @@ def _sigma(samples: Sequence[float]) -> float:
     """
     number = len(samples)
     factor = _FEW.get(number, number / (number - 0.8))
-    return factor * NORMAL * usual([math.log(max(one, 1e-6)) for one in samples]).mad
+    return factor * NORMAL * usual([math.log(max(sample, 1e-6)) for sample in samples]).mad
 
 
 _FEW: Final = {4: 1.363, 5: 1.206, 6: 1.2, 7: 1.14, 8: 1.129, 9: 1.107}

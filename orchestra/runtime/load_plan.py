@@ -63,7 +63,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         raise PlanError(message, mend)
     if known[0].content and outputs.digest(data) not in {entry.content for entry in known}:
         raise PlanError(f"{name}: the plan was changed or damaged after it was compiled", mend)
-    plugins.check(((one.name, one.version) for one in plan.plugins), project.root)
+    plugins.check(((plugin.name, plugin.version) for plugin in plan.plugins), project.root)
     return msgspec.structs.replace(plan, source_digest=now)
 
 

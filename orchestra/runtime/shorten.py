@@ -71,7 +71,7 @@ def shortest(
         Saving(change, now - applied(change, selection, known.expected))
         for change in _changes(known.plan, slots, found)
     ]
-    return sorted((one for one in savings if one.seconds >= worth), key=lambda one: -one.seconds)[:number]
+    return sorted((saving for saving in savings if saving.seconds >= worth), key=lambda one: -one.seconds)[:number]
 
 
 def applied(change: Change, selection: Sequence[str], seconds: Mapping[str, float]) -> float:

@@ -214,7 +214,7 @@ def _row_reason(root: Path, row: Component, build: Build, since: Revision) -> st
     if not build.known:
         return f'no file of "{row.id}" is known; its `inputs` would name them'
     commands = [one for one in (row.service, row.failover, row.job) if one is not None]
-    why = _files_reason(root, build.files, [glob for one in commands for glob in one.inputs], since)
+    why = _files_reason(root, build.files, [glob for command in commands for glob in command.inputs], since)
     return f'"{row.id}": {why}' if why else ""
 
 

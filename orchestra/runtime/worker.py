@@ -98,9 +98,9 @@ class Worker:
 
     def _forget(self) -> None:
         """Let go of the drivers: what they hold may have died with Playwright's own process; the next attempt has new ones."""
-        for one in self._drivers.values():
+        for driver in self._drivers.values():
             with suppress(Exception):
-                one.close()
+                driver.close()
         self._drivers.clear()
 
     def _driver(self, request: Request) -> Driver:
@@ -111,8 +111,8 @@ class Worker:
 
     def close(self) -> None:
         """End every browser."""
-        for one in self._drivers.values():
-            one.close()
+        for driver in self._drivers.values():
+            driver.close()
         self._http.close()
         bounded.close()
 

@@ -50,7 +50,7 @@ def _suite(
     project = project_of(ctx)
     chosen = project.choose(suite)
     plan = proven_plan(project, chosen, profile)
-    known = [one.id for one in plan.components]
+    known = [component.id for component in plan.components]
     for name in names:
         if name not in known:
             listed = ", ".join(known) or "none"
@@ -170,7 +170,7 @@ def _table(lines: Sequence[Line]) -> str:
 def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) -> int:
     files = sorted(home.glob("runs/[0-9]*/events.jsonl"))[-RECOVERY_RUNS:]
     records = recovery_steps.collect(map(sound_view, files))
-    rows = [one for one in records.values() if one.component in chosen]
+    rows = [record for record in records.values() if record.component in chosen]
     orders = {
         row.id: order
         for row in plan.components

@@ -52,7 +52,9 @@ class Grouped(click.Command):
     def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
         """Write a list for each group."""
         options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        records = {one.name or "": record for one in options if (record := one.get_help_record(ctx)) is not None}
+        records = {
+            option.name or "": record for option in options if (record := option.get_help_record(ctx)) is not None
+        }
         lists = {heading: [records.pop(name) for name in names] for heading, names in self._groups.items()}
         lists[next(reversed(lists))].extend(records.values())
         for heading, rows in lists.items():

@@ -71,7 +71,10 @@ class Goal:
             return {}
         running = up.read(self.project.root / PLAN_FOLDER / self.suite)
         rows = running.rows if running is not None else {}
-        known = {one.id: rows[one.id].url if one.id in rows else one.url for one in self.plan.components}
+        known = {
+            component.id: rows[component.id].url if component.id in rows else component.url
+            for component in self.plan.components
+        }
         return {name: url for name, url in known.items() if url and "${" not in url}
 
     def methods(self) -> tuple[str, ...]:

@@ -118,9 +118,9 @@ def validate(ctx: click.Context, files: tuple[str, ...], *, suite: str | None, c
         say_json(_json(project.root, problems))
     elif problems:
         if form == "text":
-            say("\n".join(one.text() for one in problems))
+            say("\n".join(problem.text() for problem in problems))
         else:
-            say_data("\n".join(_github(one) for one in problems))
+            say_data("\n".join(_github(problem) for problem in problems))
     if problems:
         warn(compiling.problems(len(problems)))
         return EXIT_USAGE

@@ -234,7 +234,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("at", str(place) if place is not None else ""),
         ("group", test.group),
         ("methods", " ".join(test.methods)),
-        ("needs", " ".join(test.needs)),
+        ("needs", " ".join(draw.needs_of(test))),
         ("needed by", " ".join(other.id for other in compiled.tests if test.id in other.needs)),
         ("after", " ".join(test.after)),
         ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),

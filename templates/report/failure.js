@@ -218,9 +218,9 @@ function past(task) {
 function around(task) {
   const test = run.byTest.get(task.test);
   const name = (id) => (run.byTest.get(id)?.there[0] ? h("a", { href: address(run.byTest.get(id).there[0]) }, id) : id);
-  const listed = (label, ids) => ids?.length > 0 && h("li", {}, `${label} `, ids.map((id, number) => [number ? ", " : "", name(id)]));
+  const listed = (label, ids, effects) => ids?.length > 0 && h("li", {}, `${label} `, ids.map((id, number) => [number ? ", " : "", name(id), effects?.[id] ? ` (else ${effects[id]})` : ""]));
   const neededBy = run.tests.filter((other) => other.needs?.includes(task.test)).map((other) => other.id);
-  return h("ul", { class: "facts" }, [test.group && h("li", {}, `group ${run.groups[test.group] || test.group}`), listed("needs", test.needs), listed("needed by", neededBy), test.tags?.length > 0 && h("li", {}, `tags ${test.tags.join(", ")}`),
+  return h("ul", { class: "facts" }, [test.group && h("li", {}, `group ${run.groups[test.group] || test.group}`), listed("needs", test.needs, test.unmet), listed("needed by", neededBy), test.tags?.length > 0 && h("li", {}, `tags ${test.tags.join(", ")}`),
     task.degraded?.length > 0 && h("li", {}, `degraded: ${task.degraded.join(", ")}`), task.excused && h("li", {}, `excused: ${task.excused}`), task.incidents?.length > 0 && h("li", {}, `overlapped ${task.incidents.join(", ")}`), task.place && !task.tries?.length && h("li", {}, task.place)]);
 }
 

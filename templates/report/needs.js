@@ -18,7 +18,7 @@ function graph() {
       const test = run.byTest.get(id);
       const before = needs.get(id).map((need) => nodes.get(need)).filter(Boolean);
       const from = before.reduce((most, node) => (!most || node.sum > most.sum ? node : most), null);
-      nodes.set(id, { id, test, needs: needs.get(id), from, depth: Math.max(0, ...before.map((node) => node.depth + 1)), sum: test.seconds + (from?.sum || 0),
+      nodes.set(id, { id, test, needs: needs.get(id), effects: test.unmet, from, depth: Math.max(0, ...before.map((node) => node.depth + 1)), sum: test.seconds + (from?.sum || 0),
         verdict: [...test.there].sort((a, b) => ORDER.indexOf(a.verdict) - ORDER.indexOf(b.verdict))[0]?.verdict || "waiting" });
     }
   }
@@ -53,7 +53,7 @@ function drawing(nodes, chain) {
     const [x1, y1, x2, y2] = [from.x + NODE.width, from.y + NODE.height / 2, node.x, node.y + NODE.height / 2];
     const middle = (x1 + x2) / 2;
     const kinds = [slow.has(`${from.id} ${node.id}`) && "slow", node.verdict === "blocked" && "stuck"].filter(Boolean);
-    return s("path", { class: `edge ${kinds.join(" ")}`, d: `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` }, s("title", {}, `${node.id} needs ${from.id}`));
+    return s("path", { class: `edge ${kinds.join(" ")}`, d: `M${x1} ${y1} C${middle} ${y1} ${middle} ${y2} ${x2} ${y2}` }, s("title", {}, `${node.id} needs ${from.id}${node.effects?.[from.id] ? `, else ${node.effects[from.id]}` : ""}`));
   }));
   const boxes = nodes.map((node) => {
     const label = `${node.id}: ${node.verdict}${node.test.seconds ? `, ${duration(node.test.seconds)}` : ""}`;

@@ -153,13 +153,13 @@ def test_tools_resources_and_prompts(installed):
             *("compile", "run", "wait", "stop")
         }
         assert [name for name, tool in listed.items() if tool.annotations.destructive_hint] == ["stop"]
-        uris = [str(one.uri) for one in (await server.list_resources()).resources]
+        uris = [str(resource.uri) for resource in (await server.list_resources()).resources]
         assert uris == ["orchestra://spec/s", "orchestra://plan/s"]
         assert (await server.read_resource("orchestra://spec/s")).contents[0].text == SPEC
         for bad in ("orchestra://spec/zz", "orchestra://evidence/s/last/../../plan.json", "file:///etc/passwd"):
             with pytest.raises(MCPError):
                 await server.read_resource(bad)
-        assert [one.name for one in (await server.list_prompts()).prompts] == ["test_s"]
+        assert [prompt.name for prompt in (await server.list_prompts()).prompts] == ["test_s"]
         text = (await server.get_prompt("test_s", {"selection": "bad"})).messages[0].content.text
         command = (installed.root / ".claude/commands/test_s.md").read_text()
         assert text == command.split("\n---\n", 1)[1].strip().replace("$ARGUMENTS", "bad")

@@ -66,7 +66,7 @@ def ran(tmp_path_factory, chromium) -> SuiteProject:
         *(f"{one}: {{{browsers}, errors: {{{one}: fail}}, steps: {steps(button)}}}" for one, button in BUTTONS.items()),
         'PLAIN: {methods: [http], errors: {service_logs: fail}, steps: [{http: {GET: "${shop.url}/log"}}]}',
     ]
-    project = SuiteProject(folder).write(HEAD + "".join(f"  {one}\n" for one in tests)).compile()
+    project = SuiteProject(folder).write(HEAD + "".join(f"  {test}\n" for test in tests)).compile()
     done = project.run("run")
     assert done.code == 1, done.err
     (folder / "console.txt").write_text(done.err, encoding="utf-8")

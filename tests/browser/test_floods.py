@@ -40,7 +40,7 @@ def test_by_both_methods_a_page_costs_its_limits(tmp_path, chromium):
         assert reasons[f"{by}:endless"] == 'the download "e" has more than 5 MB'
         assert reasons[f"{by}:slow"] == 'the download "e" did not end within 1 s'
         assert "limit_megabytes" in attempts[f"{by}:endless"]["error"]["hint"]
-        assert not [one for one in attempts[f"{by}:endless"]["evidence"] if one["kind"] == "download"]
+        assert not [attempt for attempt in attempts[f"{by}:endless"]["evidence"] if attempt["kind"] == "download"]
         assert len(attempts[f"{by}:loud"]["findings"]) == 50
         [long] = attempts[f"{by}:long"]["findings"]
         assert len(long["text"]) == 500

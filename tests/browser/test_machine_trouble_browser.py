@@ -25,7 +25,7 @@ def test_a_tmpdir_that_browsers_cannot_use_fails_no_test(project: SuiteProject, 
     project.write(SPEC).compile()
     done = project.run("run", TMPDIR=str(folder))
     assert done.code == 0, done.err
-    notes = [one["body"]["message"] for one in project.events("note") if one["body"]["kind"] == "tmpdir"]
+    notes = [event["body"]["message"] for event in project.events("note") if event["body"]["kind"] == "tmpdir"]
     assert [note.partition(" (")[0] for note in notes] == [f"TMPDIR {folder} cannot be used by browsers"] * (
         kind != "long"
     )

@@ -78,7 +78,7 @@ def test_the_page_follows_a_run_to_its_end(project, browser):
         page.wait_for_selector("text=Failed: 1 of 2 tests")
         assert page.evaluate("document.activeElement.id") == "filter"
         assert page.input_value("#filter") == "sec"
-        assert [one.strip() for one in page.locator("tr.item .title").all_inner_texts()] == ["second"]
+        assert [text.strip() for text in page.locator("tr.item .title").all_inner_texts()] == ["second"]
         assert running.wait() == 1, running.communicate()
         running.communicate()
         page.click("tr.item .id a")

@@ -55,11 +55,13 @@ def test_a_page_that_cannot_come_back_is_ended_and_repeated_and_its_browser_serv
     assert done.code == 0, done.err
     name = method[1:4]
     assert project.verdicts() == {f"{name}:a": "passed", f"{name}:b": "passed"}
-    first, second = [one["body"] for one in project.events("attempt_finished") if one["body"]["test"] == "a"]
+    first, second = [event["body"] for event in project.events("attempt_finished") if event["body"]["test"] == "a"]
     assert (first["outcome"], first["infra_suspect"], first["retry"]) == ("error", True, True)
     assert first["error"]["message"].startswith(
         "web was started again under it, and 3 s later it had not ended; it was ended"
     )
     assert first["seconds"] < 300, "it was not waited out"
     assert (second["outcome"], second.get("infra_suspect")) == ("passed", None)
-    assert [one["body"]["id"] for one in project.events("incident") if one["body"]["state"] == "opened"] == ["web-1"]
+    assert [event["body"]["id"] for event in project.events("incident") if event["body"]["state"] == "opened"] == [
+        "web-1"
+    ]

@@ -135,8 +135,8 @@ def test_no_byte_of_a_run_shows_a_secret(masked):
 
 def test_what_could_not_be_searched_is_named_and_the_record_holds(masked):
     [files] = [event["body"] for event in masked.project.events("attempt_finished") if event["body"]["test"] == "files"]
-    assert [(one["path"], one["kind"]) for one in files["dropped"]] == [("made/c.gz", "attachment")]
+    assert [(file["path"], file["kind"]) for file in files["dropped"]] == [("made/c.gz", "attachment")]
     assert "more than 4 layers" in files["dropped"][0]["reason"]
-    names = [one["path"] for one in files["evidence"]]
+    names = [file["path"] for file in files["evidence"]]
     assert [name for name in names if "__THE_NAME__" in name]
     assert masked.project.run("audit").code == 0

@@ -43,7 +43,7 @@ def stop(project: SuiteProject, words: str, **more: object) -> dict:
     transcript = project.root / "transcript.jsonl"
     runs = [path.name for path in (project.root / ".orchestra/s/runs").glob("*Z-*")]
     lines = [{"text": f"run {runs} has begun"}, {"text": words}]
-    transcript.write_text("\n".join(json.dumps(one, ensure_ascii=False) for one in lines), encoding="utf-8")
+    transcript.write_text("\n".join(json.dumps(line, ensure_ascii=False) for line in lines), encoding="utf-8")
     return {
         "hook_event_name": "Stop",
         "transcript_path": str(transcript),

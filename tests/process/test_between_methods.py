@@ -21,7 +21,7 @@ def test_a_component_and_what_needs_it_are_started_again_between_two_methods(pro
     done = project.run("run")
     assert done.code == 0, done.err
     assert (starts(project), (project.root / "fronts").read_text()) == (2, "xx")
-    [note] = [one["body"] for one in project.events("note")]
+    [note] = [event["body"] for event in project.events("note")]
     assert (note["kind"], note["message"].startswith('"backend" is renewed before the tests of other')) == (
         "between_methods",
         True,

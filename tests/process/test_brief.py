@@ -38,7 +38,7 @@ def test_the_output_of_a_whole_journey_is_small(project, tests, failing, most):
     text = (project.root / ".claude/commands/test_s.md").read_text()
     check, start, wait, *read = blocks_of(text)
     calls = [as_agent(project, *check.split()[1:]), as_agent(project, *start.split()[1:])]
-    assert [one.code for one in calls] == [0, 0], calls
+    assert [call.code for call in calls] == [0, 0], calls
     [run] = re.findall(r"^run +(\S+)", calls[-1].out, re.MULTILINE)
     wait = wait.replace("--seconds 100", "--seconds 3600")  # a loaded machine needs no more calls
     rest = [line.replace("ID", f"T{number:03}") for line in read for number in (failing if " ID" in line else (0,))]
@@ -46,7 +46,7 @@ def test_the_output_of_a_whole_journey_is_small(project, tests, failing, most):
     calls += [as_agent(project, *line.replace("RUN", run).split()[1:]) for line in following]
     assert calls[2].code == bool(failing)
     assert len(calls) <= (7 if failing else 5)
-    printed = "".join(one.out + one.err for one in calls)
+    printed = "".join(call.out + call.err for call in calls)
     assert len(printed.encode()) <= most, printed
     assert f"{tests - len(failing)} passed" in printed
     for number in failing:

@@ -28,7 +28,9 @@ from hypothesis import strategies as st
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from orchestra.demo import answer, faults, frontend, market, mutation
+from orchestra.demo.desk import USERS, Desk, activity
 from orchestra.demo.parse import Question, parse
+from orchestra.demo.request import RequestError
 from tests.support.pages import views_of
 from tests.support.paths import ROOT
 from tests.support.project import SuiteProject
@@ -199,18 +201,74 @@ def test_every_ticker_has_every_analysis(kind):
 
 
 def test_mutations_are_documented_and_checked():
-    assert list(mutation.MUTATIONS) == [f"b{number:03}" for number in range(1, 17)]
-    table = re.findall(r"^    (b\d{3})  (?:page   |backend)   (.+)$", mutation.__doc__, re.MULTILINE)
+    assert list(mutation.MUTATIONS) == [
+        *(f"b{number:03}" for number in range(1, 17)),
+        *(f"c{number:03}" for number in range(1, 11)),
+    ]
+    table = re.findall(r"^    ([bc]\d{3})  (?:page   |backend|desk   )   (.+)$", mutation.__doc__, re.MULTILINE)
     assert dict(table) == mutation.MUTATIONS
     assert (mutation.chosen({}), mutation.chosen({"DEMO_MUTATION": " B007 "})) == ("", "b007")
     with pytest.raises(ValueError, match=r"'b017'; allowed: b001, b002"):
         mutation.chosen({"DEMO_MUTATION": "b017"})
 
 
-def test_the_suite_has_a_test_for_each_mutation():
-    spec = (ROOT / "specs" / "market.yaml").read_text(encoding="utf-8")
-    ids = re.findall(r"^  (B\d{3}):$", spec, re.MULTILINE)
+def test_the_suites_have_a_test_for_each_mutation():
+    specs = "".join((ROOT / f"specs/{suite}.yaml").read_text(encoding="utf-8") for suite in ("market", "desk"))
+    ids = re.findall(r"^  ([BC]\d{3}):$", specs, re.MULTILINE)
     assert [name.lower() for name in ids] == list(mutation.MUTATIONS)
+
+
+# ---------------------------------------------------------------------------------------------------------------- desk
+@pytest.mark.parametrize(
+    "ticker, quantity, status, words",
+    [
+        ("NVDA", "", 422, "Enter a quantity."),
+        ("NVDA", "0", 422, "“0” is no whole number above 0."),
+        ("NVDA", "٣", 422, "“٣” is no whole number above 0."),
+        ("NVDA", "5001", 422, "At most 5,000 shares are allowed."),
+        ("ZZ", "1", 404, "There is no ticker “ZZ”."),
+    ],
+)
+def test_an_order_that_cannot_be_placed_is_refused(ticker, quantity, status, words):
+    with pytest.raises(RequestError, match=re.escape(words)) as refused:
+        Desk(MARKET).order({"ticker": ticker, "quantity": quantity})
+    assert refused.value.status == status
+
+
+def test_an_audit_is_the_work_of_an_admin_and_its_mail_comes_when_it_is_done():
+    now = [10.0]
+    desk = Desk(MARKET, clock=lambda: now[0])
+    users = [desk.user(desk.sign_in({"user": user.name, "password": user.password})) for user in USERS.values()]
+    assert desk.begin_audit(users[0]) == 1
+    with pytest.raises(RequestError, match="Only an admin"):
+        desk.begin_audit(users[1])
+    for wrong in ({}, {"user": "ana", "password": "paper boat"}, {"user": ["ana"]}):
+        with pytest.raises(RequestError, match="user or the password"):
+            desk.sign_in(wrong)
+    assert desk.mails(1) == []
+    with pytest.raises(RequestError, match="has no result"):
+        desk.result(1)
+    now[0] += 0.5
+    assert desk.mails(1) == [{"to": "ana@desk.example", "subject": "Audit 1 is done", "link": "/?audit=1"}]
+    assert desk.result(1) == {"audit": 1, "result": "24 quotes, no fault"}
+    assert (desk.mails(0), desk.mails(2)) == ([], [])
+    assert desk.order({"ticker": "NVDA", "quantity": " 100"})["total"] == 12167.0
+    assert [len(activity(MARKET, first)["entries"]) for first in (0, 40, 50, 60)] == [20, 20, 10, 0]
+
+
+def test_the_desk_is_for_those_who_have_signed_in():
+    with running("desk") as (_, url), httpx.Client(base_url=url) as client:
+        assert client.get("/").headers["location"] == "/login"
+        assert {client.get(f"/api/{path}").status_code for path in ("me", "activity", "outbox", "audits/1")} == {401}
+        assert client.post("/api/session", json={"user": "ben", "password": "paper boat"}).status_code == 200
+        assert client.get("/api/me").json() == {"user": "ben", "role": "reader"}
+        assert client.get("/statement").status_code == 200
+        page = client.get("/")
+        assert "connect-src 'self';" in page.headers["content-security-policy"]
+        assert client.get("/api/activity?from=²").json() == {"error": "'²' is no whole number"}
+        assert client.request("DELETE", "/api/session").json() == {"signed_in": False}
+        assert client.get("/api/me").status_code == 401
+    assert failing("desk", "--port", "0", DEMO_MUTATION="c99")[0] == 2
 
 
 # -------------------------------------------------------------------------------------------------------------- faults
@@ -776,7 +834,7 @@ def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outa
 @pytest.mark.browser
 def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, tmp_path):
     shutil.copytree(root / "specs", tmp_path / "specs")
-    for other in ("self", "faults"):
+    for other in ("self", "faults", "desk"):
         (tmp_path / f"specs/{other}.yaml").unlink()
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n")
     spec = tmp_path / "specs/market.yaml"

@@ -7,6 +7,7 @@ import re
 import subprocess
 import sys
 import time
+from urllib.parse import quote
 
 import httpx
 import pytest
@@ -484,3 +485,41 @@ def test_headers_and_cookies_of_a_reply_can_be_saved_and_cookies_left_out(run):
     none = run({"http": {"GET": "${s.url}/echo", "cookies": "from_page"}})
     failure(none, "error", "setup")
     assert none.failure.message == "there is no page whose cookies could be sent"
+
+
+ORDER = {"properties": {"items": {"items": {"properties": {"price": {"type": "number"}}}}}, "required": ["id"]}
+
+
+def test_a_reply_is_held_against_its_schema(run):
+    passed(run({"http": {"GET": "/html?[1]", "base": "s", "schema": {"type": "array"}}}))
+    reply = quote(json.dumps({"items": [{"price": 1}, {"price": "12"}]}))
+    wrong = failure(run({"http": {"GET": f"/html?{reply}", "base": "s", "schema": ORDER}}), "failed", "assertion")
+    assert wrong.message.endswith(' is not as its schema: "id" is a required property (and 1 more)')
+    assert wrong.expected == '"": {"required": ["id"]}\n"/items/1/price": {"type": "number"}'
+    assert wrong.found == '"": {"items": [{"price": 1}, {"price": "12"}]}\n"/items/1/price": "12"'
+    reply = quote(json.dumps({"id": 1, "items": [{"price": "12"}]}))
+    wrong = failure(run({"http": {"GET": f"/html?{reply}", "base": "s", "schema": ORDER}}), "failed", "assertion")
+    assert wrong.message.endswith(' is not as its schema at "/items/0/price": it is not of type "number"')
+    no_json = failure(run({"http": {"GET": "/html?x", "base": "s", "schema": ORDER}}), "failed", "assertion")
+    assert "is not JSON" in no_json.message
+    late = {"type": "${saved.type}"}
+    odd = run({"set": {"type": "nmber"}}, {"http": {"GET": "/html?1", "base": "s", "schema": late}})
+    assert '"nmber" is no type of JSON Schema' in failure(odd, "error", "setup").message
+
+
+def test_graphql_is_a_post_whose_errors_fail(run):
+    query, errors = "query A($reply: R) { a }", [{"message": "no such ticker", "path": ["a"]}]
+
+    def asked(reply, **more):
+        variables = {"reply": reply, "n": 1}
+        ask = {"query": query, "variables": variables, "operation": "A", **more.pop("graphql", {})}
+        return run({"http": {"POST": "/graphql", "base": "s", "graphql": ask, **more}})
+
+    body = {"operationName": "A", "query": query, "variables": {"n": 1, "reply": {"data": {"a": 1}}}}
+    sent = {"method": "POST", "type": "application/json", "body": body}
+    passed(asked({"data": {"a": 1}}, match={"$.data.a": 1, **{f"$.extensions.{key}": sent[key] for key in sent}}))
+    passed(asked({"data": {}, "errors": None}))
+    wrong = failure(asked({"data": None, "errors": errors}), "failed", "assertion")
+    assert wrong.message.endswith("/graphql has errors of GraphQL: no such ticker")
+    assert failure(asked({"errors": "odd"}), "failed", "assertion").message.endswith("GraphQL: odd")
+    passed(asked({"errors": errors}, graphql={"errors": "allowed"}, match={"$.errors[0].path[0]": "a"}))

@@ -46,12 +46,12 @@ def test_excused_failures_are_shown_and_do_not_fail_the_run(project):
     done = project.write(spec(today + timedelta(days=30))).compile().run("run")
     assert done.code == 0, done.err
     assert project.verdicts() == {"cli:a": "failed", "cli:b": "blocked", "cli:c": "failed", "cli:d": "passed"}
-    excused = {one["body"]["task"]: one["body"].get("excused", "") for one in project.events("verdict")}
+    excused = {event["body"]["task"]: event["body"].get("excused", "") for event in project.events("verdict")}
     assert excused["cli:a"].startswith("quarantine until ")
     assert excused["cli:b"] == "needs cli:a, excused"
     assert excused["cli:c"] == "known failure: exit code 1"
     assert excused["cli:d"] == ""
-    assert [one["result"] for one in project.gates()] == ["passed", "passed"]
+    assert [gate["result"] for gate in project.gates()] == ["passed", "passed"]
     assert "excused     known failure: exit code 1" in done.err
     assert "- excused: quarantine until" in (project.folder / "summary.md").read_text()
     tree = ET.parse(project.folder / "junit.xml").getroot()
@@ -68,4 +68,4 @@ def test_after_its_last_day_a_quarantine_excuses_nothing(project):
     assert done.code == 1
     assert f"the quarantine of a ended on {yesterday}" in done.err
     assert project.verdicts()["cli:a"] == "failed"
-    assert [one["body"]["task"] for one in project.events("verdict") if one["body"].get("excused")] == ["cli:c"]
+    assert [event["body"]["task"] for event in project.events("verdict") if event["body"].get("excused")] == ["cli:c"]

@@ -28,7 +28,7 @@ def test_a_log_is_read_from_the_start_of_the_attempt_over_its_two_halves(tmp_pat
     errors = Errors(service_logs="fail", log_patterns={"shop": ("^ERROR",), "other": ("",)})
     test = plan.Test("B1[a]", "", ("cli",), of="B1", errors=errors)
     found = with_log_findings(result(), test, "cli", tmp_path, begun)
-    assert [(one.text, one.where) for one in found.findings] == [
+    assert [(finding.text, finding.where) for finding in found.findings] == [
         ("shop: ERROR one", "services/shop.log.1:3"),
         ("shop: ERROR two", "services/shop.log:3"),
     ]

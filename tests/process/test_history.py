@@ -22,7 +22,7 @@ tests:
     home = project.root / ".orchestra/s"
     assert project.verdicts()["cli:a"] == "unchanged"
     records = history.executions(home)
-    assert [sorted(one.executions) for one in records] == [["cli:a", "cli:b"], ["cli:b"]]
+    assert [sorted(record.executions) for record in records] == [["cli:a", "cli:b"], ["cli:b"]]
     written = (home / history.EXECUTIONS).read_bytes()
     (home / history.EXECUTIONS).unlink()
     (home / history.LAST).unlink()

@@ -80,7 +80,7 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
             fold.service(change(name, incident=open_now[name]), float(now))
         elif what == "close" and name in open_now:
             fold.service(change(name, "healthy", open_now[name]), float(now))
-            next(one for one in incidents if one[3] == open_now[name])[2] = now
+            next(incident for incident in incidents if incident[3] == open_now[name])[2] = now
             del open_now[name]
         elif what == "begin" and name not in began:
             began[name] = now
@@ -88,7 +88,11 @@ def test_an_attempt_is_touched_by_exactly_the_incidents_whose_time_overlaps_its_
             assert fold.in_use(name)
         elif what == "end" and name in began:
             since = began.pop(name)
-            wanted = {one[3] for one in incidents if one[0] == name and (one[2] is None or one[2] > since)}
+            wanted = {
+                incident[3]
+                for incident in incidents
+                if incident[0] == name and (incident[2] is None or incident[2] > since)
+            }
             assert set(fold.ended(f"cli:{name}")) == wanted
             assert not fold.in_use(name)
 
@@ -248,7 +252,7 @@ def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(
     done = project.run("run")
     assert done.code == 0, done.err
     assert project.verdicts() == {"cli:a": "passed", "cli:b": "passed"}
-    first, second = [one["body"] for one in project.events("attempt_finished") if one["body"]["task"] == "cli:a"]
+    first, second = [event["body"] for event in project.events("attempt_finished") if event["body"]["task"] == "cli:a"]
     assert (first["outcome"], first["infra_suspect"], first["incidents"], first["retry"]) == (
         "failed",
         True,
@@ -256,7 +260,7 @@ def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(
         True,
     )
     assert (second["outcome"], second.get("infra_suspect")) == ("passed", None)
-    opened, closed = [one["body"] for one in project.events("incident")]
+    opened, closed = [event["body"] for event in project.events("incident")]
     assert (opened["state"], closed["outcome"], closed["recovery_steps"], closed["tests"]) == (
         "opened",
         "recovered",
@@ -264,7 +268,7 @@ def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(
         ["cli:a"],
     )
     assert opened["bound_seconds"] > 60
-    [verdict] = [one["body"] for one in project.events("verdict") if one["body"]["task"] == "cli:a"]
+    [verdict] = [event["body"] for event in project.events("verdict") if event["body"]["task"] == "cli:a"]
     assert (verdict["incidents"], verdict["attempts"]) == (["backend-1"], 2)
     assert "incident    backend-1  opened" in done.err
     assert "held        cli:a  attempt 1 failed during backend-1, to be repeated" in done.err
@@ -293,7 +297,7 @@ def test_a_pass_that_overlapped_is_a_pass_and_marked(project):
     tests = f"  a: {{requires: [backend], command: {{argv: {json.dumps(['python', '-c', code])}}}}}\n"
     done = suite(project, backend(), tests).run("run")
     assert done.code == 0, done.err
-    [verdict] = [one["body"] for one in project.events("verdict")]
+    [verdict] = [event["body"] for event in project.events("verdict")]
     assert (verdict["verdict"], verdict["incidents"], verdict["attempts"], verdict["reason"]) == (
         "passed",
         ["backend-1"],
@@ -321,7 +325,7 @@ def test_a_command_with_the_address_of_a_server_that_moved_is_ended_and_repeated
     done = suite(project, backend(recover="[port]"), tests).run("run")
     assert done.code == 0, done.err
     assert project.verdicts() == {"cli:a": "passed"}
-    first, second = [one["body"] for one in project.events("attempt_finished")]
+    first, second = [event["body"] for event in project.events("attempt_finished")]
     assert (first["outcome"], first["infra_suspect"], first["incidents"]) == ("error", True, ["backend-1"])
     assert first["error"]["message"].startswith("backend moved while it ran: ${backend.url} was http://127.0.0.1:")
     assert first["error"]["message"].endswith("; it was ended, and its result does not count")
@@ -344,7 +348,7 @@ def test_past_the_last_recovery_step_tests_are_blocked_with_the_incident(project
     done = project.run("run")
     assert done.code == 3, done.err
     assert project.verdicts() == {"cli:a": "blocked", "cli:b": "blocked", "cli:free": "passed"}
-    bodies = {one["body"]["task"]: one["body"] for one in project.events("verdict")}
+    bodies = {event["body"]["task"]: event["body"] for event in project.events("verdict")}
     assert all("(incident backend-1)" in bodies[task]["reason"] for task in ("cli:a", "cli:b"))
     assert bodies["cli:b"]["incidents"] == ["backend-1"]
     assert project.events("incident")[-1]["body"]["outcome"] == "failed"
@@ -365,7 +369,7 @@ def test_a_run_that_goes_on_counts_its_incidents_on(project):
     assert project.run("run").code == 1
     (project.root / "broken-backend").unlink()
     assert project.run("run", "--resume").code == 1
-    told = [one["body"] for one in project.events("incident")]
+    told = [event["body"] for event in project.events("incident")]
     assert [one["id"] for one in told if one["state"] == "opened"] == [f"backend-{number}" for number in (1, 2, 3, 4)]
     assert "failed during incidents backend-3, backend-4, and again" in project.reasons()["cli:a"]
     values = {}
@@ -420,12 +424,12 @@ def test_a_backup_serves_its_time_and_the_primary_comes_back_when_no_test_uses_i
     path.write_text(serve + path.read_text())
     done = project.run("run")
     assert done.code == 0, done.err
-    degraded = {one["body"]["task"]: one["body"]["degraded"] for one in project.events("verdict")}
+    degraded = {event["body"]["task"]: event["body"]["degraded"] for event in project.events("verdict")}
     assert degraded["cli:b"] == ["backend on failover"]
     assert degraded["cli:c"] == []
-    actions = [one["body"].get("action") for one in project.events("service_event") if one["body"].get("action")]
+    actions = [event["body"].get("action") for event in project.events("service_event") if event["body"].get("action")]
     assert (actions[0], set(actions[1:])) == ("failover", {"fail_back"})
-    assert [one["body"]["state"] for one in project.events("incident")] == ["opened", "closed"]
+    assert [event["body"]["state"] for event in project.events("incident")] == ["opened", "closed"]
 
 
 # ------------------------------------------------------------------------------------------------------ method mcp
@@ -495,8 +499,8 @@ def test_a_browser_and_a_page_of_a_method_without_a_session_are_incidents_of_its
     assert done.code == 0, done.err
     assert set(project.verdicts().values()) == {"passed"}, done.err
     given = {
-        one["body"]["task"]: (one["body"].get("incidents"), one["body"]["attempts"])
-        for one in project.events("verdict")
+        event["body"]["task"]: (event["body"].get("incidents"), event["body"]["attempts"])
+        for event in project.events("verdict")
     }
     assert given == {
         "playwright:first": (None, 1),
@@ -504,7 +508,7 @@ def test_a_browser_and_a_page_of_a_method_without_a_session_are_incidents_of_its
         "playwright:renderer": (["playwright.browser-2"], 2),
         "playwright:last": (None, 1),
     }
-    closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
+    closed = [event["body"] for event in project.events("incident") if event["body"]["state"] == "closed"]
     assert [(one["id"], one["outcome"], one["recovery_steps"], one["reason"]) for one in closed] == [
         ("playwright.browser-1", "recovered", ["relaunch"], "the browser died"),
         ("playwright.browser-2", "recovered", ["page"], "the page crashed"),
@@ -519,11 +523,11 @@ def test_a_page_that_crashes_in_a_session_is_an_incident_of_its_browser(project,
     done = deadly(project, "mcp", "renderer")
     assert done.code == 0, done.err
     assert set(project.verdicts().values()) == {"passed"}, done.err
-    closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
+    closed = [event["body"] for event in project.events("incident") if event["body"]["state"] == "closed"]
     assert [(one["id"], one["outcome"], one["recovery_steps"], one["tests"]) for one in closed] == [
         ("mcp.browser-1", "recovered", ["page"], ["mcp:renderer"]),
     ]
-    told = [one["body"]["continuity"] for one in project.events("session")]
+    told = [event["body"]["continuity"] for event in project.events("session")]
     assert told == ["new", "kept", "lost", "kept"]
 
 
@@ -551,19 +555,19 @@ tests:
     assert project.verdicts() == {**good, "mcp:driver": "error"}, (
         "Playwright's own process is no row; it comes back, too"
     )
-    given = {one["body"]["task"]: one["body"].get("incidents") for one in project.events("verdict")}
+    given = {event["body"]["task"]: event["body"].get("incidents") for event in project.events("verdict")}
     assert given == {
         "mcp:browser": ["mcp.browser-1"],
         "mcp:server": ["mcp.server-1"],
         "mcp:driver": None,
         "mcp:plain": None,
     }
-    closed = [one["body"] for one in project.events("incident") if one["body"]["state"] == "closed"]
+    closed = [event["body"] for event in project.events("incident") if event["body"]["state"] == "closed"]
     assert [(one["id"], one["outcome"], one["recovery_steps"]) for one in closed] == [
         ("mcp.browser-1", "recovered", ["relaunch"]),
         ("mcp.server-1", "recovered", ["restart"]),
     ]
-    rows = [(one["body"]["component"], one["body"]["state"]) for one in project.events("service_event")]
+    rows = [(event["body"]["component"], event["body"]["state"]) for event in project.events("service_event")]
     assert ("mcp.browser", "unhealthy") in rows
     state = json.loads((project.folder / "state.json").read_text())
     assert state["health"]["mcp.browser"]["state"] == "healthy"

@@ -19,7 +19,7 @@ def test_a_run_keeps_the_small_ones_and_says_what_went(project, place):
     test = command.replace("{command", f"{{{limit}, command", 1) if place == "test" else command
     project.write(f"{HEAD}{defaults}tests:\n  a: {test}\n").compile()
     assert project.run("run").code == 1
-    [body] = [one["body"] for one in project.events("attempt_finished")]
+    [body] = [event["body"] for event in project.events("attempt_finished")]
     assert body["dropped"] == [{"path": "4.bin", "bytes": 4000, "kind": "attachment"}]
     folder = project.folder / "attempts/cli/a/1"
     assert sorted(path.name for path in folder.iterdir()) == ["1.bin", "3.bin", "output.log"]

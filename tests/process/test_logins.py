@@ -78,9 +78,9 @@ def test_a_run_signs_in_once_and_shows_nothing_of_it(tmp_path):
     assert "7 passed, 1 failed" in done.err
     (run,) = (tmp_path / ".orchestra" / "s" / "runs").glob("2*")
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
-    notes = [one["body"]["data"] for one in events if one["body"].get("kind") == "login"]
+    notes = [event["body"]["data"] for event in events if event["body"].get("kind") == "login"]
     assert [note["reason"].partition(":")[0] for note in notes] == ["first use", "its check failed"]
-    assert {one["body"].get("facts", {}).get("login") for one in events if one["type"] == "attempt_finished"} == {
+    assert {event["body"].get("facts", {}).get("login") for event in events if event["type"] == "attempt_finished"} == {
         "admin",
         None,
     }

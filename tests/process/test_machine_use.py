@@ -23,7 +23,7 @@ def test_each_run_records_what_the_machine_and_its_programs_used(project):
     assert done.code == 0, done.err
     samples = [event["body"] for event in project.events("resource")]
     ended = project.events("run_finished")[0]["body"]["seconds"]
-    assert 0.8 * ended < sum(one["seconds"] for one in samples) <= ended + 0.1
+    assert 0.8 * ended < sum(sample["seconds"] for sample in samples) <= ended + 0.1
     used = [one for body in samples for one in body.get("by_worker", ())]
     assert {one["worker"] for one in used} == {"cli commands"}
     assert 1.0 < sum(one["cpu_seconds"] for one in used) < 3.5

@@ -46,6 +46,39 @@ def only_run(project: SuiteProject) -> Path:
     return project.folder_now()
 
 
+UNMET = f"""{HEAD}
+tests:
+  a: {{command: {{argv: [sh, -c, "test -e good"]}}}}
+  run: {{needs: [{{test: a, else: run}}], command: {{argv: ["true"]}}}}
+  skip: {{needs: [{{test: a, else: skip}}, run], command: {{argv: ["true"]}}}}
+  block: {{needs: [{{test: a, else: block}}, {{test: run, else: skip}}], command: {{argv: ["true"]}}}}
+  next: {{needs: [skip], command: {{argv: ["true"]}}}}
+"""
+
+
+def test_a_need_that_did_not_pass_has_the_effect_of_its_else(project):
+    done = project.write(UNMET).compile().doit("cli")
+    reasons = {one["body"]["task"]: one["body"]["reason"] for one in project.events("verdict")}
+    failed = {
+        "cli:a": "failed",
+        "cli:run": "passed",
+        "cli:skip": "skipped",
+        "cli:block": "blocked",
+        "cli:next": "passed",
+    }
+    assert (done.code, project.verdicts()) == (1, failed), done.err
+    assert reasons["cli:skip"] == "needs cli:a failed (else: skip)"
+    assert reasons["cli:block"] == "needs cli:a failed"
+    assert "  # 'a' else skip\n" in (project.root / "dodo.py").read_text()
+    assert "a (else skip) run" in project.run("plan").out
+    assert "needs      a (else run)" in project.run("show", "run").out
+
+    (project.root / "good").touch()
+    again = project.run("run", "--resume")
+    assert (again.code, set(project.verdicts().values())) == (0, {"passed"}), again.err
+    assert [one["body"]["rerun"] for one in project.events("run_resumed")] == [["cli:a", "cli:skip", "cli:block"]]
+
+
 def test_what_passed_is_kept_and_the_rest_runs_in_the_same_ledger(failed):
     (failed.root / "good").touch()
     done = failed.run("run", "--resume")
@@ -105,7 +138,7 @@ def test_what_each_segment_passed_counts_once_in_baseline_and_history(failed):
     assert failed.run("run", "--resume").code == 0
     assert (samples(failed), passes(failed)) == (ONCE, ONCE)
     [run] = history.executions(failed.root / ".orchestra/s")
-    assert [one.outcome for one in run.executions["cli:b"].attempts] == ["failed", "passed"]
+    assert [attempt.outcome for attempt in run.executions["cli:b"].attempts] == ["failed", "passed"]
 
     assert failed.run("rollback", "first").code == 0
     assert not (failed.root / ".orchestra/s" / baseline.DURATIONS).exists()

@@ -276,7 +276,7 @@ def test_a_retry_that_passes_is_flaky_and_both_attempts_are_kept(project):
     assert project.run("run").code == 0
     assert project.verdicts() == {"cli:x": "flaky", "cli:y": "passed"}
     attempts = [event["body"] for event in project.events("attempt_finished") if event["body"]["test"] == "x"]
-    assert [(one["attempt"], one["outcome"], one["retry"]) for one in attempts] == [
+    assert [(attempt["attempt"], attempt["outcome"], attempt["retry"]) for attempt in attempts] == [
         (1, "failed", True),
         (2, "passed", False),
     ]

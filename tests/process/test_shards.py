@@ -321,5 +321,5 @@ def test_shards_are_merged_once_and_in_their_own_project(shards):
     assert merged.name > max(folder.name for folder in folders)
     assert "are merged already, as run" in project.run("merge", *map(str, folders)).err
     records = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
-    assert [one["run"] for one in records] == [merged.name], "shards are counted again"
+    assert [record["run"] for record in records] == [merged.name], "shards are counted again"
     assert "is no folder of a run" in project.run("merge", str(project.root)).err

@@ -205,7 +205,7 @@ def test_a_run_uses_what_is_up_and_leaves_it_up(served):
     done = served.run("run")
     assert done.code == 0, done.err
     assert starts(served) == 1
-    healthy = [one["body"] for one in served.events("service_event") if one["body"]["state"] == "healthy"]
+    healthy = [event["body"] for event in served.events("service_event") if event["body"]["state"] == "healthy"]
     assert {one["component"]: one["pid"] for one in healthy} == {"backend": before["backend"].pid}
     assert healthy[0]["reason"] == "is up by `orchestra up`"
     assert rows_of(served)["backend"].pid == before["backend"].pid
@@ -266,7 +266,7 @@ def test_a_run_does_not_use_what_was_made_of_something_else_and_says_why(project
     done = project.run("run")
     assert done.code == 0, done.err
     assert starts(project) == 2
-    [note] = [one["body"]["message"] for one in project.events("note")]
+    [note] = [event["body"]["message"] for event in project.events("note")]
     assert note.startswith(
         '"backend" is up by `orchestra up`, and is not used: its command, environment or input files'
     )
@@ -284,7 +284,7 @@ def test_a_run_does_not_use_what_was_made_of_files_that_changed_although_no_inpu
     assert (project.run("run").code, starts(project), project.events("note")) == (0, 1, [])
     edit(project, file, "# another build")
     assert (project.run("run").code, starts(project)) == (0, 2)
-    notes = [one["body"]["message"] for one in project.events("note")]
+    notes = [event["body"]["message"] for event in project.events("note")]
     assert any("its command, environment or input files have changed since it was started" in note for note in notes)
     again = project.run("up")
     assert "hint " + ("seed" if file == "seed.py" else "backend") + ": orchestra up --restart" in again.out
@@ -308,13 +308,13 @@ def test_a_run_that_cannot_know_whether_what_is_up_is_old_code_notes_it(project,
     )
     assert project.run("up").code == 0
     assert (project.run("run").code, starts(project)) == (0, 1)
-    [note] = [one["body"] for one in project.events("note")]
+    [note] = [event["body"] for event in project.events("note")]
     assert note["kind"] == "up_unsure"
     assert "its `run` names no file of this project, and it declares no `inputs`" in note["message"]
     for name in ("node_modules/x.js", "lib.js", "data.db", *(["ignored.js"] if known == "by git" else [])):
         (project.root / name).write_text("")
     done = project.run("run")
-    [note] = [one["body"] for one in project.events("note")]
+    [note] = [event["body"] for event in project.events("note")]
     assert re.search(
         '"backend" .* may be old code: lib.js changed after it was started at [0-9:]{8}, and', note["message"]
     )
@@ -339,7 +339,7 @@ def test_what_rests_on_code_that_no_digest_covers_is_not_unchanged(project):
     assert project.run("run").code == 0
     assert project.run("run").code == 0
     assert project.verdicts() == {"cli:a": "unchanged", "cli:b": "passed"}
-    [note] = [one["body"] for one in project.events("note")]
+    [note] = [event["body"] for event in project.events("note")]
     assert (note["kind"], '"unknown"' in note["message"], "`inputs`" in note["message"]) == (
         "unchanged_unsure",
         True,
@@ -367,7 +367,7 @@ def test_a_run_whose_borrowed_server_dies_starts_its_own_and_holds_the_failure(p
     done = project.run("run")
     assert done.code == 0, done.err
     assert project.verdicts() == {"cli:a": "passed"}
-    [_, closed] = [one["body"] for one in project.events("incident")]
+    [_, closed] = [event["body"] for event in project.events("incident")]
     assert (closed["outcome"], closed["recovery_steps"]) == ("recovered", ["restart"])
     assert project.run("down").code == 0
 

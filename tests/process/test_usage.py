@@ -74,7 +74,7 @@ def test_a_run_records_what_its_commands_used(project):
         f'  small: {{command: {{argv: ["true"]}}}}\n  cut: {cut}\n'
     ).compile()
     assert project.run("run").code == 1
-    found = {one["body"]["task"]: one["body"] for one in project.events("attempt_finished")}
+    found = {event["body"]["task"]: event["body"] for event in project.events("attempt_finished")}
     assert found["cli:big"]["exit_code"] == 3
     assert found["cli:big"]["resources"]["cpu_seconds"] >= 0.5
     assert held < found["cli:big"]["resources"]["peak_rss_megabytes"] * 1e6 < held + 200_000_000

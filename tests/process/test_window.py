@@ -43,9 +43,9 @@ def test_a_failed_attempt_of_a_run_has_the_words_of_its_service_and_no_others(pr
     done = project.run("run")
     assert done.code == 1, done.err
     ends = {event["body"]["task"]: event["body"]["evidence"] for event in project.events("attempt_finished")}
-    [one] = [one for one in ends["cli:b"] if one["kind"] == "service"]
+    [one] = [end for end in ends["cli:b"] if end["kind"] == "service"]
     text = (project.folder / one["path"]).read_text()
     assert "asked for /good" not in text
-    assert not [one for one in ends["cli:a"] if one["kind"] == "service"]
+    assert not [end for end in ends["cli:a"] if end["kind"] == "service"]
     assert project.run("audit").code == 0
     assert json.dumps(one["path"]) == '"attempts/cli/b/1/services/api.log"'

@@ -65,7 +65,7 @@ def write(text): open("{name}.xml", "w", encoding="utf-8").write(text)
         (project.root / f"{name}.xml").write_text(OLD if name != "green" else OLD.replace("failure", "system-out"))
     done = project.write(f"{HEAD}defaults: {{retries: {{max: 0}}}}\ntests:\n{tests}").compile().run("run")
     assert done.code == 1, done.err
-    given = {one["body"]["test"]: one["body"] for one in project.events("verdict")}
+    given = {event["body"]["test"]: event["body"] for event in project.events("verdict")}
     assert {name: given[name]["verdict"] for name in LEFT} == {name: verdict for name, (_, verdict, _) in LEFT.items()}
     assert [name for name, (_, _, words) in LEFT.items() if words not in given[name]["reason"]] == []
 
@@ -105,7 +105,7 @@ def test_cases_of_a_real_pytest_have_verdicts_of_their_own(project):
     (project.root / "test_shop.py").write_text(PYTEST)
     done = project.write(SPEC).compile().run("run")
     assert done.code == 1, done.err
-    given = {one["body"]["test"]: one["body"] for one in project.events("verdict")}
+    given = {event["body"]["test"]: event["body"] for event in project.events("verdict")}
     assert {name: (one["verdict"], bool(one.get("excused"))) for name, one in given.items()} == {
         "all": ("failed", False),
         "known": ("failed", True),
@@ -175,7 +175,7 @@ def test_cases_are_in_each_report(project):
         ("prints", ["skipped"]),
     ]
     tests = json.loads((project.folder / "ctrf.json").read_text())["results"]["tests"]
-    assert [(one["rawStatus"], one["status"], one.get("retries", 0)) for one in tests[1:]] == [
+    assert [(test["rawStatus"], test["status"], test.get("retries", 0)) for test in tests[1:]] == [
         ("failed", "other", 1),
         ("failed", "failed", 1),
         ("failed", "failed", 1),
@@ -230,8 +230,8 @@ def test_cases_of_a_real_playwright_test_say_why_they_failed(project, node_tools
     (project.root / "node_modules").symlink_to(node_tools.modules)
     done = project.write(WRAPPED.replace("NODE", str(node_tools.node))).compile().run("run")
     assert done.code == 1, done.err
-    given = {one["body"]["test"]: one["body"] for one in project.events("verdict")}
-    ended = {one["body"]["test"]: one["body"] for one in project.events("attempt_finished")}
+    given = {event["body"]["test"]: event["body"] for event in project.events("verdict")}
+    ended = {event["body"]["test"]: event["body"] for event in project.events("attempt_finished")}
     assert given["again"]["verdict"] == "flaky", given["again"]
     assert given["again"]["reason"] == "passed when the runner tried again: shop.spec.mjs \u203a again"
     for name in ("pays", "junit"):
@@ -275,7 +275,7 @@ def test_a_case_is_compared_with_the_test_that_it_is_of(project):
     assert done.code == 1, done.err
     assert "1 of 2 tests agree" in done.err
     assert "B005 disagrees: cli failed, sh passed" in done.err
-    [agree] = [one for one in project.gates() if one["name"] == "agree"]
+    [agree] = [gate for gate in project.gates() if gate["name"] == "agree"]
     assert (agree["result"], agree["values"]) == ("passed", {"agreement": 0.5})
     told = project.run("compare")
     assert "sh against cli: 2 tests by both" in told.out

@@ -1,4 +1,4 @@
-"""The sample application in the process of the tests, broken as asked, and the tests of its suite by both drivers."""
+"""The sample application in the process of the tests, broken as asked, and the tests of its two suites by both drivers."""
 
 from __future__ import annotations
 
@@ -15,20 +15,32 @@ from starlette.types import ASGIApp
 
 from orchestra.compiler.build import build
 from orchestra.demo import backend, faults, frontend, market
+from orchestra.demo.desk import Desk
+from orchestra.demo.desk import application as desk
 from orchestra.plan import Plan, Test
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.browsers.finder import Browser, Missing, find
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp.driver import McpDriver
 from orchestra.runtime.driver.playwright.driver import PlaywrightDriver
-from orchestra.runtime.driver.sections import carry_out
+from orchestra.runtime.driver.signing_in import signed_in
+from orchestra.runtime.early_end import EarlyEnd
 from orchestra.steps.step import Step
 from tests.support.paths import ROOT
 
 
-def plan() -> Plan:
-    """Return the plan of specs/market.yaml."""
-    return next(made for made in build(ROOT, ["specs/market.yaml"]).plans if made.suite == "market")
+def plans() -> dict[str, Plan]:
+    """Return the plans of the suites of the application by the first letter of their tests."""
+    made = {plan.suite: plan for plan in build(ROOT, ["specs/market.yaml", "specs/desk.yaml"]).plans}
+    return {"B": made["market"], "C": made["desk"]}
+
+
+def listening() -> socket.socket:
+    """Return a socket that listens; asyncio sends at once on one that names its protocol."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
 
 
 @contextmanager
@@ -46,7 +58,7 @@ def served(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
 
 
 class Market:
-    """The application with any of its mutations, each served from the first question for it, and two warm drivers.
+    """The market and the desk with any of their mutations, each served when first asked for, and two warm drivers.
 
     The mutations share one session of each driver: a test begins with a clean page there, as in a run.
     """
@@ -54,11 +66,12 @@ class Market:
     def __init__(self) -> None:
         self._stack = ExitStack()
         self._names: dict[str, dict[str, str]] = {}
+        self._desks: dict[str, dict[str, str]] = {}
         self._browsers: dict[str, Browser | Missing] = {}
         self.http = Http()
         self.drivers = {"playwright": PlaywrightDriver(os.environ), "mcp": McpDriver(os.environ)}
         self._data = market.embedded()
-        self.plan = plan()
+        self.plans = plans()
 
     def close(self) -> None:
         for driver in self.drivers.values():
@@ -67,9 +80,9 @@ class Market:
         self._stack.close()
 
     def names(self, mutation: str) -> dict[str, str]:
-        """Return the addresses of the application with a mutation."""
+        """Return the addresses of the market with a mutation."""
         if mutation not in self._names:
-            listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+            listeners = [listening() for _ in range(2)]
             api, page = (f"http://127.0.0.1:{listener.getsockname()[1]}" for listener in listeners)
             behind = backend.application(
                 self._data, cached=False, model="stub", broken=mutation, failing=faults.Faults()
@@ -79,8 +92,17 @@ class Market:
             self._names[mutation] = {"backend.url": api, "frontend.url": page}
         return self._names[mutation]
 
+    def desk(self, mutation: str) -> dict[str, str]:
+        """Return the address of the desk with a mutation."""
+        if mutation not in self._desks:
+            listener = listening()
+            self._stack.enter_context(served(desk(Desk(self._data, mutation)), listener))
+            self._desks[mutation] = {"desk.url": f"http://127.0.0.1:{listener.getsockname()[1]}"}
+        return self._desks[mutation]
+
     def test(self, test_id: str) -> Test:
-        return next(test for test in self.plan.tests if test.id == test_id)
+        """Return the test of an id; the first one of a matrix or of rows."""
+        return next(test for test in self.plans[test_id[0]].tests if test_id in (test.id, test.of))
 
     def browser(self, name: str) -> Browser | Missing:
         if name not in self._browsers:
@@ -88,9 +110,15 @@ class Market:
         return self._browsers[name]
 
     def run(self, test: Test, method_id: str, mutation: str, folder: Path) -> Result:
-        """Carry out a test of the suite against the application with a mutation; what it keeps of the page is no matter here."""
-        method = next(method for method in self.plan.methods if method.id == method_id)
+        """Carry out a test against its application with a mutation; what it keeps of the page is no matter here.
+
+        Runs in folders of one parent share their logins.
+        """
+        plan = self.plans[test.id[0]]
+        method = next(method for method in plan.methods if method.id == method_id)
         folder.mkdir()
+        logins = folder.parent / "logins"
+        logins.mkdir(exist_ok=True)
         request = Request(
             task=f"{method.id}:{test.id}",
             test=msgspec.structs.replace(test, evidence="off"),
@@ -99,23 +127,34 @@ class Market:
             root=str(ROOT),
             folder=str(folder),
             names={
-                **self.names(mutation),
+                **(self.names(mutation) if plan.suite == "market" else self.desk(mutation)),
                 "attempt.dir": str(folder),
                 "test.id": test.id,
                 "method.id": method.id,
             },
-            mark=f"market/{method.id}/{test.id}",
+            mark=f"{plan.suite}/{method.id}/{test.id}",
             browser=self.browser(test.browser),
+            login=next((login for login in plan.logins if login.id == test.login), None),
+            logins=str(logins),
         )
-        return carry_out(request, self.drivers[method.driver], self.http)
+        driver = self.drivers[method.driver]
+        return signed_in(request, driver, self.http, {}, early=EarlyEnd(), begun=lambda: None)
 
 
-def impatient(test: Test, seconds: float) -> Test:
-    """Return the test with no wait longer than that: what is broken on purpose never comes."""
+def impatient(test: Test, seconds: float, at: str = "") -> Test:
+    """Return the test with no wait longer than that: what is broken on purpose never comes.
+
+    With `at`, a place in the spec, other steps have their time.
+    """
 
     def shorter(step: Step) -> Step:
-        if step.args.get("within_seconds", 0) <= seconds:
+        if at not in ("", *step.at):
             return step
-        return msgspec.structs.replace(step, args={**step.args, "within_seconds": seconds})
+        args = step.args
+        if step.verb == "http" and "until" in args:
+            return msgspec.structs.replace(step, args={**args, "until": {**args["until"], "within_seconds": seconds}})
+        if args.get("within_seconds", 0) <= seconds:
+            return step
+        return msgspec.structs.replace(step, args={**args, "within_seconds": seconds})
 
     return msgspec.structs.replace(test, steps=tuple(map(shorter, test.steps)))

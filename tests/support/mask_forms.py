@@ -25,7 +25,7 @@ def _slashed(text: str) -> str:
 
 def _go(text: str) -> str:
     """As Go, and JSON in a page: what HTML would read is a code."""
-    return "".join(f"\\u{ord(one):04x}" if one in "<>&\u2028" else one for one in json.dumps(text))
+    return "".join(f"\\u{ord(letter):04x}" if letter in "<>&\u2028" else letter for letter in json.dumps(text))
 
 
 def _octal(text: str) -> str:

@@ -140,7 +140,7 @@ def rolled_back_resumed(ground: Ground) -> None:
 def rolled_back_restored(ground: Ground) -> None:
     """Back to a point at which a test had another verdict: it failed then, and passed since."""
     ground.write(COUNTED).compile().ran(1, "run")
-    first = next(str(one["seq"]) for one in ground.events("group_completed") if one["body"]["group"] == "first")
+    first = next(str(event["seq"]) for event in ground.events("group_completed") if event["body"]["group"] == "first")
     (ground.root / "good").touch()
     ground.ran(0, "run", "--resume").ran(0, "rollback", first)
 

@@ -32,7 +32,7 @@ def test_plans_of_several_specs(write):
     built = build(root, ["b.yaml", "a.yaml"])
     assert [(plan.suite, plan.profile) for plan in built.plans] == [("b", ""), ("b", "p"), ("a", "")]
     assert built.diagnostics == ()
-    assert [one.paths for one in built.specs] == [("b.yaml",), ("a.yaml",)]
+    assert [spec.paths for spec in built.specs] == [("b.yaml",), ("a.yaml",)]
 
 
 def test_every_problem_of_every_file_at_once(write):
@@ -47,7 +47,7 @@ def test_every_problem_of_every_file_at_once(write):
     built = build(root, ["yaml.yaml", "schema.yaml", "rules.yaml", "part.yaml", "number.yaml", "good.yaml"])
     assert built.plans == ()
     assert list(built.diagnostics) == sorted(built.diagnostics)
-    assert [one.paths for one in built.specs] == [("good.yaml",)]
+    assert [spec.paths for spec in built.specs] == [("good.yaml",)]
     check(ERR / "many-files.out", said(built))
 
 

@@ -34,7 +34,7 @@ def as_it_is(text: str) -> str:
 @pytest.mark.parametrize("path", RECORDED, ids=lambda path: path.name)
 def test_what_a_runner_wrote_gives_its_cases(path):
     report = read(path, path.suffix[1:], as_it_is)
-    lines = [msgspec.json.format(msgspec.json.encode(one), indent=1).decode() for one in report.cases]
+    lines = [msgspec.json.format(msgspec.json.encode(case), indent=1).decode() for case in report.cases]
     lines += [f"outside of any case: {text}" for text in report.errors]
     golden.check(path.with_name(f"{path.name}.out"), "".join(f"{line}\n" for line in lines))
 

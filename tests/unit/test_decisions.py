@@ -17,7 +17,7 @@ from orchestra.plan import Gate, Group, Method, Plan, Retry, SpeedClass
 from orchestra.plan import Test as Case
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.attempts.record import folder_of
-from orchestra.runtime.attempts.verdict import blocked_by, exit_code, speed_class, tries_again, verdict_of
+from orchestra.runtime.attempts.verdict import exit_code, speed_class, tries_again, unmet, verdict_of
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.files import matching
 from orchestra.runtime.gates.figures import figures
@@ -172,10 +172,26 @@ def test_a_pass_on_a_retry_is_flaky():
     assert verdict_of(result("timeout", "timeout")) == ("timeout", "why")
 
 
+def needing(*needs, **unmet):
+    return Case("B9", "", ("cli",), needs=needs, unmet={need: unmet[need] for need in unmet if unmet[need] != "block"})
+
+
+def test_a_need_that_blocks_outranks_one_that_skips():
+    verdicts = view(ended("cli:B1", "failed"), ended("cli:B3", "timeout"), ended("cli:B4", "error")).verdicts
+    test = needing("B1", "B3", "B4", "B5", B1="skip", B4="run")
+    assert unmet("cli", test, verdicts) == ("blocked", "needs cli:B3 timeout")
+    assert unmet("mcp", test, verdicts) is None
+
+
 @pytest.mark.parametrize("verdict", VERDICTS)
 def test_what_blocks_and_what_satisfies(verdict):
-    blocks = blocked_by(["cli:B1"], view(ended("cli:B1", verdict)).verdicts)
-    assert blocks == ("" if verdict in {"passed", "flaky", "unchanged", "skipped"} else f"needs cli:B1 {verdict}")
+    verdicts = view(ended("cli:B1", verdict)).verdicts
+    effects = {effect: unmet("cli", needing("B1", B1=effect), verdicts) for effect in ("block", "skip", "run")}
+    if verdict in {"passed", "flaky", "unchanged", "skipped"}:
+        assert set(effects.values()) == {None}
+    else:
+        words = f"needs cli:B1 {verdict}"
+        assert effects == {"block": ("blocked", words), "skip": ("skipped", f"{words} (else: skip)"), "run": None}
     assert exit_code([verdict], gates_failed=False, unhealthy=False) == (0 if verdict in FINE else 1)
 
 
@@ -224,7 +240,7 @@ def ended(task, verdict, seconds=1.0, attempts=1):
 
 def run_of(*verdicts, more=()):
     """The view of a run of these verdicts, and of selected tasks without one."""
-    selection = [*(one.task for one in verdicts), *more]
+    selection = [*(verdict.task for verdict in verdicts), *more]
     return view(body(*run_started(PLAN, selection)), *verdicts)
 
 
@@ -271,7 +287,7 @@ def test_a_gate_may_ask_for_the_duration_of_a_test():
     plan = msgspec.structs.replace(PLAN, gates=(gate,))
     took = run_of(ended("cli:B1", "passed", 1.0), ended("mcp:B1", "passed", 3.0), ended("cli:B10", "passed", 5.0))
     judged.after(figures(plan, took, {}))
-    assert [(one.result, one.message) for one in events] == [("failed", "B10 took 5 s")]
+    assert [(event.result, event.message) for event in events] == [("failed", "B10 took 5 s")]
     assert events[0].values["test.B1.seconds_max"] == 3.0
     assert not any(name.startswith("test.") for name in figures(PLAN, took, {})), "nobody asks for it"
 
@@ -281,7 +297,7 @@ def test_a_gate_may_ask_for_the_pace_of_a_group():
     judged, events = gates(gate)
     plan = msgspec.structs.replace(PLAN, gates=(gate,))
     judged.after(figures(plan, run_of(ended("cli:B1", "passed", 3.0)), {}))
-    assert [(one.result, one.values) for one in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
+    assert [(event.result, event.values) for event in events] == [("failed", {"group.basic.seconds_p95": 3.0})]
 
 
 def gates(*rows, clock=lambda: 0.0):
@@ -302,7 +318,7 @@ def test_a_during_gate_waits_for_its_seconds_and_then_stops():
     ]:
         judged.sample({"failed": failed})
         assert bool(judged.blocked()) == bool(stopped)
-    assert [one.result for one in events] == ["failed"]
+    assert [event.result for event in events] == ["failed"]
     assert judged.failed()
     assert judged.results() == {"during:g": "failed"}
 
@@ -323,7 +339,7 @@ def test_an_after_gate_without_a_value_is_not_applicable_and_an_unjudged_one_has
     assert judged.results() == {"after:g": "failed", "after:h": "failed"}
     judged.after({"failed": 2})
     assert judged.results() == {"after:g": "not_applicable", "after:h": "failed"}
-    assert [one.message for one in events] == ["no value for agreement in this selection", "too many"]
+    assert [event.message for event in events] == ["no value for agreement in this selection", "too many"]
     assert events[1].values == {"failed": 2}
 
 

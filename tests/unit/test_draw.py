@@ -163,6 +163,14 @@ def test_many_tests_are_drawn_by_group():
     assert draw.mermaid(plan) == ('graph LR\n  g_g0["Group 0"]\n  g_g1["Group 1"]\n  g_g0 --> g_g1\n  g_g1 --> g_g0')
 
 
+def test_a_need_has_its_else_as_a_label():
+    needing = plans.Test("C", "c", ("cli",), needs=("A", "B"), unmet={"B": "skip"})
+    tests = (plans.Test("A", "a", ("cli",)), plans.Test("B", "b", ("cli",)), needing)
+    drawn = draw.mermaid(msgspec.structs.replace(plan_samples.small(), tests=tests, groups=()))
+    assert drawn.splitlines()[-2:] == ["  t_A --> t_C", "  t_B -->|else skip| t_C"]
+    assert draw.needs_of(needing) == ["A", "B (else skip)"]
+
+
 def test_a_needed_group_is_drawn_solid_even_when_it_is_also_awaited():
     tests = [
         plans.Test("A", "a", ("cli",), group="x"),

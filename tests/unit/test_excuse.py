@@ -53,6 +53,11 @@ def test_what_only_excused_ones_block_is_excused():
         samples.verdict("cli:c", "failed"),
     ]
     verdicts = view_of(samples.events(made)).verdicts
-    assert excuse_blocked(["cli:a", "cli:b"], verdicts) == "needs cli:a, excused"
-    assert excuse_blocked(["cli:a", "cli:c"], verdicts) == ""
-    assert excuse_blocked(["cli:b"], verdicts) == ""
+
+    def excused(*needs, **unmet):
+        return excuse_blocked("cli", Case("d", "", ("cli",), needs=needs, unmet=unmet), verdicts)
+
+    assert excused("a", "b") == "needs cli:a, excused"
+    assert excused("a", "c") == ""
+    assert excused("a", "c", c="run") == "needs cli:a, excused"
+    assert excused("b") == ""

@@ -51,8 +51,8 @@ def test_what_became_of_a_failure(records, wanted):
 
 def test_only_the_tests_asked_for_count():
     records = [run(1, FAIL, PASS), run(2, HANG, PASS, task="cli:b")]
-    assert [one.kind for one in failure_odds(records)] == ["assertion", "timeout"]
-    assert [one.kind for one in failure_odds(records, ["cli:b"])] == ["timeout"]
+    assert [odds.kind for odds in failure_odds(records)] == ["assertion", "timeout"]
+    assert [odds.kind for odds in failure_odds(records, ["cli:b"])] == ["timeout"]
 
 
 attempts = st.lists(st.sampled_from([PASS, FAIL, HANG, Attempt("error", 1.0, "crash")]), min_size=1, max_size=4)
@@ -79,8 +79,8 @@ def test_every_failure_is_counted_once_and_no_pass_is(drawn):
     failures = [
         attempt.kind
         for record in records
-        for one in record.executions.values()
-        for attempt in one.attempts
+        for execution in record.executions.values()
+        for attempt in execution.attempts
         if attempt.outcome != "passed"
     ]
     assert {one.kind: one.known + one.unknown for one in odds} == {kind: failures.count(kind) for kind in failures}

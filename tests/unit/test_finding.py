@@ -42,7 +42,7 @@ def of_host(requests, failed, size=0, slowest_ms=None):
 
 
 def told(findings):
-    return [(one.layer, one.level, one.text) for one in findings]
+    return [(finding.layer, finding.level, finding.text) for finding in findings]
 
 
 # ------------------------------------------------------------------------------------------------------------ what is seen

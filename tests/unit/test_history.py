@@ -118,7 +118,7 @@ def test_the_cache_grows_by_what_it_lacks_and_outlives_the_ledgers(tmp_path):
     write(tmp_path, "20260103T000000Z-0001", samples.passed("cli:B001", 2.0))
     (first / "events.jsonl").unlink()
     records = history.refresh(tmp_path)[0]
-    assert [(one.run, one.finished, len(one.executions)) for one in records] == [
+    assert [(record.run, record.finished, len(record.executions)) for record in records] == [
         (first.name, True, 1),
         (open_run.name, True, 1),
     ]
@@ -131,7 +131,7 @@ def test_a_damaged_ledger_is_named_and_left_out(tmp_path):
     lines = (bad / "events.jsonl").read_text().splitlines(keepends=True)
     (bad / "events.jsonl").write_text(lines[0] + "not json\n" + "".join(lines[2:]))
     records, [sentence] = history.refresh(tmp_path)
-    assert [one.run for one in records] == [good.name]
+    assert [record.run for record in records] == [good.name]
     assert bad.name in sentence
 
 
@@ -149,7 +149,7 @@ def test_a_torn_line_of_the_cache_is_left_out_and_made_again(tmp_path):
     history.refresh(tmp_path)
     file = tmp_path / history.EXECUTIONS
     file.write_bytes(file.read_bytes()[:-20])
-    assert [one.run for one in history.executions(tmp_path)] == ["20260102T000000Z-0001"]
+    assert [execution.run for execution in history.executions(tmp_path)] == ["20260102T000000Z-0001"]
     assert len(history.refresh(tmp_path)[0]) == 2
 
 
@@ -157,10 +157,10 @@ def test_the_cache_keeps_the_latest_runs(tmp_path, monkeypatch):
     monkeypatch.setattr(history, "KEPT_RUNS", 2)
     for name in ("c", "a", "b", "a"):
         (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord(name)))
-    assert [one.run for one in history.executions(tmp_path)] == ["b", "c"]
+    assert [execution.run for execution in history.executions(tmp_path)] == ["b", "c"]
     monkeypatch.setattr(history, "KEPT_BYTES", 1)
     (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord("d")))
-    assert [one.run for one in history.executions(tmp_path)] == ["d"]
+    assert [execution.run for execution in history.executions(tmp_path)] == ["d"]
 
 
 def test_last_executions_come_from_the_other_cache_when_their_file_is_gone(tmp_path):

@@ -119,6 +119,7 @@ READERS = {
     "Test": {
         "runtime/dag.py": "id title methods needs",
         "runtime/attempts/excuse.py": "of quarantine known_failures",
+        "runtime/attempts/verdict.py": "unmet",
         "runtime/gates/figures.py": "group",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after exclusive",
@@ -227,7 +228,7 @@ def words(function: FunctionType, seen: set[CodeType]) -> Iterator[str]:
 
 
 def functions_of(made: object) -> list[FunctionType]:
-    return [one for one in vars(made).values() if inspect.isfunction(one)] if inspect.isclass(made) else []
+    return [member for member in vars(made).values() if inspect.isfunction(member)] if inspect.isclass(made) else []
 
 
 def read_by(*functions: FunctionType) -> set[str]:

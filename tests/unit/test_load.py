@@ -81,7 +81,7 @@ def test_what_was_used_is_told_at_least_at_the_end():
     sampler = Sampler(told.append, lambda: {"me": [os.getpid()]})
     sampler.start()
     sampler.close()
-    assert [one.workers[0].worker for uses in told for one in uses] == ["me"]
+    assert [use.workers[0].worker for uses in told for use in uses] == ["me"]
 
 
 def used(begin: float, end: float, percent: float) -> Use:

@@ -363,7 +363,8 @@ EXPANSIONS = {
 def test_a_spec_cannot_grow_without_end(tmp_path, name):
     made = built(tmp_path, "orchestra: 1\nsuite: s\n" + EXPANSIONS[name])
     check(
-        SPECS.parent / "err" / "cli" / f"expansion-{name}.out", "".join(one.text() + "\n" for one in made.diagnostics)
+        SPECS.parent / "err" / "cli" / f"expansion-{name}.out",
+        "".join(diagnostic.text() + "\n" for diagnostic in made.diagnostics),
     )
 
 

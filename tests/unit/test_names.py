@@ -36,7 +36,9 @@ def test_references(text: str, found: list[Reference]):
 
 @given(st.text(st.sampled_from("${}ab. ")))
 def test_names_alone_are_those_of_the_references(text: str):
-    assert [name for name in names_in(text) if name] == [one.name for one in references(text) if one.name]
+    assert [name for name in names_in(text) if name] == [
+        reference.name for reference in references(text) if reference.name
+    ]
 
 
 def test_substitute_leaves_what_is_not_known():

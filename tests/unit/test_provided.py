@@ -44,7 +44,9 @@ def built(root, text):
 
 
 def problems(root, text):
-    return [f"{one.message} ({one.rule}): {one.hint}" for one in built(root, text).diagnostics]
+    return [
+        f"{diagnostic.message} ({diagnostic.rule}): {diagnostic.hint}" for diagnostic in built(root, text).diagnostics
+    ]
 
 
 def test_a_plan_names_the_kinds_that_a_package_brings(project):
@@ -53,7 +55,7 @@ def test_a_plan_names_the_kinds_that_a_package_brings(project):
         "health: {web: {service: {run: [web], port: 8000}, ready: {line: {send: PING}}}}\n" + TESTS
     )
     (plan,) = built(project, text).plans
-    assert [(one.name, one.probes, one.drivers) for one in plan.plugins] == [
+    assert [(plugin.name, plugin.probes, plugin.drivers) for plugin in plan.plugins] == [
         ("orchestra-sample", ("line",), ("pages",))
     ]
     assert (plan.methods[0].plugin, plan.components[0].ready.probe.plugin) == ("orchestra-sample", "orchestra-sample")
@@ -95,7 +97,7 @@ def test_a_driver_is_asked_for_its_steps_and_its_keys(project):
     head = "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}, h: {driver: http}}\n"
     lacks = f"{head}tests: {{A: {{methods: [t], emulate: {{locale: de-DE}}, steps: [{{goto: 'http://localhost/'}}, reload]}},"
     lacks += f" B: {{methods: [t], {STEPS}}}, C: {{methods: [h], steps: [{{http: {{GET: 'http://localhost/'}}}}]}}}}\n"
-    assert [one.partition(" (")[0] for one in problems(project, lacks)] == [
+    assert [problem.partition(" (")[0] for problem in problems(project, lacks)] == [
         'the driver "pages" of the method "t" does not emulate anything for "A"',
         'the driver "pages" of the method "t" has no step "reload"; it has "goto"',
     ]

@@ -74,12 +74,14 @@ def going_on(folder: Path) -> dict[str, Any]:
         "rerun": found.rerun,
         "attempts": {task: life.ended for task, life in goes_on.items() if life.ended and task not in found.kept},
         "held": {task: life.held for task, life in goes_on.items() if life.held},
-        "groups": sorted({(one.body.method, one.body.group) for one in view.checkpoints}),
+        "groups": sorted({(checkpoint.body.method, checkpoint.body.group) for checkpoint in view.checkpoints}),
         "incidents": view.health.numbers,
         "moved": {task: one.result for task, life in view.lives.items() if (one := life.comparison) is not None},
         "suspects": figures["infra_suspect"],
         "recoveries": figures["recoveries"],
-        "failovers": sorted({one.body.component for one in view.health.changes if one.body.action == "failover"}),
+        "failovers": sorted(
+            {change.body.component for change in view.health.changes if change.body.action == "failover"}
+        ),
         "seconds": round(view.seconds, 6),
     }
 

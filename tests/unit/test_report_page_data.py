@@ -138,7 +138,7 @@ def test_a_command_names_what_failed_as_words_of_a_shell():
 def test_a_run_under_way_says_what_is_executed_and_what_waits():
     report = reported(*samples.passed("cli:B001"), selection=("cli:B001", "cli:B002", "cli:B003"))
     made = page(report, FOLDER, progress=Progress({"cli:B002"}, {"cli:B003"}), served=True)
-    assert [one.verdict for one in made.tasks] == ["passed", "running", "waiting"]
+    assert [task.verdict for task in made.tasks] == ["passed", "running", "waiting"]
     assert (made.headline, made.state) == ("Running: 1 of 3 tests done", "running")
     assert made.counts == {"passed": 1, "running": 1, "waiting": 1}
     assert (made.commands, made.exit) == ((), "")
@@ -199,8 +199,14 @@ def test_a_place_gives_its_line():
 
 
 def test_tests_keep_their_needs():
-    tests = (plans.Test("A", "a", ("cli",)), plans.Test("B", "b", ("cli",), needs=("A",), after=("A",)))
+    tests = (
+        plans.Test("A", "a", ("cli",)),
+        plans.Test("B", "b", ("cli",), needs=("A",), unmet={"A": "run"}, after=("A",)),
+    )
     plan = msgspec.structs.replace(samples.PLAN, tests=tests, gates=())
     events = samples.events([samples.run_started(plan, ["cli:A", "cli:B"])])
     rows = page(samples.reported(plan, events), FOLDER).tests
-    assert [(row.id, row.needs, row.after) for row in rows] == [("A", (), ()), ("B", ("A",), ("A",))]
+    assert [(row.id, row.needs, row.unmet, row.after) for row in rows] == [
+        ("A", (), {}, ()),
+        ("B", ("A",), {"A": "run"}, ("A",)),
+    ]

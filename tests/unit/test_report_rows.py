@@ -74,7 +74,7 @@ def test_a_failure_carries_step_place_and_evidence():
     assert step_of(found.failure) == "step 2 expect"
     assert found.place == "specs/market.yaml:41:9 (block at specs/market.yaml:12:7)"
     assert [one.path for one in found.evidence] == ["attempts/cli/B003/2/shot 1.png"]
-    assert [one.outcome for one in found.failures] == ["error", "failed"]
+    assert [failure.outcome for failure in found.failures] == ["error", "failed"]
 
 
 @pytest.mark.parametrize(

@@ -112,9 +112,9 @@ def test_a_matrix_makes_a_test_for_each_combination():
 
 def test_a_test_does_not_need_itself_by_way_of_its_group():
     one = spec(groups={"g": {"needs": ["A", "B[1]", "C"]}})
-    assert resolve.effective_needs(one, "A", {"group": "g", "needs": ["C", "D"]}) == ("C", "D", "B[1]")
-    assert resolve.effective_needs(one, "B", {"group": "g"}) == ("A", "C")
-    assert resolve.effective_needs(one, "Z", {}) == ()
+    assert list(resolve.effective_needs(one, "A", {"group": "g", "needs": ["C", "D"]})) == ["C", "D", "B[1]"]
+    assert list(resolve.effective_needs(one, "B", {"group": "g"})) == ["A", "C"]
+    assert resolve.effective_needs(one, "Z", {}) == {}
 
 
 @given(

@@ -21,7 +21,7 @@ def plan_of(*tests: Case, methods=None, **rest) -> Plan:
 
 
 def told(plan: Plan, seconds: dict[str, float], slots: dict[str, int]) -> dict[str, float]:
-    return {one.change.text: one.seconds for one in savings(plan, seconds, slots)}
+    return {saving.change.text: saving.seconds for saving in savings(plan, seconds, slots)}
 
 
 def test_another_worker_helps_where_tests_wait_for_one():
@@ -45,7 +45,7 @@ def test_an_edge_on_the_path_is_cut(edge, text):
     shown = told(plan, seconds, {"m": 2})
     assert shown[text] == 3.0
     assert shown["two tests instead of m:a, each of half its steps"] == 2.0
-    cut = next(one.change for one in savings(plan, seconds, {"m": 2}) if one.change.kind == "edge")
+    cut = next(saving.change for saving in savings(plan, seconds, {"m": 2}) if saving.change.kind == "edge")
     assert (cut.subject, cut.other, cut.plan.tests[1].needs, cut.plan.tests[1].after) == ("m:b", "a", (), ())
 
 
@@ -54,7 +54,7 @@ def test_the_order_of_groups_and_methods_is_no_edge_of_a_test():
     methods = (Method("m", "", "command"), Method("n", "", "command"))
     plan = plan_of(*tests, methods=methods, groups=(Group("g", ""), Group("h", "", ("g",))))
     seconds = {"m:a": 4.0, "m:b": 3.0, "n:a": 4.0}
-    kinds = {one.change.kind for one in savings(plan, seconds, {"m": 2, "n": 2})}
+    kinds = {saving.change.kind for saving in savings(plan, seconds, {"m": 2, "n": 2})}
     assert kinds == {"split"}
 
 
@@ -66,7 +66,7 @@ def test_all_that_wait_for_a_test_wait_for_both_of_its_halves():
         Case("d", "", ("m",)),
     )
     seconds = {"m:a": 8.0, "m:b": 1.0, "m:c": 1.0, "m:d": 1.0}
-    split = next(one for one in savings(plan, seconds, {"m": 3}) if one.change.subject == "m:a")
+    split = next(saving for saving in savings(plan, seconds, {"m": 3}) if saving.change.subject == "m:a")
     tests = {test.id: test for test in split.change.plan.tests}
     assert (tests["b"].needs, tests["b"].after) == (("a", f"a{HALF}"), ())
     assert (tests["c"].needs, tests["c"].after) == ((), ("a", f"a{HALF}"))
@@ -83,4 +83,4 @@ def test_a_change_that_saves_next_to_nothing_is_not_listed():
 
 def test_no_more_changes_are_listed_than_are_asked_for():
     plan = plan_of(Case("a", "", ("m",)), Case("b", "", ("m",), needs=("a",)))
-    assert [round(one.seconds) for one in savings(plan, {"m:a": 9.0, "m:b": 7.0}, {"m": 2}, 2)] == [7, 4]
+    assert [round(saving.seconds) for saving in savings(plan, {"m:a": 9.0, "m:b": 7.0}, {"m": 2}, 2)] == [7, 4]

@@ -26,8 +26,8 @@ def test_each_log_is_bound_by_its_digest(tmp_path):
     made(tmp_path, "attempts/mcp/t/1/output.log", b"this is evidence of an attempt")
     body = logs_of(tmp_path)
     assert body.open == ()
-    assert [(one.path, one.bytes) for one in body.files] == [(name, len(name)) for name in names]
-    assert [one.digest for one in body.files] == [hashlib.sha256(name.encode()).hexdigest() for name in names]
+    assert [(file.path, file.bytes) for file in body.files] == [(name, len(name)) for name in names]
+    assert [file.digest for file in body.files] == [hashlib.sha256(name.encode()).hexdigest() for name in names]
 
 
 def test_what_an_mcp_server_said_after_the_attempt_is_masked_before_it_is_bound(tmp_path):
@@ -47,6 +47,6 @@ def test_a_log_that_is_still_written_is_named_and_not_bound(tmp_path):
     made(tmp_path, "services/done.log", b"done")
     with made(tmp_path, "services/going.log", b"on and").open("ab"):
         body = logs_of(tmp_path)
-        assert ([one.path for one in body.files], body.open) == (["services/done.log"], ("services/going.log",))
+        assert ([file.path for file in body.files], body.open) == (["services/done.log"], ("services/going.log",))
     with (tmp_path / "services/going.log").open("rb"):
         assert len(logs_of(tmp_path).files) == 2

@@ -220,9 +220,12 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
     literal, literals = escape.python, escape.python_tuple
     for test in plan.tests:
         row = f"({literal(test.id)}, {literal(test.title)}, {literals(test.needs)}, {literals(test.methods)}),"
-        # `after` is an edge of the scheduler and none of doit's, where it would select: a note for the reader.
-        after = f"  # after {', '.join(map(literal, test.after))}" if test.after else ""
-        yield f"                {row}{after}"
+        # `after` is an edge of the scheduler and none of doit's, where it would select: a note for the reader, as the
+        # effect of a need that did not pass.
+        notes = [f"{literal(need)} else {effect}" for need, effect in test.unmet.items()]
+        notes += [f"after {', '.join(map(literal, test.after))}"] if test.after else []
+        note = f"  # {'; '.join(notes)}" if notes else ""
+        yield f"                {row}{note}"
 
 
 # ------------------------------------------------------------------------------------------------------------ commands

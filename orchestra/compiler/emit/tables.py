@@ -48,10 +48,17 @@ def _fits(lines: Sequence[str], most_lines: int, most_bytes: int) -> bool:
 
 
 def _waits(test: Test) -> str:
-    parts = [f"needs {codes(test.needs)}"] if test.needs else []
+    parts = [f"needs {_needs(test)}"] if test.needs else []
     parts += [f"after {codes(test.after)}"] if test.after else []
     parts += [f"skipped: {markdown(clip(test.skip, _COMMAND_TITLE))}"] if test.skip else []
     return "; ".join(parts)
+
+
+def _needs(test: Test) -> str:
+    """Return the tests that a test needs, with the effect of a failure where it is not `block`."""
+    return ", ".join(
+        f"{code(need)} (else {test.unmet[need]})" if need in test.unmet else code(need) for need in test.needs
+    )
 
 
 # ---------------------------------------------------------------------------------------------------------------- docs
@@ -73,8 +80,8 @@ def method_table(plan: Plan) -> str:
 def plugin_table(plan: Plan) -> str:
     """Return the table of plug-ins: package, version, and the names that it brings; empty without plug-ins."""
     rows = [
-        (code(one.name), code(one.version), codes(one.probes), codes(one.drivers), codes(one.formats))
-        for one in plan.plugins
+        (code(plugin.name), code(plugin.version), codes(plugin.probes), codes(plugin.drivers), codes(plugin.formats))
+        for plugin in plan.plugins
     ]
     return markdown_table(("package", "version", "probes", "drivers", "report formats"), rows) if rows else ""
 
@@ -97,7 +104,7 @@ def _test_row(test: Test) -> tuple[str, ...]:
         code(test.id),
         markdown(test.title),
         codes(test.methods),
-        codes(test.needs),
+        _needs(test),
         codes(test.after),
         codes(test.requires),
         _seconds(test.timeout_seconds),

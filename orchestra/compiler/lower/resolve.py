@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, TestSpec
+from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, NeedSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.steps.vocabulary import VERBS
 
@@ -241,11 +241,29 @@ def _combination_id(test_id: str, values: Mapping[str, Any]) -> str:
     return f"{test_id}[{','.join(map(scalar_text, values.values()))}]"
 
 
-def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> tuple[str, ...]:
-    """Return the ids in the spec whose success a test needs: its own list, then its group's, without itself."""
+BLOCK = "block"
+"""The effect of a need that did not pass, unless the spec names another one."""
+
+
+def need_of(item: str | NeedSpec) -> tuple[str, str]:
+    """Return the test that an item of `needs` names, and the effect if it did not pass."""
+    return (item, BLOCK) if isinstance(item, str) else (item["test"], item.get("else", BLOCK))
+
+
+def need_names(items: Iterable[str | NeedSpec]) -> list[str]:
+    """Return the tests that the items of `needs` name."""
+    return [need_of(item)[0] for item in items]
+
+
+def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
+    """Return the ids in the spec whose success a test needs, each with the effect if it did not pass.
+
+    Its own list comes first and wins, then its group's, without itself.
+    """
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    own, needed = test.get("needs", ()), group.get("needs", ())
-    return tuple(dict.fromkeys([*own, *(need for need in needed if need.partition("[")[0] != test_id)]))
+    shared = [need for need in map(need_of, group.get("needs", ())) if need[0].partition("[")[0] != test_id]
+    own = [need_of(item) for item in test.get("needs", ())]
+    return {**dict(own), **{name: effect for name, effect in shared if name not in dict(own)}}
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:

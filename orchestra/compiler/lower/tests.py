@@ -99,6 +99,7 @@ def lower_test(
     defaults = spec.get("defaults", {})
     group_name = test.get("group", "")
     group = spec.get("groups", {}).get(group_name, {})
+    needs = resolve.effective_needs(spec, test_id, test)
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
         known = {**variables, **resolve.values_known(test, values)} if values else variables
@@ -124,7 +125,8 @@ def lower_test(
                 of=test_id if values else "",
                 group=group_name,
                 browser=_TEST.browser if browser == _TEST.browser else browser,
-                needs=_ids(resolve.effective_needs(spec, test_id, test), expanded),
+                needs=_ids(needs, expanded),
+                unmet=_unmet(needs, expanded),
                 after=_ids(test.get("after", []), expanded),
                 requires=_requires(
                     spec,
@@ -175,6 +177,18 @@ def lower_test(
 
 def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
     return tuple(dict.fromkeys(one for name in wanted for one in expanded.get(name, (name,))))
+
+
+def _unmet(needs: Mapping[str, str], expanded: Mapping[str, tuple[str, ...]]) -> dict[str, Any]:
+    """Return the needed tests whose failure does not block, with its effect.
+
+    The id of one test of a matrix wins over that of all its tests.
+    """
+    effects: dict[str, str] = {}
+    for name, effect in sorted(needs.items(), key=lambda item: item[0] in expanded):
+        for one in expanded.get(name, (name,)):
+            effects.setdefault(one, effect)
+    return {one: effect for one, effect in effects.items() if effect != resolve.BLOCK}
 
 
 def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:

@@ -196,7 +196,7 @@ class Context:
         folding).
         """
         place = self.source.place(path)
-        text = next(one.marks.text for one in self.source.documents if one.file == place.file)
+        text = next(document.marks.text for document in self.source.documents if document.file == place.file)
         tail = LINE_END.split(text, place.line)[place.line - 1][place.column - 1 :]
         for quote, written in (("", value), ("'", value.replace("'", "''")), ('"', value)):
             if tail.startswith(quote + written):

@@ -56,13 +56,13 @@ def _in_order(context: Context) -> bool:
     seen: set[str] = set()
     closed: set[str] = set()  # the groups that a test before has waited for
     for test_id, test in context.spec["tests"].items():
-        waits = [*test.get("needs", ()), *test.get("after", ())]
+        waits = [*resolve.need_names(test.get("needs", ())), *test.get("after", ())]
         if "group" in test:
             group = test["group"]
             if group in closed:
                 return False
             closed |= earlier.get(group, set())
-            waits += [need for need in groups.get(group, {}).get("needs", ()) if need != test_id]
+            waits += [name for name in resolve.need_names(groups.get(group, {}).get("needs", ())) if name != test_id]
         for name in waits:
             if ids.get(name) not in seen:
                 return False
@@ -95,7 +95,7 @@ def _edge(context: Context, cycle: Sequence[str]) -> Path:
     """Return the place at which the first node of a cycle names the second."""
     first, second = cycle[0], cycle[1]
     test = context.spec["tests"][first]
-    for key, names in (("needs", test.get("needs", [])), ("after", test.get("after", []))):
+    for key, names in (("needs", resolve.need_names(test.get("needs", ()))), ("after", test.get("after", []))):
         for index, name in enumerate(names):
             if context.test_ids.get(name) == second:
                 return ("tests", first, key, index)
@@ -153,7 +153,7 @@ def self_dependency(context: Context) -> Iterator[Problem]:
     lists = (("tests", "needs"), ("tests", "after"), ("groups", "after"), ("health", "needs"))
     for section, key in lists:
         for name, entry in context.spec.get(section, {}).items():  # type: ignore[attr-defined]
-            for index, other in enumerate(entry.get(key, ())):
+            for index, other in enumerate(resolve.need_names(entry.get(key, ()))):
                 if (context.test_ids.get(other) if section == "tests" else other) == name:
                     place = context.place((section, name, key, index))
                     yield Problem(place, f'"{name}" names itself in "{key}"', "remove the entry")

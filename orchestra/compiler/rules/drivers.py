@@ -270,9 +270,9 @@ def need_method(context: Context) -> Iterator[Problem]:
             theirs = casting.methods_of(tests[need]) if need is not None else mine
             missing = [method for method in mine if method not in theirs] if theirs != mine else []
             for method in missing:
-                own = name in test.get("needs", ())
+                own = resolve.need_names(test.get("needs", ()))
                 path: Path = (
-                    ("tests", test_id, "needs", test["needs"].index(name)) if own else ("tests", test_id, "group")
+                    ("tests", test_id, "needs", own.index(name)) if name in own else ("tests", test_id, "group")
                 )
                 message = f'"{test_id}" needs "{name}", which the method "{method}" does not run'
                 hint = f'let "{name}" run by "{method}" too, or take "{method}" from the methods of "{test_id}"'

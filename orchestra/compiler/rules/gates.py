@@ -32,7 +32,7 @@ def _members(context: Context) -> catalogue.Members:
         if not resolve.dimensions(test) and catalogue.nameable(one)
     )
     tests = named if "test." in texts else ()
-    speeds = (spec.get("speed", DEFAULT_SPEED), *(one.get("speed", {}) for one in context.methods.values()))
+    speeds = (spec.get("speed", DEFAULT_SPEED), *(method.get("speed", {}) for method in context.methods.values()))
     return catalogue.Members(
         tuple(spec.get("health", {})),
         tuple(context.methods),

@@ -114,6 +114,7 @@ READER_RULES = {
     "include-duplicate": "two files define the same key, and the including one does not list it under `override:`",
     "row-file": "the file of `rows` is missing, unreadable, outside the project root, or no list of rows, a line of a CSV file "
     "has more or fewer values than columns, or two columns have one name",
+    "schema-file": "the file of `schema` is missing, unreadable, outside the project root, or no mapping of JSON or YAML",
     "include-override": "`override:` names a key that no included file defines, or that this file does not define",
 }
 

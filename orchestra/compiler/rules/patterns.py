@@ -1,4 +1,4 @@
-"""Rules about regular expressions and JSONPath.
+"""Rules about regular expressions, JSONPath and JSON Schema.
 
 A pattern is read by the engine that searches for it in a run, so that what compiles can be read there.
 """
@@ -11,6 +11,8 @@ from typing import Any
 
 from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
 from orchestra.diagnostic import Edit
+from orchestra.json_schema import SchemaFaultError
+from orchestra.json_schema import check as check_schema
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps import vacuous
 from orchestra.yamltext.document import Path
@@ -162,4 +164,20 @@ def _check_json_path(context: Context, path: Path, text: str, *, at_key: bool) -
         yield Problem(context.place(path, key=at_key), message, f"write $.{steps}", edit)
 
 
-RULES = (pattern_syntax, always_true, json_path)
+@rule
+def json_schema(context: Context) -> Iterator[Problem]:
+    """The JSON Schema of an answer is not valid, or a `$ref` in it leads to another file or address.
+
+    A schema is complete in itself: the parts that it refers to are under its `$defs`. A text in it can hold names, so `${` is
+    written `$${`.
+    """
+    for step in context.steps("http"):
+        if "schema" in step.body:
+            try:
+                check_schema(step.body["schema"])
+            except SchemaFaultError as fault:
+                path = step.path("http", "schema", *fault.path)
+                yield Problem(context.place(path), fault.reason, fault.hint)
+
+
+RULES = (pattern_syntax, always_true, json_path, json_schema)

@@ -153,9 +153,9 @@ def _strangers(context: Context) -> list[tuple[Text, Reference, _Scope, bool]]:
         if text.section is not section or not section:  # the texts of one section stand one after the other
             section, scope = text.section, scopes.of(text.path)
         found += [
-            (text, one, scope, scopes.misplaced(one.name))
-            for one in references
-            if one.name not in scope.known and one.closed and not scope.has(one.name)
+            (text, reference, scope, scopes.misplaced(reference.name))
+            for reference in references
+            if reference.name not in scope.known and reference.closed and not scope.has(reference.name)
         ]
     return found
 
@@ -227,7 +227,7 @@ def unused_parameter(context: Context) -> Iterator[Problem]:
     read: dict[str, set[str]] = {}
     for text, references in context.references:
         if text.path[0] == "blocks":
-            read.setdefault(str(text.path[1]), set()).update(one.name for one in references)
+            read.setdefault(str(text.path[1]), set()).update(reference.name for reference in references)
     for name, block in context.spec.get("blocks", {}).items():
         for index, parameter in enumerate(block.get("params", ())):
             if parameter not in read.get(name, ()):
@@ -250,7 +250,7 @@ def unused_row_key(context: Context) -> Iterator[Problem]:
     shared: set[str] = set()
     for text, references in context.references:
         own = read.setdefault(str(text.path[1]), set()) if text.path[0] == "tests" else shared
-        own.update(one.name for one in references)
+        own.update(reference.name for reference in references)
     for test_id, test in context.spec["tests"].items():
         known = {"row.id", *read.get(test_id, ()), *shared}
         path: Path = ("tests", test_id, "rows")

@@ -92,7 +92,7 @@ def duplicate_item(context: Context) -> Iterator[Problem]:
             for key in keys:
                 items = entry.get(key)
                 if items is not None and len(items) > 1:
-                    yield from _repeated(context, items, section, name, key)
+                    yield from _repeated(context, resolve.need_names(items), section, name, key)
             if "retries" in entry and "on" in entry["retries"]:
                 yield from _repeated(context, entry["retries"]["on"], section, name, "retries", "on")
     defaults = spec.get("defaults", {})

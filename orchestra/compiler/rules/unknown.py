@@ -30,7 +30,8 @@ def _listed(context: Context, *lists: tuple[str, str]) -> Iterator[tuple[Path, s
         for name, entry in _entries(context, section).items():
             if key in entry:
                 for index, item in enumerate(entry[key]):
-                    yield (section, name, key, index), item
+                    path: Path = (section, name, key, index)
+                    yield (path, item) if isinstance(item, str) else ((*path, "test"), item["test"])
 
 
 def _strangers(

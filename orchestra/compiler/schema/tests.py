@@ -285,12 +285,32 @@ _Finally = TypedDict(
 )
 
 
+# `else` is a keyword of Python, too.
+NeedSpec = TypedDict(
+    "NeedSpec",
+    {
+        "test": Required[Annotated[str, Key("the needed test", "B001")]],
+        "else": Annotated[
+            Literal["block", "run", "skip"],
+            Key(
+                "the effect if it did not pass: `block` gives this test the verdict `blocked`, `skip` the verdict `skipped`,"
+                " and `run` runs it all the same",
+                "run",
+                default="block",
+            ),
+        ],
+    },
+    total=False,
+)
+NeedSpec.__doc__ = "A needed test, and the effect if it did not pass."
+
+
 class GroupSpec(_Finally, total=False):
     """A named set of tests."""
 
     title: Annotated[str, Key("the title for people", "Basic functions")]
     after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
-    needs: Annotated[list[str], Key("tests that every test of the group needs", ["B001"])]
+    needs: Annotated[list[str | NeedSpec], Key("tests that every test of the group needs", ["B001"])]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
@@ -357,7 +377,10 @@ class TestSpec(_Finally, total=False):
 
     title: Annotated[str, Key("the title for people", "The page renders in Chromium")]
     group: Annotated[str, Key("its group", "compatibility")]
-    needs: Annotated[list[str], Key("tests that must pass, or it is blocked", ["B001"])]
+    needs: Annotated[
+        list[str | NeedSpec],
+        Key("tests that must pass, or it is blocked", ["B001", {"test": "B002", "else": "run"}]),
+    ]
     after: Annotated[list[str], Key("tests that end before it starts; order only", ["B003"])]
     requires: Annotated[list[str], Key("components that must be healthy", ["frontend"])]
     resources: Annotated[

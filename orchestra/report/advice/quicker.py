@@ -259,16 +259,16 @@ def _wait(known: Known) -> Iterator[Advice]:
 
 def _method(known: Known) -> Iterator[Advice]:
     """Yield a method that takes longer and has found nothing that the other has not, in this run and the earlier ones."""
-    for one in known.report.comparisons:
-        more, quick = one.seconds, one.quicker_test
-        slow = one.second if quick == one.first else one.first
+    for comparison in known.report.comparisons:
+        more, quick = comparison.seconds, comparison.quicker_test
+        slow = comparison.second if quick == comparison.first else comparison.first
         if (
             more is None
             or more.low is None
             or more.high is None
             or not quick
-            or one.disagreeing
-            or one.quicker_run == slow
+            or comparison.disagreeing
+            or comparison.quicker_run == slow
         ):
             continue
         pairs = [_agree(record, quick, slow) for record in known.earlier]

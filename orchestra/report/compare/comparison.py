@@ -232,7 +232,7 @@ def _totals(sides: Iterable[Side]) -> Totals:
 
 def _all(counts: Sequence[int | None]) -> int | None:
     """Return the sum; None if one value is unknown, because a part would appear as the whole."""
-    known = [one for one in counts if one is not None]
+    known = [count for count in counts if count is not None]
     return sum(known) if counts and len(known) == len(counts) else None
 
 

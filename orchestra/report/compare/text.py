@@ -95,8 +95,11 @@ def agreement_lines(agreements: Sequence[Agreement], form: Form = "terminal") ->
 
 def agreement_grid(agreements: Sequence[Agreement]) -> Grid:
     """Return a row and a column a side, for more than two: of how many tests that both executed the outcome is the same."""
-    names = list(dict.fromkeys(name for one in agreements for name in (one.first, one.second)))
-    cells = {frozenset((one.first, one.second)): f"{one.agree} of {one.tests}" for one in agreements}
+    names = list(dict.fromkeys(name for agreement in agreements for name in (agreement.first, agreement.second)))
+    cells = {
+        frozenset((agreement.first, agreement.second)): f"{agreement.agree} of {agreement.tests}"
+        for agreement in agreements
+    }
     return Grid(("agree", *names), [(row, *(cells.get(frozenset((row, name)), "") for name in names)) for row in names])
 
 

@@ -109,8 +109,8 @@ def case_lines(row: Row, most: int = CASES) -> Iterator[str]:
 
 def finding_lines(findings: Sequence[Finding], most: int = SHOWN) -> Iterator[str]:
     """Return errors outside assertions, each with its layer; of many the first ones and the number of the others."""
-    for one in findings[:most]:
-        yield detail("fails" if one.level == "fail" else "warning", f"{one.layer}: {finding_text(one)}")
+    for finding in findings[:most]:
+        yield detail("fails" if finding.level == "fail" else "warning", f"{finding.layer}: {finding_text(finding)}")
     if findings[most:]:
         yield detail("", f"and {summed(findings[most:])}")
 
@@ -170,10 +170,12 @@ def closing(report: Report, paths: Sequence[str], width: int | None = None) -> I
         yield line("gate", f"{gate.phase}:{gate.name}", gate.result, gate.expression, values and f"({values})", remark)
     for text in (*agreement(report).lines(), *(one.text() for one in overhead(report))):
         yield line("methods", text)
-    warned = [row for row in report.rows if any(one.level == "warn" for one in row.findings)]
+    warned = [row for row in report.rows if any(finding.level == "warn" for finding in row.findings)]
     if warned:
         number = f"{len(warned)} test{'s' * (len(warned) != 1)}"
-        yield line("warnings", number, summed(one for row in warned for one in row.findings if one.level == "warn"))
+        yield line(
+            "warnings", number, summed(finding for row in warned for finding in row.findings if finding.level == "warn")
+        )
     for pace in report.paces:
         yield line("pace", pace.task, pace_text(pace))
     for one in report.incidents:

@@ -115,7 +115,9 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         "speed_class": row.speed_class,
         "degraded": list(row.degraded),
         "excused": row.excused,
-        "findings": [f"{one.level} {one.layer}: {draw.visible(finding_text(one))}" for one in row.findings],
+        "findings": [
+            f"{finding.level} {finding.layer}: {draw.visible(finding_text(finding))}" for finding in row.findings
+        ],
     }
     if any(extra.values()):
         test["extra"] = {name: value for name, value in extra.items() if value}

@@ -106,7 +106,7 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
     output += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
     ET.SubElement(case, "system-out").text = "\n".join(output)
     if row.findings:
-        findings = [f"{one.level} {one.layer}: {finding_text(one)}" for one in row.findings]
+        findings = [f"{finding.level} {finding.layer}: {finding_text(finding)}" for finding in row.findings]
         ET.SubElement(case, "system-err").text = legal("\n".join(map(draw.one_line, findings)))
 
 

@@ -139,7 +139,7 @@ def _cell(text: str) -> str:
 
 def _findings(report: Report) -> Iterator[str]:
     """Yield the section of errors outside assertions."""
-    findings = [(row, one) for row in report.rows for one in row.findings]
+    findings = [(row, finding) for row in report.rows for finding in row.findings]
     if findings:
         rows = [
             (row.task, one.layer, one.level, str(one.count), one.text, one.where) for row, one in findings[:_FINDINGS]
@@ -190,7 +190,7 @@ def _paces(report: Report) -> Iterator[str]:
 
 
 def _methods(report: Report) -> Iterator[str]:
-    comparisons = [one for one in report.comparisons if one.tests]
+    comparisons = [comparison for comparison in report.comparisons if comparison.tests]
     if comparisons:
         yield from ("", "## Methods compared")
     if report.agreements:
@@ -213,7 +213,7 @@ def _by_hand(report: Report, link: Callable[[Evidence], str]) -> Iterator[str]:
 def _incidents(report: Report) -> Iterator[str]:
     if report.incidents:
         heads = ("incident", "lasted", "outcome", "tests", "reason")
-        rows = [list(map(_inline, incident_parts(one))) for one in report.incidents]
+        rows = [list(map(_inline, incident_parts(incident))) for incident in report.incidents]
         yield from ("", "## Incidents", "", draw.markdown_table(heads, rows))
 
 

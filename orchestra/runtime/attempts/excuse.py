@@ -6,7 +6,7 @@ it apart.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Final, NamedTuple
 
@@ -14,9 +14,9 @@ import msgspec
 
 from orchestra.ledger.case import BAD, Case, is_named
 from orchestra.ledger.event import Verdict, VerdictGiven
-from orchestra.ledger.outcome import FINE
 from orchestra.plan import Plan, Test
 from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempts.verdict import needed
 from orchestra.runtime.bounded.patterns import PatternError, first
 
 _PASSED: Final = "it passed, although it is listed under known_failures:"
@@ -132,9 +132,9 @@ def unsearched(
     return "error", f"known_failures: {told}, in: {reason}", _quarantined(test, today)
 
 
-def excuse_blocked(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
+def excuse_blocked(method: str, test: Test, verdicts: Mapping[str, VerdictGiven]) -> str:
     """Return the excuse of a blocked test: all that blocks it is excused. Empty otherwise."""
-    bad = [given for need in needs if (given := verdicts.get(need)) is not None and given.verdict not in FINE]
+    bad = [given for given in needed(method, test, verdicts) if given.test not in test.unmet]
     excused = bool(bad) and all(given.excused for given in bad)
     return f"needs {', '.join(given.task for given in bad)}, excused" if excused else ""
 

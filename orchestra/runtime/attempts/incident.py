@@ -260,7 +260,7 @@ class Outages:
             ]
             touched = self._fold.ended(task)
             following = follow_up(result, retry, held=held, incidents=touched)
-        self._session_rows(result, {one.component: one.reason for one in incidents})
+        self._session_rows(result, {incident.component: incident.reason for incident in incidents})
         self._record(incidents)
         return following, touched
 
@@ -304,5 +304,5 @@ class Outages:
         self._record(incidents)
 
     def _record(self, incidents: Iterable[event.Incident]) -> None:
-        for one in incidents:
-            self._add(one)
+        for incident in incidents:
+            self._add(incident)

@@ -118,7 +118,7 @@ class Observed:
 
     def waiting(self) -> bool:
         """Return True if the size of a response is still unknown."""
-        return any(one.waiting for one in self._hosts.values())
+        return any(host.waiting for host in self._hosts.values())
 
     def network(self) -> dict[str, Traffic]:
         """Return the traffic so far, by host; without bytes where they are not known of all."""

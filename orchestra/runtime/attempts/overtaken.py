@@ -99,7 +99,11 @@ class Overtaken:
 
     def wait_seconds(self) -> float | None:
         """Return how long it takes at most until an attempt is overdue; None while nothing runs out."""
-        ends = [one.well_at + one.grace for one in self._attempts.values() if one.well_at is not None and not one.why]
+        ends = [
+            attempt.well_at + attempt.grace
+            for attempt in self._attempts.values()
+            if attempt.well_at is not None and not attempt.why
+        ]
         return max(0.0, min(ends) - self._clock()) if ends else None
 
     def _why(self, attempt: _Attempt) -> str:

@@ -119,7 +119,7 @@ class _Pages:
         self._logs += logs
         for one in body.findings:
             self._layers[one.layer] += one.count
-        self._warned += any(one.level == "warn" for one in body.findings)
+        self._warned += any(finding.level == "warn" for finding in body.findings)
         if "mcp_calls" in body.facts:
             self._methods.setdefault(body.method, _Method()).take(sums, body.facts)
         if body.network is None:

@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 
 from orchestra.errors import EXIT_FAILED, EXIT_MACHINE, EXIT_OK
 from orchestra.ledger.event import Verdict, VerdictGiven
 from orchestra.ledger.outcome import CAUSES, FINE, TIMEOUT_CLASS
-from orchestra.plan import Retry, SpeedClass
+from orchestra.plan import Retry, SpeedClass, Test
 from orchestra.runtime.attempt import Result
+from orchestra.runtime.select import task_name
 
 NAMES = 3
 """So many cases are named in a reason."""
@@ -49,11 +50,32 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:NAMES]) + (f" and {more} more" if more > 0 else "")
 
 
-def blocked_by(needs: Iterable[str], verdicts: Mapping[str, VerdictGiven]) -> str:
-    """Return the reason why a test cannot run, from the tests that it needs; empty if it can."""
-    given = [verdicts[need] for need in needs if need in verdicts]
-    bad = [f"{one.task} {one.verdict}" for one in given if one.verdict not in FINE]
-    return f"needs {', '.join(bad)}" if bad else ""
+def unmet(method: str, test: Test, verdicts: Mapping[str, VerdictGiven]) -> tuple[Verdict, str] | None:
+    """Return the verdict that a test gets without running because a test that it needs did not pass, and the reason; None
+    if it can run.
+
+    A need that blocks outranks one that skips.
+
+    Args:
+        method: by which it would run.
+        test: of the plan.
+        verdicts: by task.
+    """
+    bad: dict[str, list[VerdictGiven]] = {}
+    for given in needed(method, test, verdicts):
+        bad.setdefault(test.unmet.get(given.test, "block"), []).append(given)
+    reasons = {effect: ", ".join(f"{one.task} {one.verdict}" for one in those) for effect, those in bad.items()}
+    if "block" in reasons:
+        return "blocked", f"needs {reasons['block']}"
+    return ("skipped", f"needs {reasons['skip']} (else: skip)") if "skip" in reasons else None
+
+
+def needed(method: str, test: Test, verdicts: Mapping[str, VerdictGiven]) -> Iterator[VerdictGiven]:
+    """Yield the verdicts of the tests that a test needs which did not pass."""
+    for need in test.needs:
+        given = verdicts.get(task_name(method, need))
+        if given is not None and given.verdict not in FINE:
+            yield given
 
 
 def speed_class(seconds: float, verdict: Verdict, classes: Sequence[SpeedClass]) -> str | None:

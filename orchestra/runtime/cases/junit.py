@@ -157,8 +157,8 @@ class _Reader:
             verdict,
             seconds=seconds_of(case.attributes.get("time", "0")),
             retries=case.again,
-            messages=[one.reason for one in reasons],
-            cause="".join(one.kind for one in reasons[:1]),
+            messages=[reason.reason for reason in reasons],
+            cause="".join(reason.kind for reason in reasons[:1]),
             attachments=case.attachments,
         )
         if known is None:

@@ -114,7 +114,10 @@ def _add(report: Report, parts: Sequence[str], test: _Test) -> None:
             retries=max(0, last.retry),
             messages=messages,
             attachments=[
-                os.path.normpath(one.path) for result in test.results for one in result.attachments if one.path
+                os.path.normpath(attachment.path)
+                for result in test.results
+                for attachment in result.attachments
+                if attachment.path
             ],
         )
     )
@@ -135,4 +138,4 @@ def _verdict_of(test: _Test, last: _Result) -> tuple[CaseVerdict, Sequence[str]]
 
 
 def _why(test: _Test) -> str:
-    return next((one.description for one in test.annotations if one.type in {"skip", "fixme"}), "")
+    return next((annotation.description for annotation in test.annotations if annotation.type in {"skip", "fixme"}), "")

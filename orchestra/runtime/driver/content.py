@@ -10,6 +10,8 @@ from typing import Any
 
 import msgspec
 
+from orchestra import json_schema
+from orchestra.json_schema import SchemaFaultError
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.paths import NoJsonError, PathError, values
 from orchestra.runtime.bounded.patterns import PatternError
@@ -71,6 +73,11 @@ class Looked:
             raise unmet(f"{self._what} has nothing at {path}", expected=f"a value at {path}", found=self._shown())
         return found[0] if len(found) == 1 else found
 
+    def all(self, path: str) -> list[Any]:
+        """Return every value at a path that can be followed."""
+        found = self._values[path]
+        return [] if isinstance(found, PathError) else list(found)
+
     def check(self, match: Mapping[str, Any]) -> None:
         """Each JSONPath of `match` must lead to its value.
 
@@ -85,6 +92,31 @@ class Looked:
             ):
                 message = f"{self._what} has another value at {path}"
                 raise unmet(message, expected=quoted(wanted), found=quoted(found))
+
+
+_SHOWN_VIOLATIONS = 5
+
+
+def judge_schema(value: Any, schema: Any, what: str) -> None:
+    """Check a value against a JSON Schema.
+
+    Raises:
+        StepError: it is not so, or the schema, in which names were replaced, is none.
+    """
+    try:
+        json_schema.check(schema)
+    except SchemaFaultError as fault:
+        raise unfit(f"the schema of {what} cannot be used: {fault.reason}", hint=fault.hint) from None
+    violations = list(json_schema.violations(schema, value))
+    if violations:
+        first, shown = violations[0], violations[:_SHOWN_VIOLATIONS]
+        more = f" (and {len(violations) - 1} more)" if len(violations) > 1 else ""
+        where = f" at {quoted(first.pointer)}" if first.pointer else ""
+        raise unmet(
+            f"{what} is not as its schema{where}: {first.reason}{more}",
+            expected="\n".join(f"{quoted(one.pointer)}: {quoted(one.allowed)}" for one in shown),
+            found="\n".join(f"{quoted(one.pointer)}: {quoted(one.value)}" for one in shown),
+        )
 
 
 def judge_csv(text: str, wanted: Mapping[str, Any], what: str) -> None:

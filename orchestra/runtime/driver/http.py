@@ -22,11 +22,12 @@ from orchestra.runtime import certificates, proxies
 from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.certificates import CertificateError
 from orchestra.runtime.driver.call_thread import CallThread
-from orchestra.runtime.driver.content import SHOWN_BYTES, Looked
+from orchestra.runtime.driver.content import SHOWN_BYTES, Looked, judge_schema
 from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.cookies import cookie_of, written
-from orchestra.runtime.driver.wording import seconds_text
+from orchestra.runtime.driver.wording import quoted, seconds_text
 from orchestra.runtime.files import inside, open_plain
+from orchestra.steps.verbs.runner import graphql_body
 from orchestra.steps.vocabulary import argument
 
 _BODY = {"json": "json", "form": "data", "body": "content"}
@@ -66,7 +67,7 @@ class Http:
 
     def begin(self, cookies: Iterable[Mapping[str, Any]] = ()) -> None:
         """Replace the cookies of the test before by those that the next one begins with."""
-        self._given = [cookie_of(one) for one in cookies]
+        self._given = [cookie_of(cookie) for cookie in cookies]
         for client in self._clients.values():
             client.cookies.clear()
             self._give(client)
@@ -130,6 +131,7 @@ class Http:
         reply = self._until(what, url, job) if "until" in args else self._send(what, url, job, math.inf)
         body = reply.body
         _judge_status(what, reply.status, body, argument(job.step, "status"))
+        _judge_content(what, body, job)
         for name, header in args.get("save_headers", {}).items():
             job.scope.save(name, _part(what, "header", header, reply.headers))
         for name, cookie in args.get("save_cookies", {}).items():
@@ -250,6 +252,8 @@ def _fetch(
     """
     end = time.monotonic() + seconds
     given = {keyword: args[name] for name, keyword in _BODY.items() if name in args}
+    if "graphql" in args:
+        given["json"] = graphql_body(args["graphql"])
     request = client.build_request(
         args["method"], url, headers=args.get("headers"), files=files, timeout=seconds, **given
     )
@@ -277,6 +281,35 @@ def _url(job: Job) -> str:
     except UsageError as error:
         raise unfit(f'the component "{base}" has no URL here: {error.message}', hint=error.hint) from None
     return f"{root.rstrip('/')}/{path.lstrip('/')}"
+
+
+def _judge_content(what: str, body: bytes, job: Job) -> None:
+    """Check the errors of GraphQL, and the schema of the reply.
+
+    Raises:
+        StepError: the reply is no JSON, has errors, or is not as the schema.
+    """
+    graphql, schema = job.args.get("graphql"), job.args.get("schema")
+    if graphql is None and schema is None:
+        return
+    whole = f"the reply to {what}"
+    looked = Looked(body, ["$", "$.errors"], whole)
+    if (
+        graphql is not None
+        and graphql.get("errors") != "allowed"
+        and (errors := looked.all("$.errors")) not in ([], [None])
+    ):
+        message = f"{whole} has errors of GraphQL: {_first_error(errors[0])}"
+        raise unmet(
+            message, expected="no `errors`", found=quoted(errors[0]), hint="`errors: allowed` of `graphql` accepts them"
+        )
+    if schema is not None:
+        judge_schema(looked.value("$"), schema, whole)
+
+
+def _first_error(errors: Any) -> str:
+    first = errors[0] if isinstance(errors, list) and errors else errors
+    return str(first.get("message", first) if isinstance(first, dict) else first)
 
 
 def _judge_status(what: str, status: int, body: bytes, allowed: list[int]) -> None:

@@ -92,7 +92,7 @@ def _likeness(wanted: str, name: str) -> float:
 def near_testids(wanted: str, known: Sequence[Any]) -> list[str]:
     """Return the test ids of the page that are like the wanted one, nearest first, as targets of a spec."""
     texts = [str(one) for one in dict.fromkeys(known)]
-    return [f"{{testid: {quoted(one)}}}" for one in difflib.get_close_matches(wanted, texts, SHOWN, NEAR)]
+    return [f"{{testid: {quoted(candidate)}}}" for candidate in difflib.get_close_matches(wanted, texts, SHOWN, NEAR)]
 
 
 def add_near(failed: StepError, near: Sequence[str]) -> None:

@@ -27,8 +27,8 @@ def boxes(places: Iterable[Mapping[str, float] | None]) -> tuple[Box, ...]:
         places: as Playwright gives them: `x`, `y`, `width` and `height` in the window of the page.
     """
     marks = (
-        Box(round(one["x"]), round(one["y"]), round(one["width"]), round(one["height"]))
-        for one in places
-        if one is not None
+        Box(round(place["x"]), round(place["y"]), round(place["width"]), round(place["height"]))
+        for place in places
+        if place is not None
     )
     return tuple(mark for mark in marks if mark.width > 0 and mark.height > 0)

@@ -380,9 +380,9 @@ class _Attempt:
             return
         pictures, self._pictures = self._pictures, []
         if not failed and wish != "always":
-            for one in pictures:  # they were taken for a failure that did not come
+            for picture in pictures:  # they were taken for a failure that did not come
                 with suppress(OSError):
-                    (Path(self._request.folder) / one.path).unlink()
+                    (Path(self._request.folder) / picture.path).unlink()
             return
         self._pictured = True
         self._kept += pictures

@@ -160,7 +160,7 @@ class _Login:
             saved.update(scope.saved)
             if session is not None:
                 storage.update(session.storage())
-            sent = {(one["name"], one["domain"], one["path"]): one for one in self._http.cookies()}
+            sent = {(cookie["name"], cookie["domain"], cookie["path"]): cookie for cookie in self._http.cookies()}
             shown = {(one["name"], one["domain"], one["path"]): one for one in storage.get("cookies", ())}
             storage.update(cookies=[*{**sent, **shown}.values()], origins=storage.get("origins", []))
 

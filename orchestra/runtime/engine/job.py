@@ -108,7 +108,7 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
     if finished.log_error:
         facts["log_error"] = finished.log_error  # type: ignore[assignment]
     cases, files = _files_of(request, command, cases)
-    attached += [one for one in files if one not in attached]
+    attached += [file for file in files if file not in attached]
     return Result(
         task=request.task,
         attempt=request.attempt,

@@ -26,7 +26,7 @@ class Between:
         wake: Callable[[], None],
         note: Callable[[str, str], None],
     ) -> None:
-        self._declared = frozenset(one.id for one in components if one.between)
+        self._declared = frozenset(component.id for component in components if component.between)
         self._matrix = matrix
         self._wake = wake
         self._note = note

@@ -18,7 +18,6 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.opening import Run, Task
-from orchestra.runtime.select import task_name
 from orchestra.runtime.servers.matrix import Matrix
 
 
@@ -126,8 +125,7 @@ class Decisions:
     def _excuse(self, task: Task, verdict: Verdict, reason: str) -> tuple[Verdict, str, str]:
         """Return the verdict and its reason, and why it does not fail the run; empty when it does."""
         if verdict == "blocked":
-            needs = [task_name(task.method.id, need) for need in task.test.needs]
-            return verdict, reason, excuse_blocked(needs, self._run.view.verdicts)
+            return verdict, reason, excuse_blocked(task.method.id, task.test, self._run.view.verdicts)
         if not self._run.view.life(task.name).number:
             return verdict, reason, ""
         today = self._run.now.date()

@@ -146,7 +146,7 @@ def _cpu_seconds(before: Counts, now: Counts) -> float:
 
 def share_of_others(uses: Iterable[Use], begin: float, end: float) -> float | None:
     """Return the percentage of all processors that other programs used in a time, None where no use overlaps it. Pure."""
-    parts = [(min(one.end, end) - max(one.begin, begin), one.other_percent) for one in uses]
+    parts = [(min(use.end, end) - max(use.begin, begin), use.other_percent) for use in uses]
     parts = [(seconds, percent) for seconds, percent in parts if seconds > 0]
     if not parts:
         return None
@@ -196,8 +196,8 @@ def look(roots: Mapping[str, Sequence[int]], others: Iterable[int] = ()) -> Look
         memory_percent=psutil.virtual_memory().percent,
         read_bytes=disk.read_bytes if disk is not None else 0,
         written_bytes=disk.write_bytes if disk is not None else 0,
-        received_bytes=sum(one.bytes_recv for one in networks),
-        sent_bytes=sum(one.bytes_sent for one in networks),
+        received_bytes=sum(network.bytes_recv for network in networks),
+        sent_bytes=sum(network.bytes_sent for network in networks),
         run=_summed(counts for _, counts in tree.values()),
         workers={name: _summed(_below(tops, tree)) for name, pids in roots.items() if (tops := tree.keys() & pids)},
     )

@@ -222,7 +222,7 @@ def open_run(
     try:
         recover(home)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
-        wanted = [one.test.browser if drives_browser(one.test, one.method) else "" for one in tasks.values()]
+        wanted = [task.test.browser if drives_browser(task.test, task.method) else "" for task in tasks.values()]
         browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
         resumed, trusted = Resumed(), ""

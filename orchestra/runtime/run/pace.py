@@ -109,7 +109,7 @@ class Pace:
             self._doubts[result.task] = doubt
         else:
             doubt.repeats.append(result)
-        agree = all(one.outcome == "passed" and self._same(doubt, one.seconds) for one in doubt.repeats)
+        agree = all(repeat.outcome == "passed" and self._same(doubt, repeat.seconds) for repeat in doubt.repeats)
         # Repeats may find out when nothing disturbs them, even if something disturbed the attempt.
         calm = not (disturbed and doubt.repeats)
         if agree and calm and len(doubt.repeats) < self.rule.confirm:
@@ -230,7 +230,7 @@ class Pace:
                 suspected=doubt.moved,
                 baseline=doubt.key,
                 seconds=doubt.result.seconds,
-                repeats=tuple(one.seconds for one in doubt.repeats),
+                repeats=tuple(repeat.seconds for repeat in doubt.repeats),
                 median_seconds=doubt.usual.median,
                 mad_seconds=doubt.usual.mad,
                 runs=doubt.usual.runs,

@@ -192,7 +192,7 @@ class Recorder:
 
     def _bind_reports(self) -> None:
         """Bind the files that the observers wrote of a run that was sealed, and seal it again."""
-        files = [file for one in self._observers if isinstance(one, Publisher) for file in one.written]
+        files = [file for observer in self._observers if isinstance(observer, Publisher) for file in observer.written]
         if files and self._sealed:
             with self._lock:
                 self.view.see(self._writer.append(reports_of(self.folder, files)))

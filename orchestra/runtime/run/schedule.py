@@ -19,7 +19,7 @@ from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.log_finding import patterns_of
 from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import folder_of
-from orchestra.runtime.attempts.verdict import blocked_by
+from orchestra.runtime.attempts.verdict import unmet
 from orchestra.runtime.attempts.window import marks
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import unsure
@@ -34,7 +34,6 @@ from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.run.pace import repeat_folder
-from orchestra.runtime.select import task_name
 from orchestra.runtime.servers.matrix import Matrix
 
 
@@ -97,13 +96,13 @@ class Schedule:
         if self._ending.signal:
             self._decisions.decide(task, "interrupted", f"{SIGNAL_NAMES[self._ending.signal]} before it started")
             return
-        needs = [task_name(task.method.id, need) for need in task.test.needs]
-        blocked = blocked_by(needs, self._run.view.verdicts) or self._halted()
+        halted = self._halted()
+        lacking = unmet(task.method.id, task.test, self._run.view.verdicts) or (("blocked", halted) if halted else None)
         missing = self._run.browsers.get(task.test.browser)
         if task.test.skip:
             self._decisions.decide(task, "skipped", task.test.skip)
-        elif blocked:
-            self._decisions.decide(task, "blocked", blocked)
+        elif lacking is not None:
+            self._decisions.decide(task, *lacking)
         elif isinstance(missing, Missing) and drives_browser(task.test, task.method):
             if needs_required_browser(
                 task.test

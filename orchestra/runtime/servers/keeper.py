@@ -69,7 +69,7 @@ class Keeper:
     def __init__(self, order: Order, mark: str) -> None:
         self._home = Path(order.home)
         self._root = Path(order.root)
-        self._components = {one.id: one for one in order.components}
+        self._components = {component.id: component for component in order.components}
         self._changed = threading.Event()
         self._done: Wanted = {}
         self._builds: dict[str, tuple[str, float]] = {}

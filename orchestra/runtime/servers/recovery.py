@@ -164,7 +164,7 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
     asked = max(
         (one.probe.timeout_seconds for one in (component.live, component.ready) if one is not None), default=0.0
     )
-    ends = sum(_grace(one.service) for one in dependents if one.service is not None)
+    ends = sum(_grace(dependent.service) for dependent in dependents if dependent.service is not None)
     total = 0.0
     for step in component.recover:
         kind = RECOVERY[step.kind]

@@ -90,9 +90,9 @@ def _lacks_an_end(folder: Path, message: str) -> bool:
 
 def id_of(sources: Sequence[Source]) -> str:
     """Return the id of a merged run: of the second in which its last shard ended, and of its chains; later than theirs."""
-    heads = digest([[one.shard.index, one.view.head] for one in sources])
-    ended = max(datetime.fromisoformat(one.view.ended) for one in sources)
-    return run_id(ended, heads[:4], max(one.start.run for one in sources))
+    heads = digest([[source.shard.index, source.view.head] for source in sources])
+    ended = max(datetime.fromisoformat(source.view.ended) for source in sources)
+    return run_id(ended, heads[:4], max(source.start.run for source in sources))
 
 
 def merge(
@@ -124,8 +124,8 @@ def merge(
     make_folder(folder)
     plan = plan_store.load(sources[0].folder, sources[0].view.segment.plan_digest)
     try:
-        for one in sources:
-            _copy(one, folder / folder_of(one.shard.index))
+        for source in sources:
+            _copy(source, folder / folder_of(source.shard.index))
         plan_store.store(folder, plan)
         code = _write(home, folder, plan, sources, author, observers)
     except BaseException:
@@ -163,7 +163,7 @@ def _write(
 ) -> int:
     """Write the ledger, then what a run leaves behind; return the exit code."""
     view, made, start = View(steps=len(plan.methods) > 1), derived(sources), start_of(folder.name, sources)
-    time = min(one.view.begun for one in sources)
+    time = min(source.view.begun for source in sources)
     with Writer(folder / LEDGER, now=lambda: datetime.fromisoformat(time), author=author) as writer:
 
         def add(body: Body) -> None:
@@ -183,7 +183,7 @@ def _write(
         time = _end(made, time)
         results = {**_earlier_results(sources), **gates.results()}
         counted = [given.verdict for given in view.verdicts.values() if not given.excused]
-        codes = [one.view.segment.finish.exit_code for one in sources if one.view.segment.finish is not None]
+        codes = [source.view.segment.finish.exit_code for source in sources if source.view.segment.finish is not None]
         failed = "failed" in results.values()
         code = exit_code(counted, gates_failed=failed, unhealthy=EXIT_MACHINE in codes)
         pace = Pace.open(home, plan.baseline, place_of(machine_shape(start.provenance), plan.profile))
@@ -208,7 +208,7 @@ def _end(made: Derived, before: str) -> str:
 
 def _values(plan: Plan, view: View, sources: Sequence[Source]) -> Mapping[str, Any]:
     """Return the metrics of the merged run: from its record, and those that were measured from all shards together."""
-    read = [seen.body.values for one in sources for seen in one.view.gates.values() if seen.body.phase == "after"]
+    read = [seen.body.values for source in sources for seen in source.view.gates.values() if seen.body.phase == "after"]
     values = values_of(plan, view)
     if not any("regressions" in some for some in read):
         del values["regressions"]  # no shard had a baseline to compare with
@@ -221,20 +221,22 @@ def _values(plan: Plan, view: View, sources: Sequence[Source]) -> Mapping[str, A
 
 def _measured(name: str, sources: Sequence[Source]) -> list[Any]:
     """Return a metric as each shard measured it at its end."""
-    metric, found = metric_of(name), []
-    for one in sources:
+    metric, measured = metric_of(name), []
+    for source in sources:
         values = [
-            s.body.values[name] for s in one.view.gates.values() if s.body.phase == "after" and name in s.body.values
+            gate.body.values[name]
+            for gate in source.view.gates.values()
+            if gate.body.phase == "after" and name in gate.body.values
         ]
-        found += [float(value) if metric is not None and metric.type == "double" else value for value in values[-1:]]
-    return found
+        measured += [float(value) if metric is not None and metric.type == "double" else value for value in values[-1:]]
+    return measured
 
 
 def _earlier_results(sources: Sequence[Source]) -> dict[str, str]:
     """Return the worst result of each gate before and during the tests."""
     worst: dict[str, str] = {}
-    for one in sources:
-        for name, result in one.view.segment.finish.gates.items() if one.view.segment.finish is not None else ():
+    for source in sources:
+        for name, result in source.view.segment.finish.gates.items() if source.view.segment.finish is not None else ():
             if not name.startswith("after:") and GATE_RANK.get(result, 0) >= GATE_RANK.get(worst.get(name, ""), -1):
                 worst[name] = result
     return worst
@@ -242,7 +244,7 @@ def _earlier_results(sources: Sequence[Source]) -> dict[str, str]:
 
 def _seconds(sources: Sequence[Source]) -> float:
     """Return the time of the slowest shard: they run at the same time."""
-    taken = [one.view.segment.finish.seconds for one in sources if one.view.segment.finish is not None]
+    taken = [source.view.segment.finish.seconds for source in sources if source.view.segment.finish is not None]
     return max([*taken, 0.0])
 
 

@@ -53,6 +53,33 @@ _PARTS: Schema = {
 }
 
 
+_GRAPHQL: Schema = {
+    "type": "object",
+    "additionalProperties": False,
+    "required": ["query"],
+    "properties": {
+        "query": described(
+            TEXT,
+            "the document: a query or a mutation",
+            "query Quote($ticker: String!) { quote(ticker: $ticker) { price } }",
+        ),
+        "variables": described(MAPPING, "the values of its variables", {"ticker": "NVDA"}),
+        "operation": described(TEXT, "the operation to carry out, of a document with several", "Quote"),
+        "errors": described(
+            {"enum": ["none", "allowed"], "default": "none"},
+            "`allowed`: `errors` of the reply are no failure; check them with `match`",
+            "allowed",
+        ),
+    },
+}
+_GRAPHQL_KEYS = {"query": "query", "variables": "variables", "operation": "operationName"}
+
+
+def graphql_body(asked: Mapping[str, Any]) -> dict[str, Any]:
+    """Return the JSON body of a request of GraphQL."""
+    return {sent: asked[key] for key, sent in _GRAPHQL_KEYS.items() if key in asked}
+
+
 def _http_text(_step: Step, args: Mapping[str, Any]) -> str:
     body = {"json": "json", "form": "data", "body": "content"}
     given = [
@@ -60,6 +87,7 @@ def _http_text(_step: Step, args: Mapping[str, Any]) -> str:
         repr(args["url"] if "base" not in args else f"${{{args['base']}.url}}{args['url']}"),
         *([f"headers={args['headers']!r}"] if args.get("headers") else []),
         *(f"{keyword}={args[name]!r}" for name, keyword in body.items() if name in args),
+        *([f"json={graphql_body(args['graphql'])!r}"] if "graphql" in args else []),
         *([f"files=parts({args['multipart']!r})"] if "multipart" in args else []),
         f"timeout={args['within_seconds']:g}",
     ]
@@ -90,6 +118,12 @@ VERBS: tuple[Verb, ...] = (
                 {"title": "A photo", "photo": {"file": "data/photo.png"}},
             ),
             Field(
+                "graphql",
+                _GRAPHQL,
+                "a GraphQL request as the JSON body of a POST; `errors` in the reply are a failure",
+                {"query": '{ quote(ticker: "NVDA") { price } }'},
+            ),
+            Field(
                 "cookies",
                 {"enum": ["none", "from_page"]},
                 "`from_page`: with the cookies of the page, in place of those so far; `none`: with no cookie (default: those of"
@@ -103,6 +137,12 @@ VERBS: tuple[Verb, ...] = (
                 "JSONPath to the expected value",
                 {"$.status": "ok"},
                 default={},
+            ),
+            Field(
+                "schema",
+                {"type": ["string", "object"], "minProperties": 1, "additionalProperties": {}},
+                "the JSON Schema of the reply: a file, relative to the project root, or the schema itself",
+                "schemas/order.json",
             ),
             Field(
                 "save", TEXT_MAPPING, "values of the reply to save: name to JSONPath", {"token": "$.token"}, default={}
@@ -129,6 +169,10 @@ VERBS: tuple[Verb, ...] = (
         rules={
             **one_of(HTTP_METHODS),
             "dependentSchemas": {
+                "graphql": {
+                    "required": ["POST"],
+                    "properties": {"json": NEVER, "form": NEVER, "body": NEVER, "multipart": NEVER},
+                },
                 "json": {"properties": {"form": NEVER, "body": NEVER, "multipart": NEVER}},
                 "form": {"properties": {"body": NEVER, "multipart": NEVER}},
                 "body": {"properties": {"multipart": NEVER}},
@@ -138,7 +182,13 @@ VERBS: tuple[Verb, ...] = (
         playwright="httpx.request()",
         mcp=(),
         detail="With `until` the request is sent again, also after a failure to connect, until the reply has the status and the\n"
-        "values, or its `within_seconds` are over: for jobs and mail that take a while.",
+        "values, or its `within_seconds` are over: for jobs and mail that take a while.\n"
+        "\n"
+        "`schema` is a JSON Schema of the drafts 4 to 2020-12, without `$schema` the last. A failure names the JSON pointer of\n"
+        "each part that is not so, with its value and the allowed one. `format` is checked, too. A `$ref` leads to a part of\n"
+        "the same schema. The plan has the schema, so a change of its file is a change of the spec.\n"
+        "\n"
+        "`graphql` sends `query`, `variables` and `operationName`. A reply with `errors` fails, unless `errors: allowed`.",
         text=_http_text,
         calls=nothing,
     ),

@@ -232,7 +232,7 @@ def _focus(stage: Stage, job: Job) -> None:
 
 
 def _upload(stage: Stage, job: Job) -> None:
-    paths = [inside(text_of(one), job.root, job.folder) for one in job.args["files"]]
+    paths = [inside(text_of(path), job.root, job.folder) for path in job.args["files"]]
     for path, said in zip(paths, job.args["files"], strict=True):
         if not path.is_file():
             raise unfit(
