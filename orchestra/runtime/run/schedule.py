@@ -268,7 +268,7 @@ class Schedule:
                 headed=run.options.headed,
                 slow_seconds=run.options.slow_ms / 1000,
                 pausing=run.options.pauser.pausing if run.options.pauser is not None and not repeat else None,
-                secrets=run.plan.secrets,
+                secrets=run.options.secrets or run.plan.secrets,
                 tls=run.plan.tls,
                 login=run.plan.login_of(test),
                 logins=f"{run.folder}/{LOGINS}" if test.login else "",
