@@ -5,7 +5,21 @@ from __future__ import annotations
 import sys
 
 from bench import compile as compiling
-from bench import faults, forecast, hangs, ledger, makespan, page, patterns, quality, runtime, secrets, shards, startup
+from bench import (
+    faults,
+    forecast,
+    hangs,
+    language,
+    ledger,
+    makespan,
+    page,
+    patterns,
+    quality,
+    runtime,
+    secrets,
+    shards,
+    startup,
+)
 
 BENCHES = {
     "compile": compiling.run,
@@ -21,6 +35,7 @@ BENCHES = {
     "shards": shards.run,
     "makespan": makespan.run,
     "forecast": forecast.run,
+    "language": language.run,
 }
 
 

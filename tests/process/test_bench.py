@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, ledger, measure, page, patterns, quality, runtime, secrets, shards, startup
+from bench import faults, language, ledger, measure, page, patterns, quality, runtime, secrets, shards, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -215,6 +215,14 @@ def test_a_split_and_a_merge_are_measured():
     text = shards.run(tests=40, numbers=(2, 3), each=3, rounds=1)
     rows = [line.split("|")[1].strip() for line in text.splitlines() if line.startswith("|")]
     assert {"2", "3", "read", "audit", "merge"} <= set(rows)
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+def test_logins_and_mocks_print_their_table(chromium):
+    found = rows(language.run(tests=1, requests=2, rounds=1), "1 tests with a login, 2 mocked requests")[2:]
+    assert [row[0].partition(":")[0] for row in found] == ["cli"] * 6 + ["mcp"] * 6
+    assert [row[2] for row in found if row[2]] == ["<= 1.05", "<= 5"] * 2
 
 
 def test_an_unknown_benchmark_is_refused(capsys):

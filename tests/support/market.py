@@ -35,6 +35,14 @@ def plans() -> dict[str, Plan]:
     return {"B": made["market"], "C": made["desk"]}
 
 
+def listening() -> socket.socket:
+    """Return a socket that listens; asyncio sends at once on one that names its protocol."""
+    listener = socket.socket(socket.AF_INET, socket.SOCK_STREAM, socket.IPPROTO_TCP)
+    listener.bind(("127.0.0.1", 0))
+    listener.listen()
+    return listener
+
+
 @contextmanager
 def served(app: ASGIApp, listener: socket.socket) -> Iterator[None]:
     """Serve an application in a thread. What connects before it runs waits in the queue of the socket."""
@@ -74,7 +82,7 @@ class Market:
     def names(self, mutation: str) -> dict[str, str]:
         """Return the addresses of the market with a mutation."""
         if mutation not in self._names:
-            listeners = [socket.create_server(("127.0.0.1", 0)) for _ in range(2)]
+            listeners = [listening() for _ in range(2)]
             api, page = (f"http://127.0.0.1:{listener.getsockname()[1]}" for listener in listeners)
             behind = backend.application(
                 self._data, cached=False, model="stub", broken=mutation, failing=faults.Faults()
@@ -87,7 +95,7 @@ class Market:
     def desk(self, mutation: str) -> dict[str, str]:
         """Return the address of the desk with a mutation."""
         if mutation not in self._desks:
-            listener = socket.create_server(("127.0.0.1", 0))
+            listener = listening()
             self._stack.enter_context(served(desk(Desk(self._data, mutation)), listener))
             self._desks[mutation] = {"desk.url": f"http://127.0.0.1:{listener.getsockname()[1]}"}
         return self._desks[mutation]

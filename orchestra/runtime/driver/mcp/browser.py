@@ -287,9 +287,12 @@ class SharedBrowser:
             await session.send("Page.resetNavigationHistory")
             await session.detach()
 
-    async def clean(self) -> None:
+    async def clean(self, *, replaced: bool) -> None:
         """Clear cookies, storage of every kind, permissions, and the records of console and network; the page is blank
         after it.
+
+        Args:
+            replaced: `begin` puts other cookies and storage in place of these.
 
         Raises:
             playwright.async_api.Error: something cannot be cleaned.
@@ -303,7 +306,8 @@ class SharedBrowser:
             await session.detach()
         else:
             await self._clean_from_inside()
-        await self.context.set_storage_state({"cookies": [], "origins": []})
+        if not replaced:
+            await self.context.set_storage_state({"cookies": [], "origins": []})
         await self.context.clear_permissions()
         await self.context.grant_permissions(permissions(self._engine, self._emulation))
         self.watch.origins.clear()

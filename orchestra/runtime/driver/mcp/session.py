@@ -124,7 +124,7 @@ class McpSession:
             if self._kind != wanted or not self.browser.connected():
                 self._relaunch(wanted, _DIED)
             else:
-                self._tidy_or_relaunch(wanted, request.method.reset)
+                self._tidy_or_relaunch(wanted, request)
             begun, died = time.monotonic(), self._without_server
             if self._server is not None and not self._server.alive():
                 died = True
@@ -149,12 +149,12 @@ class McpSession:
         except ServerUnfitError as error:
             raise StepError("error", "setup", str(error), hint="its own output is in mcp/server.log") from None
 
-    def _tidy_or_relaunch(self, wanted: Wanted, reset: str) -> None:
+    def _tidy_or_relaunch(self, wanted: Wanted, request: Request) -> None:
         begun = time.monotonic()
         self.browser.watch.tidying = True
         try:
             self._tidy()
-            self._reset(reset)
+            self._reset(request)
             self._close_others()  # the last step of the test before may have opened one that came late
             if self.pressed and self._server is not None and not self._server.released(PREPARE_SECONDS):
                 self._stop_server()
@@ -226,10 +226,10 @@ class McpSession:
         self._run(self.browser.renew())
         self._repairs.repaired(reason)
 
-    def _reset(self, reset: str) -> None:
-        if reset == "storage":
-            self._run(self.browser.clean())
-        elif reset == "page":
+    def _reset(self, request: Request) -> None:
+        if request.method.reset == "storage":
+            self._run(self.browser.clean(replaced=request.storage is not None))
+        elif request.method.reset == "page":
             self._run(self.browser.blank())
 
     # -------------------------------------------------------------------------------------------------- during a test
