@@ -319,6 +319,7 @@ def lower(
         components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
+        env_files=resolve.env_files(spec),
         tls=tls,
         keep_runs=KeepRuns(**spec["keep_runs"]) if "keep_runs" in spec else EVERY_RUN,
         speed=_classes(spec.get("speed", DEFAULT_SPEED)),

@@ -1,7 +1,7 @@
-"""The processes of the machine, with what tells the trees apart: parent, session, state. Imports psutil.
+"""The processes of the machine, with the parent, session and state of each. Imports psutil.
 
-Linux gives it in one small file a process, read here because listing 360 processes by psutil takes three times as long (30 ms): every end of a command
-or service lists the machine four times or more. Elsewhere psutil is asked.
+Linux gives it in one small file a process. It is read here because psutil takes three times as long, 30 ms for 360
+processes, and every end of a command or service lists the machine four times or more. Elsewhere psutil is asked.
 """
 
 from __future__ import annotations

@@ -63,6 +63,7 @@ class Options:
         max_failures: after so many failures no further test starts; 0 for no limit.
         retries: of each test, whatever the cause; None leaves them to the spec.
         shard: the part of a selection that this run is; None for a whole one.
+        secrets: variables whose values are masked; empty for those that the plan names.
     """
 
     argv: tuple[str, ...] = ()
@@ -80,6 +81,7 @@ class Options:
     max_failures: int = 0
     retries: int | None = None
     shard: Sharding | None = None
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -229,7 +231,7 @@ def open_run(
             resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
         else:
             make_folder(folder)
-        masks = Masks(plan.secrets, environment, growing=bool(plan.logins))
+        masks = Masks(options.secrets or plan.secrets, environment, growing=bool(plan.logins))
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)

@@ -267,7 +267,7 @@ class Schedule:
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
                 slow_seconds=run.options.slow_ms / 1000,
-                secrets=run.plan.secrets,
+                secrets=run.options.secrets or run.plan.secrets,
                 tls=run.plan.tls,
                 login=run.plan.login_of(test),
                 logins=f"{run.folder}/{LOGINS}" if test.login else "",
