@@ -119,6 +119,20 @@ NO_LOOKS = Looks()
 """Of an attempt without expected pictures."""
 
 
+class Pausing(msgspec.Struct, frozen=True):
+    """Where an attempt stops, so that a person can look at its page.
+
+    Attributes:
+        on_fail: after a step that failed, before anything else.
+        step: before each step.
+        until: before the step of this number in `steps`, from 1; 0 for none.
+    """
+
+    on_fail: bool = False
+    step: bool = False
+    until: int = 0
+
+
 class Request(msgspec.Struct, frozen=True):
     """The request to execute an attempt.
 
@@ -133,6 +147,7 @@ class Request(msgspec.Struct, frozen=True):
         browser: None when the test needs none.
         headed: show the browser.
         slow_seconds: the pause before each step on a page.
+        pausing: where it waits for a person; None for nowhere.
         mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
         secrets: names of the variables whose values are masked.
         tls: the certificates that browser and steps accept.
@@ -156,6 +171,7 @@ class Request(msgspec.Struct, frozen=True):
     browser: Browser | None = None
     headed: bool = False
     slow_seconds: float = 0.0
+    pausing: Pausing | None = None
     secrets: tuple[str, ...] = ()
     tls: Tls = NO_TLS
     login: Login | None = None

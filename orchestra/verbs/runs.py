@@ -21,6 +21,7 @@ from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
 from orchestra.runtime import dag
+from orchestra.runtime.attempt import Pausing
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.session import Options
@@ -33,6 +34,7 @@ from orchestra.verbs.forecasting import foreseen, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.pausing import pausing_options
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import several
 from orchestra.verbs.resuming import Target, target
@@ -67,11 +69,10 @@ GROUPS = {
         "burned",
         "watched",
         "workers",
-        "headed",
-        "slow",
         "force",
         "update_looks",
     ),
+    "Look at it": ("headed", "slow", "pause_on_fail", "step", "until"),
     "Resume": ("resume", "allow_changed", "trust"),
     "Output": ("listing", "dry_run", "detach", "as_json", "opened", "brief"),
 }
@@ -182,6 +183,9 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.option(
     "--slow", type=click.IntRange(0, 10_000), default=0, metavar="MS", help="Pause before each step on a page."
 )
+@click.option("--pause-on-fail", is_flag=True, help="Stop at a step that fails, and ask what follows.")
+@click.option("--step", is_flag=True, help="Stop before each step.")
+@click.option("--until", type=click.IntRange(min=1), metavar="STEP", help="Stop before the step of this number.")
 @click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
 @click.option(
     "--update-looks",
@@ -235,6 +239,9 @@ def run(
     workers: int | None,
     headed: bool,
     slow: int,
+    pause_on_fail: bool,
+    step: bool,
+    until: int | None,
     force: bool,
     update_looks: tuple[str, ...],
     resume: str | None,
@@ -291,13 +298,14 @@ def run(
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
         return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
+    pausing = Pausing(pause_on_fail, step, until or 0)
+    options = pausing_options(options, plan, tasks, project.root, pausing)
     if detach:
-        words = [*detaching.words_of(options), f"--suite={name}", *choice.words_of_options()]
-        words += [f"--profile={goal.profile}"] if goal.profile else []
-        words += [] if brief is None else ["--brief" if brief else "--full"]
+        words = [*detaching.words_of(options), *choice.words_of_options(), *_named(name, goal.profile, brief=brief)]
         return detaching.detach(project, plan, [*words, "--", *selection])
     page = LivePage()
-    observers = detaching.observers if detached else page.observers if opened else watch.observers
+    usual = partial(watch.observers, drawn=options.pauser is None)
+    observers = detaching.observers if detached else page.observers if opened else usual
     followed = _Followed(partial(observers, brief=brief))
     launch = Launch(project, followed.observers, options, goal.profile)
     if times is not None or until_fail or burned:
@@ -313,6 +321,12 @@ def run(
         say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+def _named(suite: str, profile: str, *, brief: bool | None) -> list[str]:
+    """Return the suite, the profile and the form of the output as words of a command line."""
+    words = [f"--suite={suite}", *([f"--profile={profile}"] if profile else [])]
+    return words if brief is None else [*words, "--brief" if brief else "--full"]
 
 
 def _tasks(

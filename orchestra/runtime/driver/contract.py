@@ -225,6 +225,9 @@ class Session(Protocol):
     def bound(self, seconds: float) -> None:
         """From now on let nothing take longer than this, whatever hangs; a call that does ends with `StepError`."""
 
+    def rest(self, seconds: float) -> None:
+        """Wait while a person looks at the page, and handle its events meanwhile. Raises nothing."""
+
     def do(self, job: Job) -> Effort:
         """Carry out a step that needs a browser.
 

@@ -32,6 +32,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.run.browsers import engines, unfilmed
 from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
@@ -52,6 +53,7 @@ class Options:
         workers: slots for each method; None leaves it to the spec.
         headed: show browsers.
         slow_ms: the pause before each step on a page.
+        pauser: asks a person where an attempt pauses; None for no pauses.
         force: run what would be `unchanged`.
         resume: the id of the run to resume; empty to begin one.
         allow_changed: of a run that is resumed, run those tests again whose plan has changed.
@@ -71,6 +73,7 @@ class Options:
     workers: int | None = None
     headed: bool = False
     slow_ms: int = 0
+    pauser: Pauser | None = None
     force: bool = False
     resume: str = ""
     allow_changed: bool = False

@@ -268,6 +268,7 @@ class Schedule:
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
                 slow_seconds=run.options.slow_ms / 1000,
+                pausing=run.options.pauser.pausing if run.options.pauser is not None and not repeat else None,
                 secrets=run.options.secrets or run.plan.secrets,
                 tls=run.plan.tls,
                 login=run.plan.login_of(test),

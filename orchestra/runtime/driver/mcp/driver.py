@@ -109,6 +109,10 @@ class McpAttempt:
         """Let no call take longer than this from now on."""
         self._end = time.monotonic() + seconds
 
+    def rest(self, seconds: float) -> None:
+        """Wait; the loop handles the events of the page."""
+        time.sleep(seconds)
+
     def storage(self) -> dict[str, Any]:
         """Return cookies and storage as they are. Raises StepError: the browser does not answer."""
         return self._page.storage()

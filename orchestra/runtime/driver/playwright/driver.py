@@ -242,6 +242,13 @@ class PlaywrightSession:
         self._due = time.monotonic() + seconds
         self._watchdog.until(self._due)
 
+    def rest(self, seconds: float) -> None:
+        """Wait, and handle the events of the page: Playwright does that in its own calls only."""
+        try:
+            self.stage.page.wait_for_timeout(1000 * seconds)
+        except Error:  # the page is closed
+            time.sleep(seconds)
+
     def _cut_off(self) -> None:
         self.hung = True
         _kill_browser()
