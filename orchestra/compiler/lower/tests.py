@@ -40,6 +40,8 @@ from orchestra.plan import (
     Tls,
 )
 from orchestra.steps.look import folder_of, looks
+from orchestra.steps.step import Step
+from orchestra.steps.verbs.files import project_files
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
@@ -153,9 +155,7 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=_inputs(
-                    test, known, folder_of(spec["suite"], one_id) if looks((*before, *steps, *after)) else ""
-                ),
+                inputs=_inputs(spec["suite"], one_id, test, known, (*before, *steps, *after)),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -178,10 +178,15 @@ def lower_test(
     return tuple(made)
 
 
-def _inputs(test: TestSpec, known: Mapping[str, Any], pictures: str) -> tuple[str, ...]:
-    """Return the globs of the files that the result of a test rests on; its expected pictures are among them."""
-    globs = tuple(final_text(glob, known) for glob in test.get("inputs", []))
-    return (*globs, f"{pictures}/**") if globs and pictures else globs
+def _inputs(
+    suite: str, one_id: str, test: TestSpec, known: Mapping[str, Any], steps: Sequence[Step]
+) -> tuple[str, ...]:
+    """Return the globs of the files that the result of a test rests on: those of its steps and its expected pictures, too."""
+    globs = [final_text(glob, known) for glob in test.get("inputs", [])]
+    if globs:
+        globs += project_files(steps)
+        globs += [f"{folder_of(suite, one_id)}/**"] if looks(steps) else []
+    return tuple(dict.fromkeys(globs))
 
 
 def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
