@@ -24,6 +24,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "watched": "Run again after each save what changed or failed.",
         "workers": "Parallel tests for each method (default: spec).",
         "force": "Also run tests whose inputs have not changed.",
+        "update_looks": "Write the expected pictures (default: all).",
     },
     "Look at it": {
         "headed slow": "Show the browser; pause before each step on a page.",

@@ -28,7 +28,7 @@ from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs import detaching
 from orchestra.verbs.all_suites import run_all
-from orchestra.verbs.choosing import Choice, choose, failures_of
+from orchestra.verbs.choosing import ALL_LOOKS, Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
 from orchestra.verbs.forecasting import foreseen, summary
 from orchestra.verbs.group import say, say_json, warn
@@ -137,6 +137,14 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.option("--until", type=click.IntRange(min=1), metavar="STEP", help="Stop before the step of this number.")
 @click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
 @click.option(
+    "--update-looks",
+    metavar="[NAME]",
+    is_flag=False,
+    flag_value=ALL_LOOKS,
+    multiple=True,
+    help="Write the expected pictures of a look or a test (default: all).",
+)
+@click.option(
     "--resume",
     metavar="[RUN]",
     is_flag=False,
@@ -184,6 +192,7 @@ def run(
     step: bool,
     until: int | None,
     force: bool,
+    update_looks: tuple[str, ...],
     resume: str | None,
     allow_changed: bool,
     trust: bool,
@@ -201,14 +210,17 @@ def run(
         workers=workers,
         headed=headed,
         slow_ms=slow,
-        force=force,
+        force=force or bool(update_looks),
+        update_looks=update_looks,
         seed=shuffle,
         max_failures=max_failures or int(first_failure),
         retries=retries,
     )
     if all_suites:
         observe = partial(watch.observers, brief=brief)
-        return run_all(project, Choice(selection, methods, titles, since=since), profile, options, observe)
+        return run_all(
+            project, Choice(selection, methods, titles, since=since, looks=update_looks), profile, options, observe
+        )
     words = [word for word in (resume, failed_in) if word is not None]
     name = home_of(project, suite, words).name
     home = project.root / PLAN_FOLDER / name
@@ -218,7 +230,7 @@ def run(
         if goal.why:
             warn(f"nothing to resume: {goal.why}; a new run starts")
         options = dataclasses.replace(options, resume=goal.run, allow_changed=allow_changed, trust=trust)
-    choice = Choice(selection, methods, titles, since=since)
+    choice = Choice(selection, methods, titles, since=since, looks=update_looks)
     if last_failed or failed_in is not None:
         failures = failures_of(home, LAST if failed_in is None else failed_in)
         if not failures.tasks:

@@ -260,6 +260,7 @@ tests:
       - use: {look: {many: two}}
       - use: {look: {many: "${vars.five}"}}
       - click: {css: a, within: {css: b, nth: "${vars.soon}"}}
+      - expect: {look: a, max_diff_ratio: "${vars.five}", threshold: "${vars.none}", mask: [{css: a}, {css: b, nth: "${vars.soon}"}]}
       - evaluate: {script: "() => 1", save: k}
       - viewport: {width: "${vars.none}", height: "${saved.k}"}
 """
@@ -269,6 +270,19 @@ tests:
         SPECS.parent / "err" / "cli" / "number-value.out",
         "".join(problem.text() + "\n" for problem in made.diagnostics),
     )
+
+
+def test_expected_pictures_are_an_input_of_a_test_that_has_inputs(tmp_path):
+    text = """
+orchestra: 1
+suite: s
+tests:
+  T1: {inputs: [a/*.py], steps: [{expect: {look: a}}]}
+  T2: {inputs: [a/*.py], steps: [{reload: {}}]}
+  T3: {steps: [{expect: {look: a}}]}
+"""
+    inputs = {test.id: test.inputs for test in plan_of(tmp_path, text).tests}
+    assert inputs == {"T1": ("a/*.py", "specs/looks/s/T1/**"), "T2": ("a/*.py",), "T3": ()}
 
 
 def test_expectations_that_turn_out_to_be_empty(tmp_path: Path):

@@ -39,6 +39,7 @@ from orchestra.plan import (
     Test,
     Tls,
 )
+from orchestra.steps.look import folder_of, looks
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
@@ -152,7 +153,9 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
+                inputs=_inputs(
+                    test, known, folder_of(spec["suite"], one_id) if looks((*before, *steps, *after)) else ""
+                ),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -173,6 +176,12 @@ def lower_test(
             )
         )
     return tuple(made)
+
+
+def _inputs(test: TestSpec, known: Mapping[str, Any], pictures: str) -> tuple[str, ...]:
+    """Return the globs of the files that the result of a test rests on; its expected pictures are among them."""
+    globs = tuple(final_text(glob, known) for glob in test.get("inputs", []))
+    return (*globs, f"{pictures}/**") if globs and pictures else globs
 
 
 def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:

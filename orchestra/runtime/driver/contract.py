@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died, Outcome, Traffic
-from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
+from orchestra.runtime.attempt import NO_LOOKS, EvidenceFile, FailureKind, Looks, Request
 from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps.step import Step
@@ -134,6 +134,7 @@ class Job:
         left: seconds until the deadline when the step began.
         kept: the evidence of the attempt, to be added to.
         patience: the default time that an action waits.
+        looks: the expected pictures of the test.
     """
 
     step: Step
@@ -144,6 +145,7 @@ class Job:
     left: float
     kept: list[EvidenceFile] = field(default_factory=list)
     patience: Patience = Patience()
+    looks: Looks = NO_LOOKS
 
     @property
     def args(self) -> dict[str, Any]:

@@ -371,7 +371,8 @@ class _Attempt:
         root, folder = Path(self._request.root), Path(self._request.folder)
         test = self._request.test
         patience = Patience(min(most_seconds, test.action_timeout_seconds), min(most_seconds, test.action_idle_seconds))
-        return Job(final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience)
+        looks = self._request.looks
+        return Job(final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience, looks)
 
     def _keep(self, *, failed: bool) -> None:
         """EvidenceFile of the page, once: as it is at the first failure, else at the end of the steps."""

@@ -65,6 +65,7 @@ class Options:
         max_failures: after so many failures no further test starts; 0 for no limit.
         retries: of each test, whatever the cause; None leaves them to the spec.
         shard: the part of a selection that this run is; None for a whole one.
+        update_looks: names of tests and of expected pictures that the run writes, `*` for all.
         secrets: variables whose values are masked; empty for those that the plan names.
     """
 
@@ -84,6 +85,7 @@ class Options:
     max_failures: int = 0
     retries: int | None = None
     shard: Sharding | None = None
+    update_looks: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
 
 

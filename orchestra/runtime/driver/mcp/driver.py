@@ -219,7 +219,7 @@ class McpAttempt:
         if job.step.verb in MOVES:
             watch.own.leaving()
         try:
-            with self._session.picturing() if job.step.verb == "screenshot" else nullcontext():
+            with self._session.picturing() if job.step.verb == "screenshot" or "look" in job.args else nullcontext():
                 VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
             trouble = self._trouble()
@@ -406,7 +406,7 @@ class McpAttempt:
             "browser": session.browser.version,
             **counts,
             **self._page.dialogs.facts(),
-            **session.browser.watch.mocks.facts(self._masks.text),
+            **session.browser.watch.substituted(),
             **restarts,
             "mcp_calls": self._count,
             **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),

@@ -465,7 +465,7 @@ class PlaywrightSession:
     def facts(self) -> dict[str, Any]:
         """Return the version of the browser, and how often the page complained."""
         watch = self.stage.watch
-        return {"browser": self._version, **watch.facts(), **watch.mocks.facts(watch.mask)}
+        return {"browser": self._version, **watch.facts(), **watch.substituted()}
 
     def carrier(self) -> Carrier:
         """Return the parts that died under the test. The browser is fit again after that."""

@@ -25,6 +25,7 @@ from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOAD
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning, read
 from orchestra.runtime.driver.locators import locate
+from orchestra.runtime.driver.look import expect_look, take
 from orchestra.runtime.driver.mocking import expect_requests, mock_of
 from orchestra.runtime.driver.pages import LOOK_SECONDS as PAGE_LOOK_SECONDS
 from orchestra.runtime.driver.pages import Pages, gone, main_stays, none_opened, taken
@@ -303,7 +304,11 @@ def _expect(stage: Stage, job: Job) -> None:
         expect_accessible(job, partial(_audit, page), lambda seconds: page.wait_for_timeout(seconds * 1000))
     if "page" in job.args:
         expect_page(job, stage.page)
-    if job.step.target is not None:
+    if "look" in job.args:
+        page = stage.page
+        with stage.picturing():
+            stage.watch.looks |= expect_look(job, lambda *given: page._sync(take(page, job, *given)))  # noqa: SLF001
+    elif job.step.target is not None:
         expect_element(job, _element(stage, job))
 
 
