@@ -11,8 +11,8 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "Which tests": {
         "suite profile": "Suite (default: the only one), and profile.",
         "methods titles": "Only by a method; only titles with TEXT.",
-        "last_failed failed_in": "What was not green in the last run, or RUN.",
-        "since": "What rests on a change since a git revision.",
+        "last_failed failed_in": "Tests not green in the last run, or in RUN.",
+        "since": "Tests that rest on a change since a revision.",
         "shard all_suites": "Part I of N of the selection; every suite.",
     },
     "How they run": {
