@@ -33,11 +33,12 @@ from orchestra.verbs.chosen_run import home_of, run_ids
 from orchestra.verbs.forecasting import foreseen, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
-from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.pausing import pausing_options
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import several
 from orchestra.verbs.resuming import Target, target
+from orchestra.verbs.run_help import EPILOG, GROUPS, Grouped
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
@@ -46,37 +47,6 @@ from orchestra.verbs.watching import watch as watch_files
 
 SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
-
-GROUPS = {
-    "Which tests": (
-        "methods",
-        "titles",
-        "last_failed",
-        "failed_in",
-        "since",
-        "shard",
-        "all_suites",
-        "suite",
-        "profile",
-    ),
-    "How they run": (
-        "max_failures",
-        "first_failure",
-        "retries",
-        "shuffle",
-        "times",
-        "until_fail",
-        "burned",
-        "watched",
-        "workers",
-        "force",
-        "update_looks",
-    ),
-    "Look at it": ("headed", "slow", "pause_on_fail", "step", "until"),
-    "Resume": ("resume", "allow_changed", "trust"),
-    "Output": ("listing", "dry_run", "detach", "as_json", "opened", "brief"),
-}
-"""The options in the help, by what they are about."""
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -111,28 +81,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.command(
     cls=Grouped,
     groups=GROUPS,
-    epilog="\b\nExamples:\n  orchestra run                      every test by every method\n"
-    "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
-    "  orchestra run '!tag:smoke' '!B003'  all but some\n"
-    "  orchestra run basics --method mcp   a group by one method\n"
-    "  orchestra run -k market -k ticker   tests with one of these words in their title\n"
-    "  orchestra run --last-failed -x      what was not green in the newest run, up to the first failure\n"
-    "  orchestra run --failed-in last      the same, of any run\n"
-    "  orchestra run --since main          what rests on files or parts of the spec that differ from main\n"
-    "  orchestra run --max-failures 3      end after three failures\n"
-    "  orchestra run --retries 2           try each failure twice again\n"
-    "  orchestra run --shuffle             in random order; --shuffle SEED repeats one\n"
-    "  orchestra run B004 --repeat 10      ten runs, and how often each test passed\n"
-    "  orchestra run B004 --until-fail     runs until one is not good\n"
-    "  orchestra run --burn-in main        what is new since main ten times, what rests on a change five times\n"
-    "  orchestra run --watch               again after each save, until a key ends it\n"
-    "  orchestra run --all-suites          every suite, with a summary\n"
-    "  orchestra run --list                what there is\n"
-    "  orchestra run --resume              resume the newest run, without its passed tests\n"
-    "  orchestra run --open                follow it in the browser\n"
-    "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
-    "  orchestra run --shard 2/4           the second of four parts; `orchestra merge` puts them together\n"
-    "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID; `!` in front excludes it.",
+    epilog=EPILOG,
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
 @suite_option
@@ -253,7 +202,7 @@ def run(
     opened: bool,
     brief: bool | None,
 ) -> int:
-    """Run tests, and what they need, with services, retries, gates and a record of everything."""
+    """Run tests and their needs, with services, retries, gates and a record."""
     refuse_together(ctx)
     project = project_of(ctx)
     options = Options(

@@ -23,8 +23,8 @@ tests:
   A:
     steps:
       - goto: "data:text/html,<button onclick='more.hidden=false'>More</button><p id=more hidden>Text</p>"
-      - expect: {text: Text, within_seconds: 0.5, to: {be: visible}}
-      - expect: {role: button, name: More, to: {be: visible}}
+      - evaluate: "() => { if (more.hidden) { throw new Error('it is hidden'); } }"
+      - expect: {role: button, name: More, within_seconds: 60, to: {be: visible}}
 """
 
 
@@ -57,8 +57,12 @@ def test_a_failed_step_is_tried_and_retried_until_its_test_passes(paused):
                 ("{text: Text, within_seconds: 0.5}", "is no step", 1),
                 ("clik: {text: Text}", '"clik" (did you mean "click"?)', 1),
                 ("expect: {text: Text, to: {be: visible}, within_seconds: 0.2}", "tried       failed", 1),
-                ("- use: {opened: {name: More}}", "tried       passed", 1),
-                ("{text: Text}", "try         - expect: {text: Text, to: {be: visible}}\r\ntried       passed", 1),
+                ("- use: {opened: {name: More}}", "name: More}}\r\ntried       passed", 1),
+                (
+                    "expect: {text: Text, within_seconds: 60, to: {be: visible}}",
+                    "60, to: {be: visible}}\r\ntried       passed",
+                    1,
+                ),
                 ("r", f"paused      {method}:A  step 3 of 3  specs/s.yaml:11:9", 1),
                 ("r", "no step has failed here", 1),
                 ("c", f"passed      {method}:A", 1),
