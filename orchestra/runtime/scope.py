@@ -11,6 +11,7 @@ import msgspec
 
 from orchestra import names
 from orchestra.errors import UsageError
+from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps.target import Target
 from orchestra.suggest import did_you_mean
 
@@ -82,12 +83,18 @@ class Scope:
         """Return a target with late names replaced.
 
         Raises:
-            UsageError: a name has no value.
+            UsageError: a name has no value, or makes a pattern that cannot be read.
         """
-        texts = ("value", "name", "has_text", "frame")
+        texts = ("value", "name", "name_match", "has_text", "frame")
         changed: dict[str, Any] = {
             key: self.text(self.fill(value)) for key in texts if (value := getattr(target, key)) is not None
         }
+        if (pattern := changed.get("name_match")) is not None:
+            try:
+                compiled(pattern)
+            except PatternFaultError as error:
+                message = f'the pattern "{pattern}" of a name cannot be read: {error.reason}'
+                raise UsageError(message, hint="it holds the value of a name") from None
         if target.within is not None:
             changed["within"] = self.target(target.within)
         return msgspec.structs.replace(target, **changed)
