@@ -365,6 +365,14 @@ class Gate(Part, frozen=True):
     message: str = ""
 
 
+class EnvFile(Part, frozen=True):
+    """A file with variables, relative to the project root; all are secrets but those in `public`."""
+
+    path: str
+    required: bool = True
+    public: tuple[str, ...] = ()
+
+
 class Tls(Part, frozen=True):
     """The certificates of servers: all are accepted, or those of the authorities in `ca_file` are, too."""
 
@@ -427,6 +435,7 @@ class Plan(Part, frozen=True):
     components: tuple[Component, ...] = ()
     resources: dict[str, int] = {}
     secrets: tuple[str, ...] = ()
+    env_files: tuple[EnvFile, ...] = ()
     tls: Tls = NO_TLS
     keep_runs: KeepRuns = EVERY_RUN
     speed: tuple[SpeedClass, ...] = ()

@@ -81,6 +81,8 @@ def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
                     yield from _numbers_in(one[name], table[name][0], (*path, name))
     for name in TARGETS[step.verb]:
         yield from _of_mapping(step.args.get(name), (name,))
+    for index, one in enumerate(step.args.get("mask", ())):
+        yield from _of_mapping(one, ("mask", index))
 
 
 def _numbers_in(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
@@ -118,8 +120,10 @@ def _of_mapping(target: dict[str, Any] | None, path: Path) -> Iterator[tuple[Pat
 
 
 def _within(value: float, schema: Schema) -> bool:
-    return value >= schema.get("minimum", value) and (
-        "exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"]
+    return (
+        value >= schema.get("minimum", value)
+        and value <= schema.get("maximum", value)
+        and ("exclusiveMinimum" not in schema or value > schema["exclusiveMinimum"])
     )
 
 
@@ -134,6 +138,8 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
     wanted = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema:
         wanted += f" of at least {schema['minimum']}"
+    if "maximum" in schema:
+        wanted += f" and at most {schema['maximum']}"
     if "exclusiveMinimum" in schema:
         wanted += f" above {schema['exclusiveMinimum']}"
     late = isinstance(value, str) and "${" in value

@@ -35,7 +35,7 @@ MOST_ALTOGETHER: Final = 1_000_000
 AROUND: Final = 2
 """Lines of the spec that are shown before and after a place."""
 
-PICTURES: Final = frozenset({"screenshot", "picture"})
+PICTURES: Final = frozenset({"screenshot", "picture", "look_expected", "look_actual", "look_diff"})
 MOST_PICTURES: Final = 40_000_000
 """Bytes of pictures that a report embeds."""
 

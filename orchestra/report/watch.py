@@ -23,7 +23,7 @@ from orchestra.plan import Plan
 from orchestra.plugins import PluginError
 from orchestra.report.advice.waits import Waits
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
-from orchestra.report.console.display import Commands, Feed, Plain, Screen
+from orchestra.report.console.display import QUIET_SECONDS, Commands, Feed, Plain, Screen
 from orchestra.report.forms import Form, forms_of
 from orchestra.report.github import Github, command, github
 from orchestra.report.loading import ended, relative, report_of
@@ -49,7 +49,7 @@ def write(root: Path, plan: Plan, folder: Path) -> Written:
 
 
 def observers(
-    root: Path, plan: Plan, folder: Path, *, brief: bool | None = None, in_job: bool = True
+    root: Path, plan: Plan, folder: Path, *, brief: bool | None = None, in_job: bool = True, drawn: bool = True
 ) -> Sequence[Observer]:
     """Return the observers of a run: the writer of its files, then the console, which names them.
 
@@ -58,6 +58,7 @@ def observers(
         plan: the suite.
         folder: the run's; of a run that is resumed it holds a ledger already.
         brief: print the short form; None leaves it to the environment.
+        drawn: draw on a terminal; a run that asks the person there prints lines instead.
         in_job: in GitHub Actions, annotate the job; a detached run prints into a file, and its job may have ended.
 
     Raises:
@@ -71,7 +72,8 @@ def observers(
     commands = Commands([group], ["::endgroup::"], lambda: files.annotations) if job is not None else None
     if for_agent() if brief is None else brief:
         return (files, Plain(Brief(plan, relative(folder, root), lambda: files.read_on), sys.stderr, None, commands))
-    earlier = history.load(folder.parent.parent / history.LAST) if _live() else {}
+    live = drawn and _live()
+    earlier = history.load(folder.parent.parent / history.LAST) if live else {}
     feed = Feed(
         plan,
         relative(folder, root),
@@ -79,7 +81,10 @@ def observers(
         steps=lambda: running_steps(folder),
         known={task: one.seconds for task, one in earlier.items()},
     )
-    return (files, Screen(feed, sys.stderr) if _live() else Plain(feed, sys.stderr, commands=commands))
+    return (
+        files,
+        Screen(feed, sys.stderr) if live else Plain(feed, sys.stderr, QUIET_SECONDS if drawn else None, commands),
+    )
 
 
 def for_agent() -> bool:

@@ -100,6 +100,39 @@ def writes_files(test: Test) -> bool:
     return test.command is not None or needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
 
 
+class Looks(msgspec.Struct, frozen=True, omit_defaults=True):
+    """The expected pictures of a test: their folder, relative to the root, the browser in their names, those to write.
+
+    `update` has names of pictures, or `*` for all.
+    """
+
+    folder: str = ""
+    browser: str = ""
+    update: tuple[str, ...] = ()
+
+    def updates(self, name: str) -> bool:
+        """Return True if the run writes this picture."""
+        return not {"*", name}.isdisjoint(self.update)
+
+
+NO_LOOKS = Looks()
+"""Of an attempt without expected pictures."""
+
+
+class Pausing(msgspec.Struct, frozen=True):
+    """Where an attempt stops, so that a person can look at its page.
+
+    Attributes:
+        on_fail: after a step that failed, before anything else.
+        step: before each step.
+        until: before the step of this number in `steps`, from 1; 0 for none.
+    """
+
+    on_fail: bool = False
+    step: bool = False
+    until: int = 0
+
+
 class Request(msgspec.Struct, frozen=True):
     """The request to execute an attempt.
 
@@ -114,6 +147,7 @@ class Request(msgspec.Struct, frozen=True):
         browser: None when the test needs none.
         headed: show the browser.
         slow_seconds: the pause before each step on a page.
+        pausing: where it waits for a person; None for nowhere.
         mark: the tree mark (`orchestra.runtime.processes.process`) of everything that this attempt starts.
         secrets: names of the variables whose values are masked.
         tls: the certificates that browser and steps accept.
@@ -122,6 +156,7 @@ class Request(msgspec.Struct, frozen=True):
         storage: cookies and storage that page and requests begin with, in Playwright's form; None for none. It, `saved`
             and `hidden` come from the login, and are known in the worker alone.
         saved: the values of `saved.*` at the begin.
+        looks: its expected pictures.
         hidden: further secret values, by the name that hides them.
     """
 
@@ -136,10 +171,12 @@ class Request(msgspec.Struct, frozen=True):
     browser: Browser | None = None
     headed: bool = False
     slow_seconds: float = 0.0
+    pausing: Pausing | None = None
     secrets: tuple[str, ...] = ()
     tls: Tls = NO_TLS
     login: Login | None = None
     logins: str = ""
+    looks: Looks = NO_LOOKS
     storage: dict[str, Any] | None = None
     saved: dict[str, Any] = {}
     hidden: dict[str, tuple[str, ...]] = {}

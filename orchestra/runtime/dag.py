@@ -234,7 +234,8 @@ class Reporter:
             ]
             if len(selection) != len(names):
                 raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
-            options = dataclasses.replace(launch.options, sign=signer_of(os.environ))
+            inherits = inherited.of_plan(launch.project.root, plan, os.environ)
+            options = dataclasses.replace(launch.options, sign=signer_of(os.environ), secrets=inherits.secrets)
             if self.workers is not None:
                 options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
@@ -243,7 +244,7 @@ class Reporter:
                 plan,
                 selection,
                 options=options,
-                environment=inherited.environment(os.environ, plan.components),
+                environment=inherits.environment,
                 observers=lambda folder: launch.watch(root, plan, folder),
             )
         except OrchestraError as error:

@@ -15,14 +15,15 @@ from typing import Literal
 
 from orchestra import checkout, git, plugins
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
-from orchestra.errors import OrchestraError
+from orchestra.errors import OrchestraError, SpecError
 from orchestra.plan import Plan
 from orchestra.project import Project
-from orchestra.runtime import interpreter, scratch
+from orchestra.runtime import inherited, interpreter, scratch
 from orchestra.runtime.attempt import wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.browsers.places import film_program
+from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.mask import weakness
 
 State = Literal["ok", "warning", "broken"]
@@ -89,7 +90,7 @@ def examine(project: Project, env: Mapping[str, str], plan_of: Callable[[Project
         yield _film(filmed[0], env)
     yield from _plugins(project.root)
     for plan in plans:
-        yield from _secrets(plan, env)
+        yield from _variables(project.root, plan, env)
 
 
 def _python(env: Mapping[str, str]) -> Finding:
@@ -186,9 +187,22 @@ def _plugins(root: Path) -> Iterator[Finding]:
         yield Finding(f"plug-in {package.name}", "ok", f"{package.version} ({brought})")
 
 
-def _secrets(plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
-    for name in plan.secrets:
-        value = env.get(name)
+def _variables(root: Path, plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Report the files with variables, and the variables that hold secrets."""
+    try:
+        inherits = inherited.of_plan(root, plan, env)
+    except SpecError as error:
+        for problem in error.diagnostics:
+            yield Finding("env file", "broken", f"{problem.place}: {problem.message}", problem.hint)
+        inherits = Inherited(dict(env), plan.secrets)
+    else:
+        yield from (Finding("env file", "ok", file.path) for file in plan.env_files if (root / file.path).exists())
+    yield from _secrets(plan, inherits)
+
+
+def _secrets(plan: Plan, inherits: Inherited) -> Iterator[Finding]:
+    for name in inherits.secrets:
+        value = inherits.environment.get(name)
         if value is None:
             yield Finding(f"secret {name}", "warning", f"not set; suite {plan.suite} names it", f"export {name}=…")
         elif why := weakness(name, value):

@@ -1,10 +1,11 @@
-"""Ask a worker to end an attempt early: by a line between requests, which it reads while it works."""
+"""Speak to a worker about the attempt that it carries out: lines between requests, which it reads while it works."""
 
 from __future__ import annotations
 
 import threading
 import time
 from collections.abc import Callable
+from queue import Empty, SimpleQueue
 from typing import Protocol
 
 END = b'"end"'
@@ -30,6 +31,7 @@ class EarlyEnd:
 
     Attributes:
         held: the seconds that the attempt was held.
+        replies: the decisions of a person, as the run sent them.
     """
 
     def __init__(self, clock: Callable[[], float] = time.monotonic) -> None:
@@ -38,6 +40,7 @@ class EarlyEnd:
         self._ahead = 0.0
         self._ended = threading.Event()
         self.held = 0.0
+        self.replies: SimpleQueue[bytes] = SimpleQueue()
         self._page: Bounded | None = None
 
     def clock(self) -> float:
@@ -49,6 +52,19 @@ class EarlyEnd:
         begun = self._monotonic()
         self._ended.wait(seconds)
         self.held += self._monotonic() - begun
+
+    def reply(self, rest: Callable[[], None]) -> bytes:
+        """Wait for a reply, and return it; empty if the attempt ends.
+
+        Args:
+            rest: called again and again meanwhile; waits a moment.
+        """
+        while not self._ended.is_set():
+            try:
+                return self.replies.get_nowait()
+            except Empty:
+                rest()
+        return b""
 
     def watch(self, page: Bounded) -> None:
         """Take the page whose calls are cut off by an end; one that has come already cuts them off at once."""

@@ -3,10 +3,36 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
+from pathlib import Path
+from typing import NamedTuple
 
 from orchestra.checkout import without_key
-from orchestra.plan import Component
-from orchestra.runtime import interpreter, proxies
+from orchestra.plan import Component, Plan
+from orchestra.runtime import env_files, interpreter, proxies
+from orchestra.yamltext.places import Places
+
+
+class Inherited(NamedTuple):
+    """The environment of a suite, and the names in it whose values are masked."""
+
+    environment: dict[str, str]
+    secrets: tuple[str, ...]
+
+
+def of_plan(root: Path, plan: Plan, env: Mapping[str, str]) -> Inherited:
+    """Return the environment of a suite: that of the user, over the variables of its `env_files`.
+
+    Args:
+        root: the project root.
+        plan: of the suite.
+        env: of the user.
+
+    Raises:
+        SpecError: a file is missing or has a bad line.
+    """
+    variables = env_files.read(root, plan.env_files, env, Places(root, plan.sources, plan.profile).find)
+    secrets = dict.fromkeys((*plan.secrets, *variables.secrets))
+    return Inherited(environment({**variables.values, **env}, plan.components), tuple(secrets))
 
 
 def environment(env: Mapping[str, str], components: Iterable[Component]) -> dict[str, str]:

@@ -53,7 +53,13 @@ class Outlet(io.TextIOBase):
         return True
 
     def write(self, text: str) -> int:
-        """Hand a text over. When the reader has gone, or has not read for long and the run is to end, it is dropped."""
+        """Hand a text over. When the reader has gone, or has not read for long and the run is to end, it is dropped.
+
+        Raises:
+            TypeError: it is no text, as from every stream of text: click finds out by that which kind a stream is.
+        """
+        if not isinstance(text, str):
+            raise TypeError(f"a stream of text takes no {type(text).__name__}")
         with self._changed:
             while self._size > LETTERS and not self._hurried and not self._gone:
                 self._changed.wait(_LOOK_SECONDS)

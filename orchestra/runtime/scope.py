@@ -18,6 +18,17 @@ from orchestra.suggest import did_you_mean
 _SAVED = "saved."
 
 
+def readable(target: Target | None) -> None:
+    """Refuse a target whose pattern cannot be read, once names are replaced. Raises UsageError: it is so."""
+    while target is not None:
+        try:
+            compiled(target.name_match or "")
+        except PatternFaultError as error:
+            message = f'the pattern "{target.name_match}" of a name cannot be read: {error.reason}'
+            raise UsageError(message, hint="it holds the value of a name") from None
+        target = target.within
+
+
 class Scope:
     """The names that have a value: those bound before the test, and what its own steps saved.
 
@@ -89,12 +100,8 @@ class Scope:
         changed: dict[str, Any] = {
             key: self.text(self.fill(value)) for key in texts if (value := getattr(target, key)) is not None
         }
-        if (pattern := changed.get("name_match")) is not None:
-            try:
-                compiled(pattern)
-            except PatternFaultError as error:
-                message = f'the pattern "{pattern}" of a name cannot be read: {error.reason}'
-                raise UsageError(message, hint="it holds the value of a name") from None
         if target.within is not None:
             changed["within"] = self.target(target.within)
-        return msgspec.structs.replace(target, **changed)
+        final = msgspec.structs.replace(target, **changed)
+        readable(final)
+        return final

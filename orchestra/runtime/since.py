@@ -20,6 +20,8 @@ from orchestra.plan import Component, Plan, Test, closure
 from orchestra.runtime.build import Build, build_of, files_of
 from orchestra.runtime.files import matching
 from orchestra.runtime.select import task_name
+from orchestra.steps.look import folder_of, looks
+from orchestra.steps.verbs.files import project_files
 
 _WHOLE = ("tls", "plugins")
 """The parts of a plan that change every test."""
@@ -199,13 +201,11 @@ def _test_reason(root: Path, plan: Plan, test: Test, rows: Mapping[str, str], si
 
 
 def _sent(plan: Plan, test: Test) -> Iterator[str]:
-    """Yield the files that the steps of a test and of its login send."""
+    """Yield the files that the steps of a test and of its login send or compare with."""
     login = plan.login_of(test)
-    for step in (*test.before, *test.steps, *test.finally_, *(() if login is None else login.steps)):
-        if step.verb == "upload":
-            yield from step.args["files"]
-        parts = step.args.get("multipart", {}) if step.verb == "http" else {}
-        yield from (part["file"] for part in parts.values() if isinstance(part, dict))
+    if looks((*test.before, *test.steps, *test.finally_)):
+        yield f"{folder_of(plan.suite, test.id)}/**"
+    yield from project_files((*test.before, *test.steps, *test.finally_, *(() if login is None else login.steps)))
 
 
 def _row_reason(root: Path, row: Component, build: Build, since: Revision) -> str:

@@ -1,4 +1,5 @@
-"""A warm worker: one request a line on stdin, one result a line on stdout, and `early_end` of a request between them.
+"""A warm worker: one request a line on stdin, one result a line on stdout. Between them: `early_end` and
+`pausing`.
 
 Run as `python -m orchestra.runtime.worker [FILE]` by `engine.workers`. It ends when its stdin is closed, and its browser with
 it; it ignores SIGINT, because the run decides what a Ctrl-C means for a test. Only the protocol is written to stdout:
@@ -30,6 +31,7 @@ from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.signing_in import signed_in
 from orchestra.runtime.early_end import END, EarlyEnd
+from orchestra.runtime.pausing import PAUSED, REPLY, Paused
 from orchestra.runtime.processes.family import Meter
 
 _log = logging.getLogger(__name__)
@@ -42,6 +44,7 @@ class Worker:
         environment: of the process.
         begun: called when the time of an attempt begins: its page is there.
         shown: gets each step at its begin.
+        paused: called when an attempt waits for a person.
     """
 
     def __init__(
@@ -49,10 +52,12 @@ class Worker:
         environment: Mapping[str, str],
         begun: Callable[[], None] = lambda: None,
         shown: StepFile = NO_DISPLAY,
+        paused: Callable[[Paused], None] = lambda _paused: None,
     ) -> None:
         self._environment = environment
         self._begun = begun
         self._shown = shown
+        self._paused = paused
         self._drivers: dict[str, Driver] = {}
         self._http = Http(environment)
         self._meter = Meter(os.getpid())
@@ -78,6 +83,7 @@ class Worker:
                 early=early,
                 begun=self._begun,
                 shown=self._shown,
+                paused=self._paused,
             )
         except OrchestraError as error:  # a plug-in that cannot be loaded
             failure = AttemptFailure("setup", error.message, hint=error.hint)
@@ -112,11 +118,13 @@ class Worker:
 
 
 def _read(lines: IO[bytes], requests: SimpleQueue[tuple[bytes, EarlyEnd] | None]) -> None:
-    """Hand on requests, and end the latest of them where that is asked for: the only one, for its answer is awaited."""
+    """Hand on requests, and what is for the latest of them, the only one, for its answer is awaited: its end, or a reply."""
     latest = EarlyEnd()
     for line in lines:
         if line.strip() == END:
             latest.now()
+        elif line.startswith(REPLY):
+            latest.replies.put(line.removeprefix(REPLY))
         else:
             latest = EarlyEnd()
             requests.put((line, latest))
@@ -146,7 +154,7 @@ def main() -> int:
         results.flush()
 
     shown = StepFile(Path(sys.argv[1]) if len(sys.argv) > 1 else None)
-    worker = Worker(os.environ, lambda: tell(BEGUN), shown)
+    worker = Worker(os.environ, lambda: tell(BEGUN), shown, lambda paused: tell(PAUSED + msgspec.json.encode(paused)))
     try:
         while (asked := requests.get()) is not None:
             tell(msgspec.json.encode(worker.answer(msgspec.json.decode(asked[0], type=Request), asked[1])))

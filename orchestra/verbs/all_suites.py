@@ -12,6 +12,8 @@ from dataclasses import replace
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from orchestra.draw import duration, terminal_table
 from orchestra.errors import EXIT_OK, EXIT_SIGINT, OrchestraError, UsageError
 from orchestra.ledger.quick import known_fields
@@ -73,11 +75,13 @@ def run_all(project: Project, choice: Choice, profile: str, options: Options, ob
     if not parts:
         warn(f"nothing to run: nothing that a test rests on has changed since {choice.since}")
         return EXIT_OK
-    environment = inherited.environment(os.environ, [row for part in parts for row in part.plan.components])
+    components = tuple(row for part in parts for row in part.plan.components)
+    plan = msgspec.structs.replace(parts[0].plan, components=components)
+    inherits = inherited.of_plan(project.root, plan, os.environ)
     suites = {part.plan.suite: (part.plan, _required(part)) for part in parts}
     ended: list[_Ended] = []
     with _signals():
-        services = Shared(project.root, project.root / PLAN_FOLDER / lending.FOLDER, suites, environment)
+        services = Shared(project.root, project.root / PLAN_FOLDER / lending.FOLDER, suites, inherits)
         try:
             _announce(services)
             for number, part in enumerate(parts):

@@ -27,6 +27,7 @@ from orchestra.plugins import PluginError
 from orchestra.report import watch
 from orchestra.report.by_hand import agreement
 from orchestra.report.console.lines import line
+from orchestra.runtime import inherited
 from orchestra.runtime.mask import Masks
 from orchestra.suggest import did_you_mean
 from orchestra.verbs.chosen_run import run_folder
@@ -78,7 +79,8 @@ def attest(
             f"run {folder.name} goes on: its record is its own until it ends", "`orchestra wait` waits for it"
         )
     contents = [(file, _content(project.root / inside(project, file), file)) for file in files]
-    masks = Masks(plan.secrets, os.environ)
+    inherits = inherited.of_plan(project.root, plan, os.environ)
+    masks = Masks(inherits.secrets, inherits.environment)
     lock = Lock(folder.parent.parent / "lock", Holder(os.getpid(), "attest", utc_stamp(datetime.now(UTC))))
     try:
         view = look(folder, steps=False)

@@ -15,13 +15,18 @@ from orchestra.ledger.event import Selector
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.runs import find_run
 from orchestra.ledger.view import look
-from orchestra.plan import Plan
+from orchestra.plan import Plan, Test
 from orchestra.project import Project
 from orchestra.runtime.select import among, excludes, named, select, titled
 from orchestra.runtime.since import reasons, revision
+from orchestra.steps.look import looks
+from orchestra.steps.step import Step
+from orchestra.suggest import did_you_mean
 from orchestra.verbs.group import warn
 
 _SHOWN = 5
+ALL_LOOKS = "*"
+"""The value of `--update-looks` without a name."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,6 +54,7 @@ class Choice:
         titles: of `-k`.
         failures: of `--last-failed` and `--failed-in`; None without them.
         since: the revision of `--since`; empty without it.
+        looks: of `--update-looks`: names of tests and of expected pictures, or `*`.
     """
 
     words: tuple[str, ...] = ()
@@ -56,6 +62,7 @@ class Choice:
     titles: tuple[str, ...] = ()
     failures: Failures | None = None
     since: str = ""
+    looks: tuple[str, ...] = ()
 
     def words_of_options(self) -> list[str]:
         """Return the options as words of a command line."""
@@ -128,7 +135,31 @@ def choose(plan: Plan, choice: Choice, project: Project | None = None) -> Chosen
         tasks = among(tasks, every)
         why = {task: every[task] for task in tasks}
         by.append(Selector(f"--since {choice.since} ({then.commit[:12]})", "leaves", len(tasks), why))
+    if choice.looks:
+        tasks = _with_looks(plan, tasks, choice.looks)
+        by.append(Selector(shlex.join(f"--update-looks={name}" for name in choice.looks), "leaves", len(tasks)))
     return Chosen(tasks, tuple(by))
+
+
+def _with_looks(plan: Plan, tasks: Sequence[str], wanted: Sequence[str]) -> list[str]:
+    """Return the tasks whose expected pictures are to be written."""
+    pictures = {
+        test.id: {ALL_LOOKS, test.id, test.of, *looks(parts(test))} for test in plan.tests if looks(parts(test))
+    }
+    left = [task for task in tasks if pictures.get(task.partition(":")[2], set()) & set(wanted)]
+    for name in wanted:
+        if not any(name in pictures.get(task.partition(":")[2], ()) for task in tasks):
+            named = sorted(set().union(*pictures.values()) - {ALL_LOOKS, ""})
+            message = f'no selected test has the look "{name}"' if name != ALL_LOOKS else "no selected test has a look"
+            raise UsageError(
+                f"nothing to run: {message}{did_you_mean(name, named)}", "`expect: {look: NAME}` makes one"
+            )
+    return left
+
+
+def parts(test: Test) -> tuple[Step, ...]:
+    """Return all steps of a test."""
+    return (*test.before, *test.steps, *test.finally_)
 
 
 def _untitled(plan: Plan, tasks: Sequence[str], texts: Sequence[str]) -> UsageError:

@@ -11,6 +11,7 @@ import re
 import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import cast
 
@@ -18,8 +19,9 @@ from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import final_text, text
 from orchestra.compiler.schema.spec import Spec
-from orchestra.diagnostic import Diagnostic
-from orchestra.errors import MachineError
+from orchestra.diagnostic import Diagnostic, Place
+from orchestra.errors import MachineError, SpecError
+from orchestra.runtime import env_files
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.commands import Commands, Finished, Job
 from orchestra.suggest import did_you_mean
@@ -70,6 +72,8 @@ def check(
                 log = Path(folder, key)
                 try:
                     commands.start(_job(key, one, root, environment, log, bound_seconds))
+                except SpecError as error:
+                    problems += error.diagnostics
                 except MachineError as error:
                     path = ("collect", one.name, "run")
                     problems.append(
@@ -92,6 +96,8 @@ def _asked(source: Assembled) -> Iterator[_Asked]:
 
 
 def _job(key: str, one: _Asked, root: Path, environment: Mapping[str, str], log: Path, bound_seconds: float) -> Job:
+    variables = env_files.read(root, resolve.env_files(one.spec), environment, partial(_place, one.source))
+    environment = {**variables.values, **environment}
     return Job(
         key=key,
         argv=one.argv,
@@ -100,8 +106,13 @@ def _job(key: str, one: _Asked, root: Path, environment: Mapping[str, str], log:
         log=log,
         mark=f"collect-{os.getpid()}/{key}",
         timeout_seconds=bound_seconds,
-        mask=Masks(one.spec.get("secrets", []), environment).stream(),
+        mask=Masks((*one.spec.get("secrets", []), *variables.secrets), environment).stream(),
     )
+
+
+def _place(source: Assembled, pointer: str) -> Place:
+    """Return the place of a file in `env_files`."""
+    return source.place(("env_files", int(pointer.rpartition("/")[2])))
 
 
 def _problems_of(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:

@@ -27,6 +27,7 @@ def words_of(options: Options) -> list[str]:
         *([f"--workers={options.workers}"] if options.workers is not None else []),
         *(["--headed"] if options.headed else []),
         *([f"--slow={options.slow_ms}"] if options.slow_ms else []),
+        *[f"--update-looks={name}" for name in options.update_looks],
         *(["--force"] if options.force else []),
         *([f"--resume={options.resume}"] if options.resume else []),
         *(["--allow-changed"] if options.allow_changed else []),

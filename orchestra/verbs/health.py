@@ -16,7 +16,7 @@ import click
 
 from orchestra import draw
 from orchestra.draw import duration
-from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, UsageError
+from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, SpecError, UsageError
 from orchestra.ledger import reading
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.view import View
@@ -24,6 +24,7 @@ from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report.advice import recovery_steps
 from orchestra.runtime import inherited
+from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeping import Keeping, tail
@@ -90,7 +91,7 @@ def health(
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
     if history:
         return _history(plan, home, chosen, as_json=as_json)
-    survey = Survey(project.root, home, plan, chosen, inherited.environment(os.environ, plan.components), start=start)
+    survey = Survey(project.root, home, plan, chosen, inherited.of_plan(project.root, plan, os.environ), start=start)
     if start:
         bound = bound_of(closure(plan.components, chosen))
         warn(f"starting the rows that are down: at most {duration(bound)}")
@@ -231,27 +232,34 @@ def up_(
 
 
 def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, restart: bool, logs: bool) -> int:
-    keeping = _keeping(project, plan, home)
+    keeping = _keeping(project, plan, home, inherited.of_plan(project.root, plan, os.environ))
     carried_out = keeping.bring_up(chosen, restart=restart)
     rows = [row.id for row in closure(plan.components, chosen)]
-    lines = Survey(project.root, home, plan, rows, keeping.environment).lines()
+    lines = Survey(project.root, home, plan, rows, keeping.inherits).lines()
     say(_table(lines))
     if logs:
         _tail(home, rows, follow=True)
     return EXIT_OK if _fit(lines) and carried_out else EXIT_MACHINE
 
 
-def _keeping(project: Project, plan: Plan, home: Path) -> Keeping:
-    environment = inherited.environment(os.environ, plan.components)
-    masks = Masks(plan.secrets, environment)
+def _keeping(project: Project, plan: Plan, home: Path, inherits: Inherited) -> Keeping:
+    masks = Masks(inherits.secrets, inherits.environment)
     return Keeping(
         project.root,
         home,
         plan,
-        environment,
+        inherits,
         announce=lambda text, bound: warn(f"{text}: at most {duration(bound)}"),
         report=lambda text: warn(draw.one_line(masks.text(text))),
     )
+
+
+def _to_end(project: Project, plan: Plan) -> Inherited:
+    """Return the environment for ending servers, which a bad line of `.env` does not keep from ending."""
+    try:
+        return inherited.of_plan(project.root, plan, os.environ)
+    except SpecError:
+        return Inherited(inherited.environment(os.environ, plan.components), plan.secrets)
 
 
 @click.command(epilog="\b\nExamples:\n  orchestra down\n  orchestra down frontend\n  orchestra down --restart backend")
@@ -277,7 +285,7 @@ def down(
         _tail(home, chosen if names else list(kept.rows), follow=False)
     if restart:
         return _up(project, plan, home, [name for name in chosen if name in kept.rows], restart=True, logs=False)
-    _keeping(project, plan, home).take_down(kept, names)
+    _keeping(project, plan, home, _to_end(project, plan)).take_down(kept, names)
     warn("down")
     return EXIT_OK
 

@@ -2,9 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
-from typing import Any
-
 import click
 from click.shell_completion import CompletionItem
 
@@ -36,30 +33,6 @@ brief_option = click.option(
     default=None,
     help="Counts, tests that are not green, and the next command (default: if a coding agent is the caller).",
 )
-
-
-class Grouped(click.Command):
-    """A command whose help lists its options in groups; an option of no group is in the last one, as `--help` is.
-
-    Args:
-        groups: for each heading the names of its parameters, in the order of the list.
-    """
-
-    def __init__(self, *args: Any, groups: Mapping[str, Sequence[str]], **named: Any) -> None:
-        super().__init__(*args, **named)
-        self._groups = groups
-
-    def format_options(self, ctx: click.Context, formatter: click.HelpFormatter) -> None:
-        """Write a list for each group."""
-        options = [param for param in self.get_params(ctx) if isinstance(param, click.Option)]
-        records = {
-            option.name or "": record for option in options if (record := option.get_help_record(ctx)) is not None
-        }
-        lists = {heading: [records.pop(name) for name in names] for heading, names in self._groups.items()}
-        lists[next(reversed(lists))].extend(records.values())
-        for heading, rows in lists.items():
-            with formatter.section(heading):
-                formatter.write_dl(rows)
 
 
 def project_of(ctx: click.Context) -> Project:

@@ -21,21 +21,24 @@ from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report import watch
 from orchestra.runtime import dag
+from orchestra.runtime.attempt import Pausing
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs import detaching
 from orchestra.verbs.all_suites import run_all
-from orchestra.verbs.choosing import Choice, choose, failures_of
+from orchestra.verbs.choosing import ALL_LOOKS, Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
 from orchestra.verbs.forecasting import foreseen, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
-from orchestra.verbs.options import Grouped, brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
+from orchestra.verbs.pausing import pausing_options
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import several
 from orchestra.verbs.resuming import Target, target
+from orchestra.verbs.run_help import EPILOG, GROUPS, Grouped
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
@@ -44,37 +47,6 @@ from orchestra.verbs.watching import watch as watch_files
 
 SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
-
-GROUPS = {
-    "Which tests": (
-        "methods",
-        "titles",
-        "last_failed",
-        "failed_in",
-        "since",
-        "shard",
-        "all_suites",
-        "suite",
-        "profile",
-    ),
-    "How they run": (
-        "max_failures",
-        "first_failure",
-        "retries",
-        "shuffle",
-        "times",
-        "until_fail",
-        "burned",
-        "watched",
-        "workers",
-        "headed",
-        "slow",
-        "force",
-    ),
-    "Resume": ("resume", "allow_changed", "trust"),
-    "Output": ("listing", "dry_run", "detach", "as_json", "opened", "brief"),
-}
-"""The options in the help, by what they are about."""
 
 
 def _tests(ctx: click.Context, param: click.Parameter, incomplete: str) -> list[CompletionItem]:
@@ -109,28 +81,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.command(
     cls=Grouped,
     groups=GROUPS,
-    epilog="\b\nExamples:\n  orchestra run                      every test by every method\n"
-    "  orchestra run B004..B009 tag:smoke  some of them, and what they need\n"
-    "  orchestra run '!tag:smoke' '!B003'  all but some\n"
-    "  orchestra run basics --method mcp   a group by one method\n"
-    "  orchestra run -k market -k ticker   tests with one of these words in their title\n"
-    "  orchestra run --last-failed -x      what was not green in the newest run, up to the first failure\n"
-    "  orchestra run --failed-in last      the same, of any run\n"
-    "  orchestra run --since main          what rests on files or parts of the spec that differ from main\n"
-    "  orchestra run --max-failures 3      end after three failures\n"
-    "  orchestra run --retries 2           try each failure twice again\n"
-    "  orchestra run --shuffle             in random order; --shuffle SEED repeats one\n"
-    "  orchestra run B004 --repeat 10      ten runs, and how often each test passed\n"
-    "  orchestra run B004 --until-fail     runs until one is not good\n"
-    "  orchestra run --burn-in main        what is new since main ten times, what rests on a change five times\n"
-    "  orchestra run --watch               again after each save, until a key ends it\n"
-    "  orchestra run --all-suites          every suite, with a summary\n"
-    "  orchestra run --list                what there is\n"
-    "  orchestra run --resume              resume the newest run, without its passed tests\n"
-    "  orchestra run --open                follow it in the browser\n"
-    "  orchestra run --detach              start it, and return; `orchestra wait` follows it\n"
-    "  orchestra run --shard 2/4           the second of four parts; `orchestra merge` puts them together\n"
-    "\n\b\nA selection is an id, a glob, a range A..B, a group, tag:NAME, or METHOD:ID; `!` in front excludes it.",
+    epilog=EPILOG,
 )
 @click.argument("selection", nargs=-1, shell_complete=_tests)
 @suite_option
@@ -181,7 +132,18 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.option(
     "--slow", type=click.IntRange(0, 10_000), default=0, metavar="MS", help="Pause before each step on a page."
 )
+@click.option("--pause-on-fail", is_flag=True, help="Stop at a step that fails, and ask what follows.")
+@click.option("--step", is_flag=True, help="Stop before each step.")
+@click.option("--until", type=click.IntRange(min=1), metavar="STEP", help="Stop before the step of this number.")
 @click.option("--force", is_flag=True, help="Also run tests whose inputs have not changed.")
+@click.option(
+    "--update-looks",
+    metavar="[NAME]",
+    is_flag=False,
+    flag_value=ALL_LOOKS,
+    multiple=True,
+    help="Write the expected pictures of a look or a test (default: all).",
+)
 @click.option(
     "--resume",
     metavar="[RUN]",
@@ -226,7 +188,11 @@ def run(
     workers: int | None,
     headed: bool,
     slow: int,
+    pause_on_fail: bool,
+    step: bool,
+    until: int | None,
     force: bool,
+    update_looks: tuple[str, ...],
     resume: str | None,
     allow_changed: bool,
     trust: bool,
@@ -236,7 +202,7 @@ def run(
     opened: bool,
     brief: bool | None,
 ) -> int:
-    """Run tests, and what they need, with services, retries, gates and a record of everything."""
+    """Run tests and their needs, with services, retries, gates and a record."""
     refuse_together(ctx)
     project = project_of(ctx)
     options = Options(
@@ -244,14 +210,17 @@ def run(
         workers=workers,
         headed=headed,
         slow_ms=slow,
-        force=force,
+        force=force or bool(update_looks),
+        update_looks=update_looks,
         seed=shuffle,
         max_failures=max_failures or int(first_failure),
         retries=retries,
     )
     if all_suites:
         observe = partial(watch.observers, brief=brief)
-        return run_all(project, Choice(selection, methods, titles, since=since), profile, options, observe)
+        return run_all(
+            project, Choice(selection, methods, titles, since=since, looks=update_looks), profile, options, observe
+        )
     words = [word for word in (resume, failed_in) if word is not None]
     name = home_of(project, suite, words).name
     home = project.root / PLAN_FOLDER / name
@@ -261,7 +230,7 @@ def run(
         if goal.why:
             warn(f"nothing to resume: {goal.why}; a new run starts")
         options = dataclasses.replace(options, resume=goal.run, allow_changed=allow_changed, trust=trust)
-    choice = Choice(selection, methods, titles, since=since)
+    choice = Choice(selection, methods, titles, since=since, looks=update_looks)
     if last_failed or failed_in is not None:
         failures = failures_of(home, LAST if failed_in is None else failed_in)
         if not failures.tasks:
@@ -278,13 +247,14 @@ def run(
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
         return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
+    pausing = Pausing(pause_on_fail, step, until or 0)
+    options = pausing_options(options, plan, tasks, project.root, pausing)
     if detach:
-        words = [*detaching.words_of(options), f"--suite={name}", *choice.words_of_options()]
-        words += [f"--profile={goal.profile}"] if goal.profile else []
-        words += [] if brief is None else ["--brief" if brief else "--full"]
+        words = [*detaching.words_of(options), *choice.words_of_options(), *_named(name, goal.profile, brief=brief)]
         return detaching.detach(project, plan, [*words, "--", *selection])
     page = LivePage()
-    observers = detaching.observers if detached else page.observers if opened else watch.observers
+    usual = partial(watch.observers, drawn=options.pauser is None)
+    observers = detaching.observers if detached else page.observers if opened else usual
     followed = _Followed(partial(observers, brief=brief))
     launch = Launch(project, followed.observers, options, goal.profile)
     if times is not None or until_fail or burned:
@@ -300,6 +270,12 @@ def run(
         say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+def _named(suite: str, profile: str, *, brief: bool | None) -> list[str]:
+    """Return the suite, the profile and the form of the output as words of a command line."""
+    words = [f"--suite={suite}", *([f"--profile={profile}"] if profile else [])]
+    return words if brief is None else [*words, "--brief" if brief else "--full"]
 
 
 def _tasks(

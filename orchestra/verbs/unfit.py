@@ -45,6 +45,15 @@ _APART = (
     ("--shard does not go with --resume: a run resumes its own shard", "shard", ("resume",), ()),
     ("--shard does not go with failures: that differs between machines", "shard", ("last_failed", "failed_in"), ()),
     ("--shard is a part of one run", "shard", ("times", "until_fail", "watched"), ()),
+    *(
+        (
+            "a run that pauses asks a person at the terminal",
+            name,
+            ("all_suites", "listing", "dry_run", "detach", "shard", "workers"),
+            ("opened", "watched", "burned", "brief"),
+        )
+        for name in ("pause_on_fail", "step", "until")
+    ),
     ("-x is --max-failures 1", "first_failure", ("max_failures",), ()),
     ("--last-failed is --failed-in last", "last_failed", ("failed_in",), ()),
 )

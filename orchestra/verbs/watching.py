@@ -63,9 +63,9 @@ class Services:
         if up.read(home) is not None:  # the run uses what `orchestra up` has started
             return {}
         if self._shared is None:
-            environment = inherited.environment(os.environ, plan.components)
+            inherits = inherited.of_plan(root, plan, os.environ)
             suites = {plan.suite: (plan, required)}
-            self._shared, self._of = Shared(root, home / "watched", suites, environment, by=WATCH), of
+            self._shared, self._of = Shared(root, home / "watched", suites, inherits, by=WATCH), of
         elif old := self._shared.end_old():
             warn(line("restart", ", ".join(old), "its files have changed"))
         for reason in self._shared.prepare(plan.suite, ()):

@@ -113,8 +113,30 @@ function figure(file) {
     h("figcaption", {}, file.name, " ", note));
 }
 
+// The expected picture over the actual one, up to a line that the slider moves, and their difference.
+function looks(attempt) {
+  const named = new Map();
+  for (const file of (attempt.files || []).filter(isLook)) {
+    const name = file.name.replace(/^look-|-(expected|actual|diff)\.png$/g, "");
+    named.set(name, { ...named.get(name), [file.kind.replace("look_", "")]: file });
+  }
+  return [...named].map(([name, { expected, actual, diff }]) => h("section", { class: "card wide" }, h("h2", {}, `Look ${name}`),
+    expected && actual ? slider(name, expected, actual) : null,
+    h("div", { class: "shots big" }, [expected, actual, diff].filter(Boolean).map((file) => h("figure", {}, linked(file, picture(file)), h("figcaption", {}, file.kind.replace("look_", "")))))));
+}
+
+const isLook = (file) => file.kind.startsWith("look_");
+
+function slider(name, expected, actual) {
+  const over = h("div", { class: "over" }, picture(expected));
+  const place = (percent) => { over.style.clipPath = `inset(0 ${100 - percent}% 0 0)`; };
+  const range = h("input", { type: "range", min: "0", max: "100", value: "50", "aria-label": `Expected picture of ${name} over the actual one`, oninput: (event) => place(event.target.value) });
+  place(50);
+  return h("div", { class: "slider" }, h("div", { class: "row spread small quiet" }, h("span", {}, "expected"), h("span", {}, "actual")), range, h("div", { class: "both" }, picture(actual), over));
+}
+
 function shots(attempt, big) {
-  const files = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture");
+  const files = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture" && !isLook(file));
   if (!files.length) return null;
   return h("section", { class: "card" }, h("h2", {}, plural(files.length, "screenshot")), h("div", { class: `shots ${big ? "big" : ""}` }, [...files].reverse().map(figure)));
 }
@@ -228,7 +250,7 @@ function around(task) {
 function sideBySide(tries) {
   return h("div", { class: "columns" }, tries.map((attempt) => {
     const error = attempt.error;
-    const last = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture").pop();
+    const last = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture" && !isLook(file)).pop();
     return h("section", { class: "card" }, h("h2", {}, `Attempt ${attempt.number} `, badge(attempt.outcome)),
       h("p", { class: "quiet small" }, [duration(attempt.seconds), stepOf(attempt), attempt.held ? "held: a server was down" : "", ...(attempt.incidents || [])].filter(Boolean).join(" · ")),
       error && h("p", { class: "message" }, error.message), error && compared(error), last && h("div", { class: "shots big" }, figure(last)), stepList(attempt));
@@ -261,7 +283,7 @@ function detail(main, test, method, number) {
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), h("div", { class: "row" }, tries.map((one) => one === attempt && traceOf({ ...task, tries: [one] }, "trace")), copyButton("Copy all of this as text", () => asText(task, attempt)))),
       command(again(task))),
     all ? sideBySide(tries) : why(task, attempt),
-    ...(attempt && !all ? [strip(attempt), cases(attempt), columns([shots(attempt, true), steps(attempt), past(task)], [texts(attempt), files(attempt)])] : [past(task)]),
+    ...(attempt && !all ? [...looks(attempt), strip(attempt), cases(attempt), columns([shots(attempt, true), steps(attempt), past(task)], [texts(attempt), files(attempt)])] : [past(task)]),
   ].filter(Boolean));
 }
 

@@ -190,7 +190,8 @@ def test_a_failure_shows_step_message_both_texts_and_its_picture(watched, everyt
 def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(watched, tmp_path):
     folder = "attempts/cli/B001/1"
     (tmp_path / folder).mkdir(parents=True)
-    for name in ("failure.png", "steps-1-goto.jpg", "steps-2-click.jpg"):
+    looks = [f"look-start-{part}.png" for part in ("expected", "actual", "diff")]
+    for name in ("failure.png", "steps-1-goto.jpg", "steps-2-click.jpg", *looks):
         (tmp_path / folder / name).write_bytes(picture(400, 300))
     marks = [
         {"left": 100, "top": 30, "width": 200, "height": 60},
@@ -198,6 +199,7 @@ def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(w
     ]
     kept = [samples.evidence(f"{folder}/failure.png", "screenshot") | {"marks": marks}]
     kept += [samples.evidence(f"{folder}/steps-{name}.jpg", "picture") for name in ("1-goto", "2-click")]
+    kept += [samples.evidence(f"{folder}/{name}", f"look_{name[11:-4]}") for name in looks]
     made = [
         samples.run_started(selection=["cli:B001"]),
         *samples.attempt("cli:B001", 1, "failed", error=samples.failure(), evidence=kept, retry=True),
@@ -218,6 +220,10 @@ def test_the_element_of_a_failure_is_framed_and_each_step_and_attempt_is_shown(w
     )
     assert inside[:2] == pytest.approx([frame["width"], frame["height"]], abs=1), "it is around an element of one line"
     assert "inset" not in inside[2]
+    assert page.locator("h2 >> text=Look start").count() == page.locator("h2 >> text=1 screenshot").count() == 1
+    page.get_by_label("Expected picture of start over the actual one").fill("20")
+    assert page.locator(".slider .over").evaluate("(one) => one.style.clipPath") == "inset(0px 80% 0px 0px)"
+    assert page.locator(".slider + .shots figcaption").all_inner_texts() == ["expected", "actual", "diff"]
     assert page.locator(".strip figcaption").all_inner_texts() == ["step 1 goto", "step 2 click"]
     page.click("text=side by side")
     page.wait_for_selector(".columns .frame")

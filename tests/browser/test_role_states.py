@@ -59,9 +59,10 @@ def test_the_message_of_a_target_that_is_not_there_has_its_states_and_pattern(bo
         assert f"no element matches {shown}" in result.failure.message
 
 
-def test_a_pattern_that_a_value_breaks_is_refused(both):
-    broken = {"click": {"role": "tab", "name": {"match": "^${saved.start}"}}}
-    results = both(page(BODY), {"set": {"start": "(Tw"}}, broken)
-    for result in results:
+@pytest.mark.parametrize("key", ["", "unless"])
+def test_a_pattern_that_a_value_breaks_is_refused(both, key):
+    broken = {"role": "tab", "name": {"match": "^${saved.start}"}}
+    step = {"wait": {"testid": "log", key: broken} if key else broken}
+    for result in both(page(BODY), {"set": {"start": "(Tw"}}, step):
         assert (result.outcome, result.failure.kind) == ("error", "setup")
         assert 'the pattern "^(Tw" of a name cannot be read' in result.failure.message

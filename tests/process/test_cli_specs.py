@@ -15,6 +15,7 @@ import time
 from contextlib import suppress
 from pathlib import Path
 
+import click
 import psutil
 import pytest
 
@@ -775,6 +776,17 @@ def test_each_verb_has_help_with_examples(orchestra, verb):
     assert re.search(rf"Examples?:\n +orchestra {verb}", ran.out)
 
 
+def test_the_help_of_run_fits_a_screen_and_has_each_option(orchestra):
+    """Options that belong together share a row."""
+    lines = orchestra("run", "--help", env={"COLUMNS": "80"}).out.splitlines()
+    assert len(lines) <= 52
+    assert max(map(len, lines)) <= 80
+    shown = [param for param in cli.load_verb("run").params if isinstance(param, click.Option) and not param.hidden]
+    words = re.findall(r"(?<!\S)--?[a-z][a-z-]*", "\n".join(lines).partition("Example")[0])
+    for option in shown:
+        assert set(option.opts) & set(words), option.name
+
+
 def test_the_examples_of_help_run(orchestra, root):
     """Each verb's own examples, on this repository's suite: without the note behind two spaces, to no file."""
     shutil.copytree(ROOT / "specs", root / "specs")
@@ -1026,7 +1038,7 @@ def options_of(help_text):
     return set(
         re.findall(
             r"(?<![\w-])--[a-z][a-z-]+|(?<![\w-])-[A-Z](?![\w-])",
-            help_text.partition("Options:")[2].partition("Example")[0],
+            re.split(r"^[A-Z][a-z ]+:$", help_text, maxsplit=1, flags=re.MULTILINE)[-1].partition("Example")[0],
         )
     )
 

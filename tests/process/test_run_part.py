@@ -226,6 +226,10 @@ def test_doit_takes_the_selection_of_a_variable(suite):
         ("--failed-in 1999", 'no run "1999" of suite "s"'),
         ("--trust", "--trust needs --resume"),
         ("--watch", "--watch needs a terminal: it is ended by a key"),
+        ("--pause-on-fail", "--pause-on-fail needs a terminal: a person decides what follows"),
+        ("--until 2 --detach", "a run that pauses asks a person at the terminal; --detach does not fit"),
+        ("--step --workers 2", "a run that pauses asks a person at the terminal; --workers does not fit"),
+        ("--until 0", "invalid value for '--until'"),
         ("--watch --detach", "--watch runs tests after each change; --detach does not fit"),
     ],
 )
@@ -327,3 +331,35 @@ def test_services_stay_up_while_a_suite_is_watched(project, tmp_path_factory, fi
         process.kill()
         process.wait()
     terminal.text()
+
+
+def test_a_paused_run_whose_terminal_is_closed_leaves_nothing_running(project):
+    """A test without a page pauses, too. First its worker dies under it: the prompt goes on to the next test."""
+    project.write("""orchestra: 1
+suite: s
+methods: {cli: {driver: playwright}}
+tests:
+  one: {steps: [set: {a: 1}]}
+  two: {steps: [set: {b: "${test.id}"}, set: {c: 2}]}
+""").compile()
+    terminal = Terminal()
+    argv = [sys.executable, "-m", "orchestra", "run", "--until", "1"]
+    out = terminal.out
+    process = psutil.Popen(argv, cwd=project.root, env=environment(TERM="dumb"), stdin=out, stdout=out, stderr=out)
+    try:
+        terminal.wait_for("paused      cli:one  step 1 of 1")
+        terminal.wait_for("\r\n> ")
+        [worker] = [one for one in process.children(recursive=True) if "orchestra.runtime.worker" in one.cmdline()]
+        worker.kill()
+        terminal.wait_for("paused      cli:one  has ended")
+        terminal.wait_for("paused      cli:two  step 1 of 2")
+        terminal.wait_for("\r\n> ", 2)
+        started = process.children(recursive=True)
+        terminal.close()
+        assert process.wait(timeout=60) in {129, 130}
+        assert not psutil.wait_procs(started, timeout=60)[1]
+    finally:
+        if process.poll() is None:
+            process.kill()
+            process.wait()
+    assert project.verdicts() == {"cli:one": "error", "cli:two": "interrupted"}

@@ -10,7 +10,7 @@ from unittest import mock
 
 import msgspec
 
-from orchestra.runtime.attempt import Result
+from orchestra.runtime.attempt import NO_LOOKS, Result
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp.driver import McpAttempt
@@ -65,16 +65,22 @@ class Both:
         self.logins = folder / "logins"  # of both, as in a run
         self.logins.mkdir(exist_ok=True)
 
+    @property
+    def folder(self):
+        """The folder of both."""
+        return self._folder
+
     def _carry_out(self, name: str, said: list, options: dict) -> Result:
         folder = self._folder / name
-        folder.mkdir()
+        folder.mkdir(exist_ok=True)  # of a run before, for its pictures
         for file, text in (("a.txt", "first"), ("b.txt", "second")):
             (folder / file).write_text(text)
         names = {"s.url": self._url, "down.url": self._down}
         options = {"evidence": "off", **options}
+        looks = options.pop("looks", NO_LOOKS)
         login, logins = options.pop("login", None), options.pop("logins", self.logins)
         asked = request(folder, said, browser=self._chromium, driver=name, names=names, **options)
-        asked = msgspec.structs.replace(asked, login=login, logins=str(logins))
+        asked = msgspec.structs.replace(asked, login=login, logins=str(logins), looks=looks)
         warm = self._warm[name]
         result = signed_in(asked, warm.driver, warm.http, {}, early=EarlyEnd(), begun=lambda: None)
         assert msgspec.json.decode(msgspec.json.encode(result), type=Result) == result  # a worker sends it

@@ -15,6 +15,7 @@ class Terminal:
         self.out = os.fdopen(slave, "w", encoding="utf-8")
         self._parts: list[bytes] = []
         self._grown = threading.Condition()
+        self._closed = False
         self._thread = threading.Thread(target=self._read, daemon=True)
         self._thread.start()
 
@@ -24,7 +25,7 @@ class Terminal:
                 part = os.read(self._master, 65536)
             except OSError:  # Linux: the other side is closed
                 return
-            if not part:
+            if not part or self._closed:
                 return
             with self._grown:
                 self._parts.append(part)
@@ -41,6 +42,14 @@ class Terminal:
     def press(self, keys: str) -> None:
         """Type keys."""
         os.write(self._master, keys.encode())
+
+    def close(self) -> None:
+        """Close the window, with all that runs in it."""
+        self._closed = True
+        self.out.write("\n")  # which ends the read that is under way: it would hold the window open
+        self.out.close()
+        self._thread.join()
+        os.close(self._master)
 
     def text(self) -> str:
         """All that was written, after the writer is done."""

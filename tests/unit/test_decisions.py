@@ -24,6 +24,9 @@ from orchestra.runtime.gates.figures import figures
 from orchestra.runtime.gates.gate import Gates
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.select import among, named, natural, select, titled, with_needs
+from orchestra.steps.look import folder_of as looks_of
+from orchestra.steps.look import picture_of
+from orchestra.steps.step import Step
 from orchestra.verbs.choosing import Choice, Failures, choose
 from tests.support.events import body, view
 from tests.support.runs import run_started
@@ -131,6 +134,42 @@ def test_a_choice_names_what_selects_its_tests(capsys):
 def test_a_choice_that_leaves_nothing_is_refused(choice, message):
     with pytest.raises(UsageError, match=re.escape(message)):
         choose(PLAN, choice)
+
+
+LOOK = Step("expect", args={"look": "start", "within_seconds": 5.0})
+LOOKS = msgspec.structs.replace(
+    PLAN,
+    tests=(
+        msgspec.structs.replace(PLAN.tests[0], steps=(LOOK,)),
+        *PLAN.tests[1:2],
+        msgspec.structs.replace(PLAN.tests[2], finally_=(LOOK,)),
+    ),
+)
+
+
+@pytest.mark.parametrize(
+    "looks, tasks",
+    [
+        (("*",), ["cli:B1", "cli:B2[firefox]", "mcp:B1"]),
+        (("start",), ["cli:B1", "cli:B2[firefox]", "mcp:B1"]),
+        (("B2",), ["cli:B2[firefox]"]),
+    ],
+)
+def test_the_tests_are_left_whose_pictures_are_written(looks, tasks):
+    chosen = choose(LOOKS, Choice(looks=looks))
+    assert (chosen.tasks, chosen.by[-1].effect) == (tasks, "leaves")
+    with pytest.raises(UsageError, match=re.escape('no selected test has the look "stat" (did you mean "start"?)')):
+        choose(LOOKS, Choice(looks=("stat", *looks)))
+    with pytest.raises(UsageError, match="nothing to run: no selected test has a look"):
+        choose(PLAN, Choice(looks=("*",)))
+
+
+def test_a_picture_has_a_name_that_is_a_file_and_no_other_picture_has():
+    names = ["B1", "B1[a]", "B1[b]", "b 1", "b-1", "", ".", "..", "../x", "a/b", "\u202e\ud800", "x" * 300, "x" * 301]
+    files = {picture_of(name, "chromium", "linux") for name in names}
+    assert len(files) == len(names)
+    assert all(re.fullmatch(r"[A-Za-z0-9][A-Za-z0-9._-]{0,120}\.png", file) for file in files)
+    assert looks_of("my shop", "B1[a]").split("/")[3] == "B1-a-5d808e16"
 
 
 def test_needs_are_pulled_in_where_the_method_runs_them():

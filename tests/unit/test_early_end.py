@@ -29,3 +29,16 @@ def test_an_attempt_is_held_before_each_step_on_a_page(tmp_path):
     asked = request(tmp_path, [{"goto": "/"}, {"set": {"a": 1}}, "reload"], before=[{"goto": "/"}], last=["back"])
     assert held_seconds(asked) == 0.0
     assert held_seconds(msgspec.structs.replace(asked, slow_seconds=0.5)) == 2.0
+
+
+def test_an_attempt_that_waits_for_a_reply_is_woken_by_its_end():
+    early, rested = EarlyEnd(), []
+
+    def rest() -> None:
+        rested.append(1)
+        if len(rested) == 2:
+            early.replies.put(b"{}")
+        if len(rested) == 3:
+            early.now()
+
+    assert [early.reply(rest), early.reply(rest)] == [b"{}", b""]

@@ -160,7 +160,8 @@ READERS = {
     "Plan": {
         "runtime/doctor.py": "suite secrets",
         "report/fold.py": "title",
-        "runtime/dag.py": "tests methods components",
+        "runtime/dag.py": "tests methods",
+        "runtime/inherited.py": "env_files components",
         "runtime/load_plan.py": "plugins sources source_digest",
         "runtime/select.py": "groups",
         "runtime/engine/queue.py": "resources",
@@ -172,6 +173,7 @@ READERS = {
         "runtime/servers/survey.py": "tls",
         "runtime/run/session.py": "keep_runs logins",
     },
+    "EnvFile": {"runtime/env_files.py": "path required public"},
     "Tls": {"runtime/driver/http.py": "ignore_https_errors ca_file"},
     "KeepRuns": {"runtime/run/session.py": "count days"},
 }

@@ -176,6 +176,18 @@ def test_what_is_not_known_is_selected(tmp_path):
     assert set(none.values()) == {"main has no compiled plan that can be read"}
 
 
+def test_files_that_steps_send_or_compare_with_select_their_tests(tmp_path):
+    mock = Step("mock", args={"url": "**", "file": "a/x.json"})
+    look = Step("expect", args={"look": "start"})
+    tests = (Case("T1", "", ("cli",), steps=(mock,)), Case("T2", "", ("cli",), finally_=(look,)))
+    then = changed(tests=tests, components=())
+    pictures = f"specs/looks/{then.suite}/T2/start-chromium-linux.png"
+    write(tmp_path, {"a/x.json": "1", pictures: "2"}, {})
+    for path, task in (("a/x.json", "cli:T1"), (pictures, "cli:T2")):
+        since = Revision("main", "0" * 40, {"a/x.json", pictures}, (path,), plan=then)
+        assert reasons(tmp_path, then, since) == {task: f"{path} changed"}
+
+
 def test_a_login_selects_the_tests_that_begin_with_it(tmp_path):
     parts = {"f": {"file": "a/x.py"}, "text": "b"}
     login = Login("admin", steps=(Step("http", args={"method": "POST", "url": "/", "multipart": parts}),))

@@ -107,6 +107,7 @@ def test_target_with_a_pattern_and_states():
     target = target_of(data)
     assert target == Target("role", "checkbox", name_match="^Send", checked=False, level=1)
     assert in_words(target) == '{role: "checkbox", name: {match: "^Send"}, checked: false, level: 1}'
+    assert in_words(Target("css", "a", within=target)).startswith('{css: "a", within: {role: "checkbox", name: {match:')
 
 
 @pytest.mark.parametrize(

@@ -13,9 +13,10 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
 from orchestra.compiler.schema.key import StepSpec
-from orchestra.compiler.schema.spec import Spec
+from orchestra.compiler.schema.spec import EnvFileSpec, Spec
 from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, NeedSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
+from orchestra.plan import EnvFile
 from orchestra.steps.vocabulary import VERBS
 
 _BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
@@ -239,6 +240,15 @@ def matrix_tests(test_id: str, test: TestSpec) -> Iterator[tuple[str, dict[str, 
 
 def _combination_id(test_id: str, values: Mapping[str, Any]) -> str:
     return f"{test_id}[{','.join(map(scalar_text, values.values()))}]"
+
+
+def env_files(spec: Spec) -> tuple[EnvFile, ...]:
+    """Return the files with variables."""
+    items = (EnvFileSpec(path=item) if isinstance(item, str) else item for item in spec.get("env_files", ()))
+    plain = EnvFile("")
+    return tuple(
+        EnvFile(item["path"], item.get("required", plain.required), tuple(item.get("public", ()))) for item in items
+    )
 
 
 BLOCK = "block"

@@ -39,6 +39,9 @@ from orchestra.plan import (
     Test,
     Tls,
 )
+from orchestra.steps.look import folder_of, looks
+from orchestra.steps.step import Step
+from orchestra.steps.verbs.files import project_files
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
@@ -152,7 +155,7 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=tuple(final_text(glob, known) for glob in test.get("inputs", [])),
+                inputs=_inputs(spec["suite"], one_id, test, known, (*before, *steps, *after)),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -173,6 +176,17 @@ def lower_test(
             )
         )
     return tuple(made)
+
+
+def _inputs(
+    suite: str, one_id: str, test: TestSpec, known: Mapping[str, Any], steps: Sequence[Step]
+) -> tuple[str, ...]:
+    """Return the globs of the files that the result of a test rests on: those of its steps and its expected pictures, too."""
+    globs = [final_text(glob, known) for glob in test.get("inputs", [])]
+    if globs:
+        globs += project_files(steps)
+        globs += [f"{folder_of(suite, one_id)}/**"] if looks(steps) else []
+    return tuple(dict.fromkeys(globs))
 
 
 def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -319,6 +333,7 @@ def lower(
         components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
+        env_files=resolve.env_files(spec),
         tls=tls,
         keep_runs=KeepRuns(**spec["keep_runs"]) if "keep_runs" in spec else EVERY_RUN,
         speed=_classes(spec.get("speed", DEFAULT_SPEED)),

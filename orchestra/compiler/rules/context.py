@@ -306,3 +306,5 @@ def targets(body: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
     for key in ("within", "unless", "onto"):
         if isinstance(arguments.get(key), dict):
             yield from targets(arguments[key], (*path, key))
+    for index, one in enumerate(arguments.get("mask", ())):
+        yield from targets(one, (*path, "mask", index))

@@ -49,17 +49,30 @@ def _written_paths(context: Context) -> Iterator[tuple[Path, str]]:
     for test_id, test in spec["tests"].items():
         if "inputs" in test:
             yield from ((("tests", test_id, "inputs", index), path) for index, path in enumerate(test["inputs"]))
+    yield from _paths_of_steps(context)
+    for index, item in enumerate(spec.get("env_files", ())):
+        path: Path = ("env_files", index)
+        yield (path, item) if isinstance(item, str) else ((*path, "path"), item["path"])
+    if "ca_file" in spec.get("tls", {}):
+        yield ("tls", "ca_file"), spec["tls"]["ca_file"]
+    yield from ((("compile", key), path) for key, path in spec.get("compile", {}).items() if isinstance(path, str))
+
+
+def _paths_of_steps(context: Context) -> Iterator[tuple[Path, str]]:
     for step in context.steps("upload"):
         yield from ((step.path("upload", "files", index), path) for index, path in enumerate(step.body["files"]))
     for step in context.steps("http"):
         for name, part in step.body.get("multipart", {}).items():
             if isinstance(part, dict):
                 yield step.path("http", "multipart", name, "file"), part["file"]
+    for verb in ("mock", "har"):
+        for step in context.steps(verb):
+            if isinstance(step.body, str):
+                yield step.path(verb), step.body
+            elif "file" in step.body:
+                yield step.path(verb, "file"), step.body["file"]
     for step in context.steps("download"):
         yield step.path("download", "as"), step.body["as"]
-    if "ca_file" in spec.get("tls", {}):
-        yield ("tls", "ca_file"), spec["tls"]["ca_file"]
-    yield from ((("compile", key), path) for key, path in spec.get("compile", {}).items() if isinstance(path, str))
 
 
 @rule

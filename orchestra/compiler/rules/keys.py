@@ -92,7 +92,7 @@ def idle_key(context: Context) -> Iterator[Problem]:
     """A key of a step has no effect in combination with its other keys.
 
     `within_seconds` of `type` and `press` is for an element, that of `evaluate` for an element or for `equals` or `below`,
-    `full_page` of `screenshot` for the page, `text` of `dialog` for an accepted dialog, `base` of `http` for a path,
+    `full_page` of `screenshot` and `look` for the page, `text` of `dialog` for an accepted dialog, `base` of `http` for a path,
     `exact` for a text match, `within_seconds` of `page` for a page that opens and that of `scroll` for an element,
     `opens_with` and `message` for something in them. `cool_down_seconds` of a component needs `fail_back: true`.
     """
@@ -102,9 +102,7 @@ def idle_key(context: Context) -> Iterator[Problem]:
                 asks = verb == "evaluate"
                 hint = f"remove it, {'name an element, or write `equals` or `below`' if asks else 'or name an element'}"
                 yield _idle(context, step.path(verb, "within_seconds"), "without an element to wait for", hint)
-    for step in context.steps("screenshot"):
-        if mapping_of(step.body).get("full_page") and _has_target(step.body):
-            yield _idle(context, step.path("screenshot", "full_page"), "on the picture of an element", "remove it")
+    yield from _of_pictures(context)
     for step in context.steps("dialog"):
         if "text" in step.body and step.body.get("accept") is False:
             yield _idle(context, step.path("dialog", "text"), "on a dialog that is dismissed", "write accept: true")
@@ -119,6 +117,13 @@ def idle_key(context: Context) -> Iterator[Problem]:
         if "cool_down_seconds" in row and "failover" in row and not row.get("fail_back"):
             path: Path = ("health", name, "cool_down_seconds")
             yield _idle(context, path, "without `fail_back: true`", "write it, or remove this")
+
+
+def _of_pictures(context: Context) -> Iterator[Problem]:
+    for verb in ("screenshot", "expect"):
+        for step in context.steps(verb):
+            if mapping_of(step.body).get("full_page") and _has_target(step.body):
+                yield _idle(context, step.path(verb, "full_page"), "on the picture of an element", "remove it")
 
 
 def _of_pages(context: Context) -> Iterator[Problem]:
@@ -181,11 +186,12 @@ def role_state(context: Context) -> Iterator[Problem]:
 
 @rule
 def url_glob(context: Context) -> Iterator[Problem]:
-    """`url` of `mock` or of `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
+    """`url` of `mock`, `har` or `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
 
     Begin it with `**`, or write scheme and host.
     """
     asked = [(step.path("mock", "url"), step.body) for step in context.steps("mock")]
+    asked += [(step.path("har", "url"), step.body) for step in context.steps("har") if "url" in mapping_of(step.body)]
     asked += [
         (step.path("expect", "request", "url"), step.body["request"])
         for step in context.steps("expect")

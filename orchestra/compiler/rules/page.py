@@ -114,6 +114,8 @@ READER_RULES = {
     "include-duplicate": "two files define the same key, and the including one does not list it under `override:`",
     "row-file": "the file of `rows` is missing, unreadable, outside the project root, or no list of rows, a line of a CSV file "
     "has more or fewer values than columns, or two columns have one name",
+    "env-file": "a file of `env_files` is missing, unreadable, outside the project root or reached by a link, or one of its"
+    " lines is no variable with a value; found by each command that needs the environment, not by `orchestra compile`",
     "schema-file": "the file of `schema` is missing, unreadable, outside the project root, or no mapping of JSON or YAML",
     "include-override": "`override:` names a key that no included file defines, or that this file does not define",
 }

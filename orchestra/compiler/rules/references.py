@@ -209,12 +209,16 @@ def unclosed_name(context: Context) -> Iterator[Problem]:
 
 @rule
 def secret_name(context: Context) -> Iterator[Problem]:
-    """`${env.NAME}` reads a variable that looks like a secret and is not listed under `secrets:`, so it is not masked."""
+    """`${env.NAME}` reads a variable that looks like a secret and is not listed under `secrets:`, so it is not masked.
+
+    The file of `env_files` that has it may be absent, as in CI. A name under `public` there is no secret.
+    """
     secrets = context.spec.get("secrets", [])
+    public = {name for file in resolve.env_files(context.spec) for name in file.public}
     for text, references in context.references:
         for reference in references:
             head, _, name = reference.name.partition(".")
-            if head == "env" and name not in secrets and _SECRET.search(name):
+            if head == "env" and name not in secrets and name not in public and _SECRET.search(name):
                 place = context.place_inside(text.path, text.value, reference.offset)
                 listed = ", ".join([*secrets, name])
                 message = f'"{name}" looks like a secret and is not listed under "secrets", so it would not be masked'

@@ -100,6 +100,7 @@ def duplicate_item(context: Context) -> Iterator[Problem]:
         yield from _repeated(context, defaults.get(key, ()), "defaults", key)
     yield from _repeated(context, defaults.get("retries", {}).get("on", ()), "defaults", "retries", "on")
     yield from _repeated(context, spec.get("secrets", ()), "secrets")
+    yield from _repeated(context, [file.path for file in resolve.env_files(context.spec)], "env_files")
 
 
 def _repeated(context: Context, items: Sequence[str], *path: str) -> Iterator[Problem]:

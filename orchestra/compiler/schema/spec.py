@@ -45,6 +45,7 @@ from orchestra.plan import (
     Command,
     Component,
     Emulation,
+    EnvFile,
     Errors,
     Gate,
     Geolocation,
@@ -142,6 +143,17 @@ class GatesSpec(TypedDict, total=False):
     ]
 
 
+class EnvFileSpec(TypedDict, total=False):
+    """A file with variables of the environment."""
+
+    path: Required[Annotated[str, Key("its path, relative to the project root", ".env.local")]]
+    required: Annotated[bool, Key("refuse to run without it", False, default=PLAN)]
+    public: Annotated[
+        list[Annotated[str, Key("a variable's name", "BASE_URL", pattern=ENV_NAME)]],
+        Key("its variables whose values are no secrets, and are not masked", ["BASE_URL"]),
+    ]
+
+
 class TlsSpec(TypedDict, total=False):
     """How certificates of servers are checked, by browsers, `http` probes and `http` steps."""
 
@@ -203,6 +215,14 @@ class Spec(TypedDict, total=False):
     secrets: Annotated[
         list[Annotated[str, Key("a variable's name", "OPENAI_API_KEY", pattern=ENV_NAME)]],
         Key("environment variables whose values are masked everywhere", ["OPENAI_API_KEY"]),
+    ]
+    env_files: Annotated[
+        list[str | EnvFileSpec],
+        Key(
+            "files with variables, as `.env`, a later one over an earlier one; the environment wins over them, and their values"
+            " are masked (docs/data.md)",
+            [".env"],
+        ),
     ]
     tls: Annotated[TlsSpec, Key("how certificates of servers are checked", {"ca_file": "certs/ca.pem"})]
     plugins: Annotated[
@@ -322,6 +342,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     BaselineSpec: _of(Baseline()),
     GateSpec: _of(Gate("after", "", "")),
     CompileSpec: _of(Outputs()),
+    EnvFileSpec: _of(EnvFile("")),
 }
 
 # The mappings that hold one probe (`orchestra.probes.table`) in addition to their own keys.

@@ -48,8 +48,8 @@ def definitions() -> dict[str, Schema]:
         "Conditions": _conditions("what must hold of an element", CONDITIONS, "NoConditions"),
         "NoConditions": _conditions("what must not hold of an element", CONDITIONS, ""),
         "SomeConditions": {
-            "description": "one of `to`, `all` and `any`",
-            "anyOf": [{"required": [key]} for key in ("to", "all", "any")],
+            "description": "one of `to`, `all`, `any` and `look`",
+            "anyOf": [{"required": [key]} for key in ("to", "all", "any", "look")],
         },
         "EachConditions": _conditions("what must hold of each match", EACH_CONDITIONS, "NoEachConditions"),
         "NoEachConditions": _conditions("what must not hold of a match", EACH_CONDITIONS, ""),
@@ -112,15 +112,19 @@ def _target_rules(verb: Verb) -> Schema:
     if verb.target == "required":
         return {**one_of(KINDS), "dependentRequired": WITH_ROLE}
     if verb.name == "expect":
+        subjects = [*KINDS, "page", "request", "a11y"]
         # The subject is an element, the page or a request: each needs a key that excludes the other.
         return {
-            **one_of([*KINDS, "page", "request", "a11y"]),
+            # A look is of an element or of the page, and the other subjects exclude each other.
+            "anyOf": [{"required": [key]} for key in (*subjects, "look")],
+            "oneOf": [*one_of(subjects)["oneOf"], {"not": {"anyOf": one_of(subjects)["oneOf"]}}],
             "dependentRequired": WITH_ROLE,
             "dependentSchemas": {
                 **{
-                    subject: {"properties": {key: dict(NEVER) for key in ("to", "all", "any", *NARROWING)}}
-                    for subject in ("page", "request", "a11y")
+                    subject: {"properties": {key: dict(NEVER) for key in ("to", "all", "any", "look", *NARROWING)}}
+                    for subject in subjects[len(KINDS) :]
                 },
+                "look": {"properties": {key: dict(NEVER) for key in ("to", "all", "any")}},
                 **{kind: {"$ref": "#/$defs/SomeConditions"} for kind in KINDS},
             },
         }

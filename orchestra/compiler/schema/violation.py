@@ -29,7 +29,7 @@ RULES: dict[str, str] = {
     "schema-missing-key": "a mapping lacks a required key, or all keys of a set of which it needs one",
     "schema-conflict": "a mapping has keys that exclude each other, or a key without the one that it needs",
     "schema-pattern": "a name or text does not match the pattern of its key",
-    "schema-range": "a number is below the minimum of its key",
+    "schema-range": "a number is below the minimum of its key, or above the maximum",
 }
 
 Path = tuple[str | int, ...]
@@ -246,7 +246,7 @@ def _pattern(violation: Violation) -> Iterator[Finding]:
 
 
 def _range(violation: Violation) -> Iterator[Finding]:
-    relation = "at least" if violation.keyword == "minimum" else "above"
+    relation = {"minimum": "at least", "maximum": "at most"}.get(violation.keyword, "above")
     message = f"{_name(violation.path)} is {quoted_value(violation.instance)}; it must be {relation} {violation.value}"
     yield Finding(violation.path, "schema-range", message)
 
@@ -377,6 +377,7 @@ _EXPLAIN: dict[str, Callable[[Violation], Iterator[Finding]]] = {
     "exclusiveMinimum": _range,
     "maxItems": _length,
     "maxProperties": _too_many,
+    "maximum": _range,
     "minItems": _length,
     "minProperties": _empty,
     "minimum": _range,

@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra.ledger.event import SessionChanged
 from orchestra.ledger.parts import Died, Outcome, Traffic
-from orchestra.runtime.attempt import EvidenceFile, FailureKind, Request
+from orchestra.runtime.attempt import NO_LOOKS, EvidenceFile, FailureKind, Looks, Request
 from orchestra.runtime.attempts.observed import Sign
 from orchestra.runtime.scope import Scope
 from orchestra.steps.step import Step
@@ -134,6 +134,7 @@ class Job:
         left: seconds until the deadline when the step began.
         kept: the evidence of the attempt, to be added to.
         patience: the default time that an action waits.
+        looks: the expected pictures of the test.
     """
 
     step: Step
@@ -144,6 +145,7 @@ class Job:
     left: float
     kept: list[EvidenceFile] = field(default_factory=list)
     patience: Patience = Patience()
+    looks: Looks = NO_LOOKS
 
     @property
     def args(self) -> dict[str, Any]:
@@ -222,6 +224,9 @@ class Session(Protocol):
 
     def bound(self, seconds: float) -> None:
         """From now on let nothing take longer than this, whatever hangs; a call that does ends with `StepError`."""
+
+    def rest(self, seconds: float) -> None:
+        """Wait while a person looks at the page, and handle its events meanwhile. Raises nothing."""
 
     def do(self, job: Job) -> Effort:
         """Carry out a step that needs a browser.

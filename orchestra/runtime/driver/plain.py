@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from pathlib import Path
 from typing import Any
 
@@ -14,6 +15,10 @@ class PlainSession:
 
     def bound(self, seconds: float) -> None:
         """Do nothing: the worker is ended if a step does not return."""
+
+    def rest(self, seconds: float) -> None:
+        """Wait."""
+        time.sleep(seconds)
 
     def do(self, job: Job) -> Effort:
         """Carry out a step on a page; see `contract.Session`."""

@@ -7,6 +7,7 @@ carried out here, so that both are the same under every method.
 from __future__ import annotations
 
 import logging
+import math
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -44,12 +45,15 @@ from orchestra.runtime.driver.contract import (
 )
 from orchestra.runtime.driver.film import Film
 from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.pausing import Pauses
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.early_end import EarlyEnd
-from orchestra.runtime.scope import Scope
+from orchestra.runtime.pausing import TRY_LIMIT_SECONDS, TRY_SECONDS, Paused
+from orchestra.runtime.scope import Scope, readable
 from orchestra.runtime.unicode import well_formed
 from orchestra.steps import vacuous
 from orchestra.steps.step import Step
+from orchestra.steps.target import target_of
 from orchestra.steps.texts import BODIES, as_text
 from orchestra.steps.vocabulary import VERBS
 
@@ -79,6 +83,7 @@ def carry_out(
     begun: Callable[[], None] = lambda: None,
     at_end: Callable[[Session | None, Scope], None] = lambda _session, _scope: None,
     shown: StepFile = NO_DISPLAY,
+    paused: Callable[[Paused], None] = lambda _paused: None,
 ) -> Result:
     """Carry out one attempt.
 
@@ -92,6 +97,7 @@ def carry_out(
         begun: called when the attempt's time begins.
         at_end: called with page and saved values before the page is closed.
         shown: gets each step at its begin, for displays.
+        paused: called when it waits for a person, whose replies come by `early`.
     """
     early = early or EarlyEnd(clock)
     asked = clock()
@@ -104,14 +110,15 @@ def carry_out(
         early.watch(session)
     begun()
     last = clock() + most_seconds(request.test) + held_seconds(request) - 3.0  # before the worker is ended for it
+    pauses = Pauses(request, session, early, paused)
     try:
-        attempt = _Attempt(request, session, http, mask, clock, early, shown)
+        attempt = _Attempt(request, session, http, mask, clock, early, shown, pauses)
         result = attempt.run()
         at_end(session, attempt.scope)
         return result
     finally:
         if session is not None:
-            session.bound(min(CLOSE_SECONDS, max(1.0, last - clock())))
+            session.bound(min(CLOSE_SECONDS, max(1.0, last + pauses.seconds - clock())))
             session.close()
 
 
@@ -127,6 +134,7 @@ class _Attempt:
         clock: Callable[[], float],
         early: EarlyEnd,
         shown: StepFile,
+        pauses: Pauses,
     ) -> None:
         self._request = request
         self._session = session
@@ -135,6 +143,8 @@ class _Attempt:
         self._clock = clock
         self._early = early
         self._shown = shown
+        self._pauses = pauses
+        self._limit = Deadline(0.0)
         self.scope = Scope(request.names, request.saved)
         self._records: list[StepDone] = []
         self._kept: list[EvidenceFile] = []
@@ -152,16 +162,20 @@ class _Attempt:
         test = self._request.test
         begun, held = self._clock(), self._early.held
         self._evidence_by = begun + test.timeout_seconds + held_seconds(self._request) + LATE_EVIDENCE_SECONDS
-        deadline = self._deadline(test.timeout_seconds)
-        ended = self._section("before", test.before, deadline, test.timeout_seconds)
+        self._limit = self._deadline(test.timeout_seconds)
+        ended = self._section("before", test.before, test.timeout_seconds)
         if ended is None:
-            ended = self._section("steps", test.steps, deadline, test.timeout_seconds)
-        ended = self._beside(ended)
+            ended = self._section("steps", test.steps, test.timeout_seconds)
+        beside = self._beside(ended)
+        if ended is None and beside is not None and self._pauses.after_failure():
+            self._pause("steps", None, beside[1], test.timeout_seconds)
+        ended = beside
         self._keep(failed=ended is not None)  # before `finally` changes the page
         if test.finally_:
             budget = finally_seconds(test)
             self._evidence_by = self._clock() + budget + LATE_EVIDENCE_SECONDS
-            late = self._section("finally", test.finally_, self._deadline(budget), budget)
+            self._limit = self._deadline(budget)
+            late = self._section("finally", test.finally_, budget)
             if late is not None and ended is not None:
                 self._facts["finally_failed"] = late[1].message
             ended = ended or late
@@ -193,6 +207,7 @@ class _Attempt:
             session=carrier.session,
             findings=self._findings,
             network=self._network,
+            notes=self._pauses.notes(),
         )
 
     def _beside(self, ended: tuple[Outcome, AttemptFailure] | None) -> tuple[Outcome, AttemptFailure] | None:
@@ -215,47 +230,75 @@ class _Attempt:
             self._session.bound(seconds + HUNG_SECONDS)
         return Deadline(self._early.clock() + seconds, self._early.clock)
 
-    def _slow_down(self, step: Step, deadline: Deadline) -> None:
+    def _slow_down(self, step: Step) -> None:
         """Hold the attempt before a step on a page, so that a person can follow it."""
         seconds = self._request.slow_seconds
         if not seconds or self._session is None or not VERBS[step.verb].browser:
             return
-        self._session.bound(deadline.left() + seconds + HUNG_SECONDS)
+        self._session.bound(self._limit.left() + seconds + HUNG_SECONDS)
         self._early.hold(seconds)
 
     def _section(
-        self, section: Section, steps: tuple[Step, ...], deadline: Deadline, allowed: float
+        self, section: Section, steps: tuple[Step, ...], allowed: float
     ) -> tuple[Outcome, AttemptFailure] | None:
-        """Return the steps of a section up to the first that fails; None when none does."""
+        """Carry out the steps of a section up to the first that fails, and return its failure; None when none does."""
         for index, step in enumerate(steps):
-            self._slow_down(step, deadline)
-            begun = self._clock()
-            self._show(section, index, len(steps), step.verb)
-            effort, failed = Effort(), None
-            try:
-                effort = self._step(step, deadline)
-            except StepError as error:
-                effort, failed = error.effort, error
-            if deadline.over() and (failed is None or failed.kind != "setup"):
-                failed = _over(failed, section, index, step, allowed)
-            outcome: Outcome = "passed" if failed is None else failed.outcome
-            seconds = self._clock() - begun
-            self._records.append(
-                StepDone(
-                    index=index,
-                    verb=step.verb,
-                    seconds=seconds,
-                    outcome=outcome,
-                    calls=effort.calls,
-                    polls=effort.polls,
-                    lag_seconds=effort.lag_seconds,
-                    section=section,
-                )
-            )
-            if failed is not None:
-                return failed.outcome, _failure(failed, self._mask, section, index, step)
+            if self._pauses.before(section, index):
+                self._pause(section, index, None, allowed)
+            self._slow_down(step)
+            while (failed := self._in_section(section, index, steps, allowed)) is not None:
+                failure = _failure(failed, self._mask, section, index, step)
+                if not (self._pauses.after_failure() and self._pause(section, index, failure, allowed)):
+                    return failed.outcome, failure
+                self._records.pop()
             if section != "finally" and VERBS[step.verb].browser:
                 self._picture(f"{section}-{index + 1}-{step.verb}")
+        return None
+
+    def _in_section(self, section: Section, index: int, steps: tuple[Step, ...], allowed: float) -> StepError | None:
+        """Carry out one step of a section and record it. Return its failure."""
+        step, begun = steps[index], self._clock()
+        self._show(section, index, len(steps), step.verb)
+        effort, failed = Effort(), None
+        try:
+            effort = self._step(step, self._limit)
+        except StepError as error:
+            effort, failed = error.effort, error
+        if self._limit.over() and (failed is None or failed.kind != "setup"):
+            failed = _over(failed, section, index, step, allowed)
+        self._records.append(
+            StepDone(
+                index=index,
+                verb=step.verb,
+                seconds=self._clock() - begun,
+                outcome="passed" if failed is None else failed.outcome,
+                calls=effort.calls,
+                polls=effort.polls,
+                lag_seconds=effort.lag_seconds,
+                section=section,
+            )
+        )
+        return failed
+
+    def _pause(self, section: Section, index: int | None, failure: AttemptFailure | None, allowed: float) -> bool:
+        """Wait for a person. Return whether the failed step is to be carried out again: with all the time of its section."""
+        before = self._pauses.seconds
+        again = self._pauses.ask(section, index, failure, self._tried)
+        self._evidence_by += self._pauses.seconds - before
+        if again:
+            self._evidence_by += allowed
+            self._limit = self._deadline(allowed)
+        elif self._session is not None:
+            self._session.bound(self._limit.left() + HUNG_SECONDS)
+        return again
+
+    def _tried(self, step: Step) -> AttemptFailure | None:
+        """Carry out a step that a person tries, which no record has. Return its failure."""
+        clock = self._early.clock
+        try:
+            self._step(step, Deadline(clock() + TRY_LIMIT_SECONDS - HUNG_SECONDS, clock), TRY_SECONDS)
+        except StepError as error:
+            return _failure(error, self._mask, "steps", None, step)
         return None
 
     def _show(self, section: Section, index: int, number: int, verb: str) -> None:
@@ -272,10 +315,16 @@ class _Attempt:
         if "steps" in test.record:
             self._pictures += self._session.step_picture(Path(self._request.folder), name)
 
-    def _step(self, step: Step, deadline: Deadline) -> Effort:
-        """Carry out one step; whatever goes wrong is a `StepError`."""
+    def _step(self, step: Step, deadline: Deadline, most_seconds: float = math.inf) -> Effort:
+        """Carry out one step; whatever goes wrong is a `StepError`.
+
+        Args:
+            step: of the plan.
+            deadline: of its section.
+            most_seconds: that it waits for its element, unless it has a time of its own.
+        """
         try:
-            job = self._job(step, deadline)
+            job = self._job(step, deadline, most_seconds)
             try:
                 return self._do(job)
             except StepError as failed:
@@ -312,9 +361,11 @@ class _Attempt:
                 self.scope.save(name, value)
         return Effort()
 
-    def _job(self, step: Step, deadline: Deadline) -> Job:
+    def _job(self, step: Step, deadline: Deadline, most_seconds: float) -> Job:
         target = None if step.target is None else self.scope.target(step.target)
         args = as_text(self.scope.fill(step.args), BODIES[step.verb], Scope.text)
+        for inner in (args.get("unless"), args.get("onto"), *args.get("mask", ())):
+            readable(target_of(inner) if isinstance(inner, dict) else None)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
         if step.verb == "goto":
@@ -322,8 +373,9 @@ class _Attempt:
         final = msgspec.structs.replace(step, target=target, args=args)
         root, folder = Path(self._request.root), Path(self._request.folder)
         test = self._request.test
-        patience = Patience(test.action_timeout_seconds, test.action_idle_seconds)
-        return Job(final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience)
+        patience = Patience(min(most_seconds, test.action_timeout_seconds), min(most_seconds, test.action_idle_seconds))
+        looks = self._request.looks
+        return Job(final, root, folder, self.scope, deadline, deadline.left(), self._kept, patience, looks)
 
     def _keep(self, *, failed: bool) -> None:
         """EvidenceFile of the page, once: as it is at the first failure, else at the end of the steps."""

@@ -24,6 +24,7 @@ from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.logins import State, Store, secrets_of
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.pausing import Paused
 from orchestra.runtime.scope import Scope
 
 GIVE_UP: Final = 2
@@ -49,6 +50,7 @@ def signed_in(
     early: EarlyEnd,
     begun: Callable[[], None],
     shown: StepFile = NO_DISPLAY,
+    paused: Callable[[Paused], None] = lambda _paused: None,
 ) -> Result:
     """Carry out one attempt at a test, signed in as its login defines.
 
@@ -60,6 +62,7 @@ def signed_in(
         early: ends the attempt before its time.
         begun: called when the attempt's time begins.
         shown: gets each step of the test at its begin, for displays.
+        paused: called when the test waits for a person, whose replies come by `early`.
     """
     notes, died = tuple[Note, ...](), tuple[Died, ...]()
     facts: dict[str, Any] = {}
@@ -73,9 +76,9 @@ def signed_in(
         request, notes, died = login.given(state), login.notes, login.died
     mask = Masks(request.secrets, environment, request.hidden).text
     own = driver if driver is not None and has_page_steps(request.test) else None
-    result = carry_out(request, own, http, mask=mask, early=early, begun=begun, shown=shown)
+    result = carry_out(request, own, http, mask=mask, early=early, begun=begun, shown=shown, paused=paused)
     facts = {**result.facts, **facts}
-    return msgspec.structs.replace(result, notes=notes, died=(*died, *result.died), facts=facts)
+    return msgspec.structs.replace(result, notes=(*notes, *result.notes), died=(*died, *result.died), facts=facts)
 
 
 class _Login:
@@ -139,7 +142,9 @@ class _Login:
         if check is None:
             return None
         test = Test(self._login.id, self._login.id, (), timeout_seconds=CHECK_SECONDS, evidence="off", steps=(check,))
-        return self._carry_out(msgspec.structs.replace(self.given(state), test=test, slow_seconds=0.0), None).failure
+        return self._carry_out(
+            msgspec.structs.replace(self.given(state), test=test, slow_seconds=0.0, pausing=None), None
+        ).failure
 
     def _make(self, before: State, reason: str) -> State:
         """Make the state, and retain it for all workers.
@@ -177,7 +182,8 @@ class _Login:
         )
         driver = self._driver if login.page else None
         try:
-            result = self._carry_out(msgspec.structs.replace(self._request, test=made, slow_seconds=0.0), driver, take)
+            asked = msgspec.structs.replace(self._request, test=made, slow_seconds=0.0, pausing=None)
+            result = self._carry_out(asked, driver, take)
         except StepError as error:  # the browser was gone when its storage was asked for
             result = self._result(AttemptFailure(error.kind, error.message, pointers=self._pointers), State())
         hidden = tuple(dict.fromkeys([*before.hidden, *secrets_of(storage, saved)]))

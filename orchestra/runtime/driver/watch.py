@@ -44,6 +44,7 @@ class Watch:
         under_way: the requests that have not come to their end.
         own: the errors that are of our own making.
         mocks: the mocks of the test.
+        looks: the expected pictures that the test has written, by name: `added` or `changed`.
         clock: the clock of the test.
         requests: those that pages have sent.
     """
@@ -60,6 +61,7 @@ class Watch:
         self.failed = ""
         self.own = OwnDoing()
         self.mocks = Mocks()
+        self.looks: dict[str, str] = {}
         self.clock = Clock()
         self.requests: list[Any] = []
         self._earlier: set[Any] = set()
@@ -72,9 +74,14 @@ class Watch:
         self.mask = mask
         self.counts.clear()
         self.observed = Observed(mask)
-        self.mocks, self.clock, self.requests = Mocks(), Clock(), []
+        self.mocks, self.looks, self.clock, self.requests = Mocks(), {}, Clock(), []
         self._earlier = set(self.under_way)  # how they end is no matter of what comes
         self._abandoned &= self.under_way
+
+    def substituted(self) -> dict[str, Any]:
+        """Return the mocks with their requests and the pictures that were written, for the record; nothing without any."""
+        looks = {self.mask(name): how for name, how in self.looks.items()}
+        return {**self.mocks.facts(self.mask), **({"looks": looks} if looks else {})}
 
     @property
     def waits(self) -> bool:

@@ -19,6 +19,7 @@ from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.reported import Stamp, stamp
 from orchestra.runtime.engine.workers import Workers
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.processes.commands import Commands, Finished
 from orchestra.runtime.processes.reaper import Reaper
 
@@ -42,6 +43,8 @@ class Local:
         mark: the run's tree mark.
         reaper: gets the workers; commands are found by their marks.
         masks: takes secrets out of logs.
+        pauser: asks a person about an attempt that pauses; None if none does.
+        leave: called when that person ends the run.
         clock: monotonic seconds.
     """
 
@@ -54,6 +57,8 @@ class Local:
         mark: str,
         reaper: Reaper,
         masks: Masks,
+        pauser: Pauser | None = None,
+        leave: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
@@ -71,6 +76,8 @@ class Local:
             reaper=reaper,
             wake=self._commands.wake,
             masks=masks,
+            pauser=pauser,
+            leave=leave,
             clock=clock,
         )
 

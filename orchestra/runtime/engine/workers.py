@@ -8,6 +8,7 @@ reason against a pool library).
 
 from __future__ import annotations
 
+import math
 import shutil
 import subprocess
 import threading
@@ -36,6 +37,7 @@ from orchestra.runtime.attempt import (
 from orchestra.runtime.early_end import END
 from orchestra.runtime.engine.outbox import Outbox
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.pausing import PAUSED, REPLY, TRY_LIMIT_SECONDS, Paused, Pauser, Reply
 from orchestra.runtime.processes.masked_log import MaskedLog
 from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
@@ -95,6 +97,8 @@ class Workers:
         reaper: gets each worker.
         wake: called when a result has come, from another thread.
         masks: takes secrets out of the workers' own output.
+        pauser: asks a person about an attempt that pauses; None if none does.
+        leave: called when that person ends the run.
         clock: monotonic seconds.
     """
 
@@ -108,10 +112,14 @@ class Workers:
         reaper: Reaper,
         wake: Callable[[], None],
         masks: Masks,
+        pauser: Pauser | None = None,
+        leave: Callable[[], None] = lambda: None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
         self._root = root
+        self._pauser, self._leave = pauser, leave
+        self._replies: deque[tuple[Request, Reply]] = deque()
         self._logs = logs
         self._mark = mark
         self._reaper = reaper
@@ -193,21 +201,28 @@ class Workers:
         return {worker.log.stem: [worker.process.pid] for worker in list(self._workers)}
 
     def due(self) -> float | None:
-        """Return the time by which the next worker must have answered; None if none works."""
-        return min((worker.due for worker in self._workers if worker.request is not None), default=None)
+        """Return the time by which the next worker must have answered; None if none works, or a person is asked."""
+        due = min((worker.due for worker in self._workers if worker.request is not None), default=math.inf)
+        return None if due == math.inf else due
 
     def collect(self) -> list[Result]:
         """Return the results that have come, those of workers that died, and those of workers that hang and are ended
         now.
         """
         results = []
+        while self._replies:
+            self._reply(*self._replies.popleft())
         while self._inbox:
             worker, line = self._inbox.popleft()
             request = worker.request
             if line.strip() == BEGUN and request is not None:
                 now, worker.starting = self._clock(), False
                 worker.due = self._due(request, now) if not worker.asked else worker.due
+            elif line.startswith(PAUSED) and request is not None:
+                worker.due = math.inf if not worker.asked else worker.due
+                self._ask(request, msgspec.json.decode(line.removeprefix(PAUSED), type=Paused))
             elif line and request is not None:
+                self._over(request)
                 worker.request = None
                 results.append(msgspec.json.decode(line, type=Result))
             elif not line and worker in self._workers:
@@ -216,6 +231,32 @@ class Workers:
         for worker in [one for one in self._workers if one.request is not None and now >= one.due]:
             results += self._lose(worker, hung=True)
         return results
+
+    def _ask(self, request: Request, paused: Paused) -> None:
+        """Let a person decide about an attempt that waits."""
+
+        def answer(reply: Reply) -> None:
+            self._replies.append((request, reply))
+            self._wake()
+
+        if self._pauser is not None:
+            self._pauser.ask(paused, answer)
+
+    def _reply(self, request: Request, reply: Reply) -> None:
+        """Send the decision of a person to the worker of an attempt, whose time begins again."""
+        if reply.action == "quit":
+            self._leave()
+            return
+        for worker in self._workers:
+            if worker.request is request:
+                seconds = TRY_LIMIT_SECONDS * len(reply.steps)
+                worker.due = self._due(request, self._clock()) + seconds if not worker.asked else worker.due
+                with suppress(OSError):  # it is gone, which its reader has noticed
+                    worker.outbox.send(REPLY + msgspec.json.encode(reply) + b"\n")
+
+    def _over(self, request: Request) -> None:
+        if self._pauser is not None:
+            self._pauser.over(request.task)
 
     @staticmethod
     def _due(request: Request, begun: float) -> float:
@@ -229,6 +270,7 @@ class Workers:
         request = worker.request
         if request is None:
             return []
+        self._over(request)
         seconds = self._clock() - worker.begun
         if worker.stopped:
             return [Result(request.task, request.attempt, "interrupted", seconds)]

@@ -16,7 +16,9 @@ import psutil
 TREE = "ORCHESTRA_TREE"
 """The variable that carries the marks, outermost first, separated by a space."""
 
-_KTHREADD = 2 if sys.platform.startswith("linux") else -1
+KTHREADD = 2 if sys.platform.startswith("linux") else -1
+"""The parent of the threads of the kernel, which have no environment."""
+
 _BLANK_SECONDS = (0.005, 0.01, 0.02)
 
 
@@ -75,6 +77,6 @@ def _may_be_read(pid: int) -> bool:
         process = psutil.Process(pid)
         if user and process.uids().effective != user:
             return False
-        return process.status() != psutil.STATUS_ZOMBIE and _KTHREADD not in {pid, process.ppid()}
+        return process.status() != psutil.STATUS_ZOMBIE and KTHREADD not in {pid, process.ppid()}
     except psutil.Error:
         return False

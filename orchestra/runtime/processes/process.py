@@ -34,7 +34,8 @@ import psutil
 
 from orchestra.errors import MachineError
 from orchestra.runtime import interpreter
-from orchestra.runtime.processes.mark import carries, marked, marks_of
+from orchestra.runtime.processes.listing import Listed, listed, row_of
+from orchestra.runtime.processes.mark import KTHREADD, carries, marked, marks_of
 from orchestra.runtime.processes.orphan import adopt, forking, reap_strays, session_of, started
 
 _HARD_SECONDS = 5.0
@@ -194,34 +195,40 @@ def tree(pid: int, mark: str, *, reaped: bool = False) -> list[psutil.Process]:
     """
     if pid <= 1:
         raise ValueError(f"no tree of ours is led by process {pid}")
-    rows: dict[int, psutil.Process] = {}
-    parents: dict[int, int] = {}
-    for number in psutil.pids():  # not process_iter: its cache can hold the former owner of a number
-        with contextlib.suppress(psutil.Error):
-            process = psutil.Process(number)
-            parents[number] = process.ppid()
-            rows[number] = process
-    sessions = {number: session_of(number) for number in rows}
+    rows = listed()
     stranger = reaped and pid in rows
-    spared = _line_of(os.getpid(), parents)
-    outside = {0, session_of(0)} | ({sessions[pid]} if pid in rows and sessions[pid] != pid else set())
-    members = {number for number, marks in marks_of(rows).items() if carries(marks, mark)} - spared
+    spared = _line_of(os.getpid(), rows)
+    outside = {0, session_of(0)} | ({rows[pid].session} if pid in rows and rows[pid].session != pid else set())
+    running = [number for number, row in rows.items() if not row.zombie and KTHREADD not in {number, row.parent}]
+    members = {number for number, marks in marks_of(running).items() if carries(marks, mark)} - spared
     if not stranger and pid not in spared:
         members.add(pid)
     size = 0
     while size != len(members):
         size = len(members)
-        opened = ({sessions.get(number, number) for number in members}) - outside
-        members |= {n for n in rows if (parents[n] in members or sessions[n] in opened) and n not in spared}
-    return [rows[number] for number in sorted(members & set(rows)) if alive(rows[number])]
+        opened = {rows[number].session if number in rows else number for number in members} - outside
+        members |= {
+            n for n, row in rows.items() if (row.parent in members or row.session in opened) and n not in spared
+        }
+    handles = (_handle(number, rows[number]) for number in sorted(members & set(rows)))
+    return [process for process in handles if process is not None and alive(process)]
 
 
-def _line_of(pid: int, parents: Mapping[int, int]) -> set[int]:
+def _handle(pid: int, row: Listed) -> psutil.Process | None:
+    """Return the process that was listed, None if it is gone: its number may belong to a stranger by now."""
+    with contextlib.suppress(psutil.Error):
+        process = psutil.Process(pid)
+        now = row_of(pid)
+        return process if now is not None and now.started == row.started else None
+    return None
+
+
+def _line_of(pid: int, rows: Mapping[int, Listed]) -> set[int]:
     """Return a process and its ancestors."""
     line: set[int] = set()
     while pid and pid not in line:
         line.add(pid)
-        pid = parents.get(pid, 0)
+        pid = rows[pid].parent if pid in rows else 0
     return line
 
 

@@ -19,6 +19,7 @@ from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.logins import Shown
+from orchestra.runtime.pausing import changed_by_hand
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.measure import Measures
@@ -127,7 +128,7 @@ class Conclusion:
             follow_up=follow_up,
             retry=again,
             incidents=incidents,
-            inputs=(task.inputs or "") if test.inputs else "",
+            inputs=(task.inputs or "") if test.inputs and not changed_by_hand(result) else "",
             names=self._matrix.names(),
             disturbed=self._repeats.disturbed(task, result, incidents),
         )

@@ -88,7 +88,7 @@ class Decisions:
             speed_class=speed_class(seconds, verdict, classes) if life.number else None,
             degraded=self._outages.degraded(name, (row.degraded for row in required)),
             inputs=task.inputs,
-            reads=bool(task.test.inputs),
+            reads=bool(task.test.inputs) and not self._run.options.update_looks,
             excused=excused,
             cases=counted(life.last.cases) if life.last is not None else {},
             unchanged_since=since,

@@ -32,6 +32,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.run.browsers import engines, unfilmed
 from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
@@ -52,6 +53,7 @@ class Options:
         workers: slots for each method; None leaves it to the spec.
         headed: show browsers.
         slow_ms: the pause before each step on a page.
+        pauser: asks a person where an attempt pauses; None for no pauses.
         force: run what would be `unchanged`.
         resume: the id of the run to resume; empty to begin one.
         allow_changed: of a run that is resumed, run those tests again whose plan has changed.
@@ -63,12 +65,15 @@ class Options:
         max_failures: after so many failures no further test starts; 0 for no limit.
         retries: of each test, whatever the cause; None leaves them to the spec.
         shard: the part of a selection that this run is; None for a whole one.
+        update_looks: names of tests and of expected pictures that the run writes, `*` for all.
+        secrets: variables whose values are masked; empty for those that the plan names.
     """
 
     argv: tuple[str, ...] = ()
     workers: int | None = None
     headed: bool = False
     slow_ms: int = 0
+    pauser: Pauser | None = None
     force: bool = False
     resume: str = ""
     allow_changed: bool = False
@@ -80,6 +85,8 @@ class Options:
     max_failures: int = 0
     retries: int | None = None
     shard: Sharding | None = None
+    update_looks: tuple[str, ...] = ()
+    secrets: tuple[str, ...] = ()
 
 
 @dataclass(slots=True)
@@ -229,7 +236,7 @@ def open_run(
             resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
         else:
             make_folder(folder)
-        masks = Masks(plan.secrets, environment, growing=bool(plan.logins))
+        masks = Masks(options.secrets or plan.secrets, environment, growing=bool(plan.logins))
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 
 from orchestra.runtime.attempt import Result, needs_browser
 from orchestra.runtime.attempts.incident import Outages
+from orchestra.runtime.pausing import PAUSED_NOTE
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import Ending
 from orchestra.runtime.run.load import LOOK_SECONDS, Sampler, disturbance
@@ -50,6 +51,8 @@ class Repeats:
         """Return why the duration of a pass confirms nothing; without one, why that of a repeat would not that began now."""
         if result is not None and result.outcome != "passed":
             return ""
+        if result is not None and any(note.kind == PAUSED_NOTE for note in result.notes):
+            return "it was paused"
         degraded = (self._matrix.row(name).degraded for name in self._matrix.required_by(task.test.requires))
         now = tuple(filter(None, degraded))
         throttled = self._measures.gates.throttled() or (task.throttled and result is not None)

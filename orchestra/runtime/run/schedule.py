@@ -13,8 +13,8 @@ import msgspec
 
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
-from orchestra.plan import Plan
-from orchestra.runtime.attempt import Request, drives_browser, needs_required_browser, writes_files
+from orchestra.plan import Plan, Test
+from orchestra.runtime.attempt import Looks, Request, drives_browser, needs_required_browser, writes_files
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.log_finding import patterns_of
 from orchestra.runtime.attempts.overtaken import Overtaken
@@ -35,6 +35,7 @@ from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.run.pace import repeat_folder
 from orchestra.runtime.servers.matrix import Matrix
+from orchestra.steps.look import folder_of as looks_of
 
 
 class Schedule:
@@ -267,13 +268,21 @@ class Schedule:
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
                 slow_seconds=run.options.slow_ms / 1000,
-                secrets=run.plan.secrets,
+                pausing=run.options.pauser.pausing if run.options.pauser is not None and not repeat else None,
+                secrets=run.options.secrets or run.plan.secrets,
                 tls=run.plan.tls,
                 login=run.plan.login_of(test),
                 logins=f"{run.folder}/{LOGINS}" if test.login else "",
+                looks=self._looks(test),
             )
         )
         self.running[task.name] = task  # not before: no result would come of what could not be started
+
+    def _looks(self, test: Test) -> Looks:
+        """Return where the expected pictures of a test are, and which of them the run writes."""
+        wanted = self._run.options.update_looks
+        update = ("*",) if {test.id, test.of, "*"} & set(wanted) else wanted
+        return Looks(looks_of(self._run.plan.suite, test.id), test.browser, update)
 
     def leave(self, task: Task) -> None:
         """Give back the slot and the resources of a task."""

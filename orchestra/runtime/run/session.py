@@ -6,6 +6,7 @@ verdicts are on the disk.
 
 from __future__ import annotations
 
+import signal
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
@@ -86,7 +87,14 @@ class Session:
         self._reaper = Reaper.start(run.mark)
         self._sharing = sharing = Sharing(run, lambda: bool(ending.asked or ending.fault))
         self._engine = engine = Local(
-            run.environment, root=root, folder=run.folder, mark=run.mark, reaper=self._reaper, masks=run.masks
+            run.environment,
+            root=root,
+            folder=run.folder,
+            mark=run.mark,
+            reaper=self._reaper,
+            masks=run.masks,
+            pauser=options.pauser,
+            leave=lambda: self.ask(signal.SIGINT) if not ending.asked else None,
         )
         self._matrix = matrix = Matrix(
             plan.components,

@@ -18,6 +18,7 @@ from orchestra.ledger.disk import open_log
 from orchestra.ledger.lock import holder_of
 from orchestra.plan import Plan, closure
 from orchestra.runtime import interpreter
+from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.keeper import Order, encode
 from orchestra.runtime.servers.survey import SETTLED, bound_of
@@ -37,7 +38,7 @@ class Keeping:
         root: the project root.
         home: `.orchestra/<suite>`, absolute.
         plan: the suite.
-        environment: what services and probes inherit.
+        inherits: the environment of services and probes.
         announce: called before each wait, with what is awaited and the bound of the wait.
         report: called with each change of a row, as text that is not escaped.
     """
@@ -45,7 +46,7 @@ class Keeping:
     root: Path
     home: Path
     plan: Plan
-    environment: Mapping[str, str]
+    inherits: Inherited
     announce: Callable[[str, float], None]
     report: Callable[[str], None]
 
@@ -92,14 +93,19 @@ class Keeping:
     def _start(self) -> None:
         """Start a keeper and wait until it has the suite. Raises MachineError when it ends at once."""
         order = Order(
-            str(self.root), str(self.home), self.plan.profile, self.plan.components, self.plan.secrets, self.plan.tls
+            str(self.root),
+            str(self.home),
+            self.plan.profile,
+            self.plan.components,
+            self.inherits.secrets,
+            self.plan.tls,
         )
         log = self.home / up.FOLDER / "keeper.log"
         with open_log(log, fresh=True) as out:
             keeper = subprocess.Popen(
                 interpreter.own("orchestra.runtime.servers.keeper"),
                 cwd=self.root,
-                env=self.environment,
+                env=self.inherits.environment,
                 stdin=subprocess.PIPE,
                 stdout=out,
                 stderr=out,

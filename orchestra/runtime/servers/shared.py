@@ -17,6 +17,7 @@ import msgspec
 
 from orchestra.plan import NO_TLS, Component, Plan, closure
 from orchestra.runtime.build import build_of
+from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers.keeper import row_of
@@ -60,7 +61,7 @@ class Shared:
         root: the project root.
         folder: for the logs of the services.
         suites: for each suite its plan and the rows that its selected tests require.
-        environment: what services inherit.
+        inherits: the environment of services.
         by: who starts them. With `WATCH` a service of one suite is among them, too.
     """
 
@@ -69,15 +70,16 @@ class Shared:
         root: Path,
         folder: Path,
         suites: Mapping[str, tuple[Plan, Iterable[str]]],
-        environment: Mapping[str, str],
+        inherits: Inherited,
         *,
         by: str = ALL_SUITES,
     ) -> None:
         self._by = by
-        tls = next((plan.tls for plan, _ in suites.values()), NO_TLS)
-        # A suite that checks certificates in another way asks its services itself.
+        tls, env_files = next(((plan.tls, plan.env_files) for plan, _ in suites.values()), (NO_TLS, ()))
+        # A suite that checks certificates in another way, or has other variables, asks its services itself.
         required = {
-            suite: closure(plan.components, names if plan.tls == tls else ()) for suite, (plan, names) in suites.items()
+            suite: closure(plan.components, names if (plan.tls, plan.env_files) == (tls, env_files) else ())
+            for suite, (plan, names) in suites.items()
         }
         each = frozenset(identity for rows in required.values() for identity in identities(rows).values())
         wanted = each if by == WATCH else alike(required.values())
@@ -102,7 +104,7 @@ class Shared:
         self._reaper: Reaper | None = None
         self._matrix: Matrix | None = None
         if components:
-            secrets = tuple({name for plan, _ in suites.values() for name in plan.secrets})
+            secrets = tuple({*inherits.secrets, *(name for plan, _ in suites.values() for name in plan.secrets)})
             mark = f"shared-{os.getpid()}-{time.time_ns():x}"
             self._reaper = Reaper.start(mark)
             self._matrix = Matrix(
@@ -110,8 +112,8 @@ class Shared:
                 root=root,
                 folder=folder,
                 mark=mark,
-                env=environment,
-                masks=Masks(secrets, environment),
+                env=inherits.environment,
+                masks=Masks(secrets, inherits.environment),
                 on_event=lambda *_: None,
                 wake=self._changed.set,
                 reaper=self._reaper,

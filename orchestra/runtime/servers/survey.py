@@ -19,6 +19,7 @@ from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import read_state
 from orchestra.ledger.state_rows import ServiceRow
 from orchestra.plan import Component, Plan, closure
+from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers import reuse, up
@@ -53,7 +54,7 @@ class Survey:
         home: `.orchestra/<suite>`, absolute.
         plan: the suite.
         names: rows to ask, with what they need.
-        environment: what probes and services inherit.
+        inherits: the environment of probes and services.
         start: start what is down, and end it in `close`.
     """
 
@@ -63,15 +64,15 @@ class Survey:
         home: Path,
         plan: Plan,
         names: Sequence[str],
-        environment: Mapping[str, str],
+        inherits: Inherited,
         *,
         start: bool = False,
     ) -> None:
         self._root, self._home, self._plan = root, home, plan
         self._chosen = closure(plan.components, names)
-        self._environment = environment
+        self._environment = inherits.environment
         self._start = start
-        self._masks = Masks(plan.secrets, environment)
+        self._masks = Masks(inherits.secrets, inherits.environment)
         self._changed = threading.Event()
         self._matrix: Matrix | None = None
         self._reaper: Reaper | None = None

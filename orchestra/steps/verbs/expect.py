@@ -10,7 +10,18 @@ from orchestra.steps import page_script
 from orchestra.steps.conditions import ASSERTIONS, Condition, conditions, conditions_of_target
 from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import literal
-from orchestra.steps.schemas import ANY, HTTP_METHODS, NATURAL, TEXT, Field, Schema, described, object_of
+from orchestra.steps.schemas import (
+    ANY,
+    BOOLEAN,
+    HTTP_METHODS,
+    NATURAL,
+    REFERENCE_TARGET,
+    TEXT,
+    Field,
+    Schema,
+    described,
+    object_of,
+)
 from orchestra.steps.step import Step
 from orchestra.steps.tool_call import INSTANT_MS, IS_TIMEOUT, Asked, ToolCall, code
 from orchestra.steps.verb import MESSAGE, URL_GLOB, WITHIN, Verb, python_subject
@@ -26,6 +37,8 @@ _REQUEST: Schema = object_of(
 )
 
 
+_SHARE: Schema = {"type": "number", "minimum": 0, "maximum": 1}
+_OF_LOOK = ("full_page", "mask", "max_diff_ratio", "threshold")
 _SELECTORS: Schema = {"type": "array", "items": TEXT, "minItems": 1}
 _A11Y: Schema = {
     "type": "object",
@@ -172,6 +185,10 @@ def _expect_text(step: Step, args: Mapping[str, Any]) -> str:
             calls.append(f"expect(page).{'not_' if negated else ''}to_have_{part}({value}, {timeout})")
     if "a11y" in args:
         calls.append(f"assert accessible(page, {args['a11y']!r}, {timeout})")
+    if "look" in args:
+        given = {key: args[key] for key in _OF_LOOK if key in args}
+        shown = ", ".join([repr(args["look"]), *(f"{key}={value!r}" for key, value in given.items()), timeout])
+        calls.append(f"expect({python_subject(step)}).to_have_screenshot({shown})")
     if "request" in args:
         calls.append(f"assert sent(context, {args['request']!r}, {timeout})")
     for one in conditions_of_target(args):
@@ -233,9 +250,27 @@ VERBS: tuple[Verb, ...] = (
                 "accessibility rules that the page keeps, in place of a target",
                 {"standard": "wcag22aa", "impact": "serious"},
             ),
+            Field("look", TEXT, "the name of a picture with which the page, or the target, is compared", "dashboard"),
+            Field("full_page", BOOLEAN, "of `look`: the whole page, not only the visible part", True),
+            Field(
+                "mask",
+                {"type": "array", "items": REFERENCE_TARGET, "minItems": 1},
+                "of `look`: elements that are painted over",
+                [{"testid": "clock"}],
+            ),
+            Field("max_diff_ratio", _SHARE, "of `look`: the share of pixels that may differ (default: 0)", 0.01),
+            Field(
+                "threshold",
+                _SHARE,
+                "of `look`: the difference of colour below which a pixel is the same (default: 0.2)",
+                0.1,
+            ),
             MESSAGE,
             WITHIN,
         ),
+        rules={
+            "dependentRequired": {"name": ["role"], **{key: ["look"] for key in _OF_LOOK}},
+        },
         idempotent=True,
         playwright="expect(locator)",
         mcp=("browser_evaluate", "browser_run_code_unsafe"),
@@ -247,7 +282,13 @@ VERBS: tuple[Verb, ...] = (
         "`count: 0` holds at once, so write it after a step that shows that the page is done.\n"
         "\n"
         "`a11y` checks the page and its frames with axe-core, which the package carries. A failure lists each violated rule\n"
-        "with its elements. Such rules find a part of what keeps people from using a page.",
+        "with its elements. Such rules find a part of what keeps people from using a page.\n"
+        "\n"
+        "`look` compares with `specs/looks/SUITE/TEST/NAME-BROWSER-PLATFORM.png` as `toHaveScreenshot` of Playwright Test does:\n"
+        "animations stop, carets are hidden, masks are painted, and two pictures in a row must be the same.\n"
+        "Both methods share a picture. Without one the step fails; `orchestra run TEST --update-looks` writes it\n"
+        "([cli.md](cli.md#orchestra-run)), and the report marks a test that wrote one. Expected, actual and difference are\n"
+        "evidence, and `report.html` shows them. Names other than letters, digits, `.`, `_` and `-` get a digest.",
         text=_expect_text,
         calls=_expect_calls,
     ),

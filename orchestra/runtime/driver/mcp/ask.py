@@ -13,6 +13,7 @@ from orchestra.runtime.driver.call_log import CallLog
 from orchestra.runtime.driver.contract import Job, unmet
 from orchestra.runtime.driver.failure import NOTHING, ambiguous, condition_failure, failure_of, lookup_of
 from orchestra.runtime.driver.fault import Meaning, seen
+from orchestra.runtime.driver.look import expect_look, take
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
 from orchestra.runtime.driver.mcp.send import Sender
@@ -43,6 +44,11 @@ def expect(sender: Sender, job: Job) -> None:
         expect_accessible(job, sender.page.audit, sender.sleep)
     if "request" in job.args:
         expect_requests(job, lambda: sender.page.requests, sender.sleep)
+    if "look" in job.args:
+        page = sender.page
+        written = expect_look(job, lambda old, limit: page.shot(lambda one: take(one, job, old, limit), limit))
+        page.looks.update(written)
+        return
     asked = [
         (f"the page's {part}", condition_text(name, wanted, negated=negated))
         for part, wanted_of in job.args.get("page", {}).items()

@@ -109,6 +109,10 @@ class McpAttempt:
         """Let no call take longer than this from now on."""
         self._end = time.monotonic() + seconds
 
+    def rest(self, seconds: float) -> None:
+        """Wait; the loop handles the events of the page."""
+        time.sleep(seconds)
+
     def storage(self) -> dict[str, Any]:
         """Return cookies and storage as they are. Raises StepError: the browser does not answer."""
         return self._page.storage()
@@ -215,7 +219,7 @@ class McpAttempt:
         if job.step.verb in MOVES:
             watch.own.leaving()
         try:
-            with self._session.picturing() if job.step.verb == "screenshot" else nullcontext():
+            with self._session.picturing() if job.step.verb == "screenshot" or "look" in job.args else nullcontext():
                 VERBS[job.step.verb](self._sender, job)
         except StepError as failed:
             trouble = self._trouble()
@@ -402,7 +406,7 @@ class McpAttempt:
             "browser": session.browser.version,
             **counts,
             **self._page.dialogs.facts(),
-            **session.browser.watch.mocks.facts(self._masks.text),
+            **session.browser.watch.substituted(),
             **restarts,
             "mcp_calls": self._count,
             **({"mcp_call_ms": round(1000 * statistics.median(self._latency), 2)} if self._latency else {}),
@@ -414,5 +418,6 @@ class McpAttempt:
 
     def close(self) -> None:
         """Let go of the trace; the page stays as it is, and the next test begins by looking at it."""
+        self._session.browser.watch.mocks.write()
         with suppress(Error, TimeoutError):
             self._session.trace_end(None)

@@ -15,7 +15,9 @@ from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.emulation import LOADED
 from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.har import Har
 from orchestra.runtime.driver.locators import body_of, locate
+from orchestra.runtime.driver.look import Shot
 from orchestra.runtime.driver.mcp.browser import SharedBrowser
 from orchestra.runtime.driver.mcp.result import Modal
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS
@@ -102,6 +104,30 @@ class PageView:
         mocks = self._browser.watch.mocks
         mocks.add(mock)
         self._run(self._browser.context.route(url_pattern(mock.url), mocks.async_route(mock)), ANSWER_SECONDS)
+
+    def replay(self, har: Har) -> None:
+        """Answer requests from a HAR file, or record them, until the end of the test."""
+        watch = self._browser.watch
+        watch.mocks.replay(har)
+        handle = watch.mocks.async_har_route(har, watch.mask)
+        self._run(self._browser.context.route(url_pattern(har.url), handle), ANSWER_SECONDS)
+
+    @property
+    def looks(self) -> dict[str, str]:
+        """The expected pictures that the test has written."""
+        return self._browser.watch.looks
+
+    def shot(self, take: Callable[[Page], Coroutine[Any, Any, Shot]], seconds: float) -> Shot:
+        """Compare the page with a picture, by our own connection: no tool compares.
+
+        Raises:
+            StepError: the page does not answer.
+        """
+        try:
+            shot: Shot = self._run(take(self._browser.page), seconds + AUDIT_SECONDS)
+        except (Error, TimeoutError) as error:
+            raise unmet("no picture of the page can be taken", found=str(error)) from None
+        return shot
 
     def cookies(self) -> list[dict[str, Any]]:
         """Return the cookies of all sites. Raises as `storage`."""

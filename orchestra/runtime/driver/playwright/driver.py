@@ -242,6 +242,13 @@ class PlaywrightSession:
         self._due = time.monotonic() + seconds
         self._watchdog.until(self._due)
 
+    def rest(self, seconds: float) -> None:
+        """Wait, and handle the events of the page: Playwright does that in its own calls only."""
+        try:
+            self.stage.page.wait_for_timeout(1000 * seconds)
+        except Error:  # the page is closed
+            time.sleep(seconds)
+
     def _cut_off(self) -> None:
         self.hung = True
         _kill_browser()
@@ -458,7 +465,7 @@ class PlaywrightSession:
     def facts(self) -> dict[str, Any]:
         """Return the version of the browser, and how often the page complained."""
         watch = self.stage.watch
-        return {"browser": self._version, **watch.facts(), **watch.mocks.facts(watch.mask)}
+        return {"browser": self._version, **watch.facts(), **watch.substituted()}
 
     def carrier(self) -> Carrier:
         """Return the parts that died under the test. The browser is fit again after that."""
@@ -478,6 +485,7 @@ class PlaywrightSession:
 
     def close(self) -> None:
         """Close the context; a browser that does not answer is ended."""
+        self.stage.watch.mocks.write()
         self._watchdog.until(min(self._due, time.monotonic() + CLOSE_SECONDS))
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
