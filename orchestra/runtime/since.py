@@ -182,6 +182,8 @@ def _plan_reason(plan: Plan, test: Test, method: str, since: Revision) -> str:
         return f"its {', '.join(parts)} changed"
     if then.login_of(test) != plan.login_of(test):
         return f'the login "{test.login}" changed'
+    if then.pools_of(test) != plan.pools_of(test):
+        return "a pool that it takes an entry of changed"
     old, new = (_by_id(closure(one.components, test.requires)) for one in (then, plan))
     differing = [name for name, row in new.items() if old.get(name) != row]
     return f'"{differing[0]}" changed in the spec' if differing else ""

@@ -15,7 +15,7 @@ from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.logins import components_of_login, lower_logins
 from orchestra.compiler.lower.requires import components_of
-from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
+from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, text_map, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
 from orchestra.compiler.schema.tests import MethodSpec, RetrySpec, SpeedSpec, TestSpec
@@ -33,6 +33,7 @@ from orchestra.plan import (
     Method,
     Outputs,
     Plan,
+    Pool,
     Quarantine,
     Retry,
     SpeedClass,
@@ -138,6 +139,7 @@ def lower_test(
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
+                takes=dict(sorted(resolve.takes_of(spec, test).items())),
                 exclusive=test.get("exclusive", _TEST.exclusive),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),
                 timeout_seconds=usual(
@@ -330,6 +332,10 @@ def lower(
         methods=_methods(methods, known, provided),
         groups=groups,
         logins=tuple(logins.values()),
+        pools=tuple(
+            Pool(name, tuple(text_map(entry, known) for entry in entries))
+            for name, entries in spec.get("pools", {}).items()
+        ),
         components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),
