@@ -266,6 +266,13 @@ class Login(Part, frozen=True):
     emulation_by: dict[str, Emulation] = {}
 
 
+class Pool(Part, frozen=True):
+    """Values that tests lease: an entry belongs to one test at a time. Texts may hold variables of the environment."""
+
+    id: str
+    entries: tuple[dict[str, str], ...]
+
+
 class Command(Part, frozen=True):
     """A program as a test: it passes when its exit code is in `exit_codes` and its report of cases, if any, has no failure."""
 
@@ -301,6 +308,8 @@ class Test(Part, frozen=True):
     An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
     way.
 
+    `takes` has, by the name that the texts of the test use, the pool of which it leases an entry.
+
     `needs` and `after` hold ids of tests of this plan (group needs and matrix ids resolved). `unmet` has the needs whose
     failure does not block the test: it runs all the same, or is skipped. `at` is its path in the spec.
     """
@@ -316,6 +325,7 @@ class Test(Part, frozen=True):
     after: tuple[str, ...] = ()
     requires: tuple[str, ...] = ()
     resources: dict[str, int] = {}
+    takes: dict[str, str] = {}
     exclusive: bool = False
     tags: tuple[str, ...] = ()
     timeout_seconds: float = 120.0
@@ -432,6 +442,7 @@ class Plan(Part, frozen=True):
     methods: tuple[Method, ...]
     groups: tuple[Group, ...] = ()
     logins: tuple[Login, ...] = ()
+    pools: tuple[Pool, ...] = ()
     components: tuple[Component, ...] = ()
     resources: dict[str, int] = {}
     secrets: tuple[str, ...] = ()
@@ -455,6 +466,10 @@ class Plan(Part, frozen=True):
     def login_of(self, test: Test) -> Login | None:
         """Return the login that a test begins with; None without one."""
         return next((login for login in self.logins if login.id == test.login), None)
+
+    def pools_of(self, test: Test) -> tuple[Pool, ...]:
+        """Return the pools of which a test leases entries, in the order of the plan."""
+        return tuple(pool for pool in self.pools if pool.id in test.takes.values())
 
     def narrowed(self, tests: Container[str]) -> Plan:
         """Return the plan with these tests only."""

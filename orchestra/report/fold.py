@@ -124,6 +124,8 @@ def mocked(facts: Mapping[str, Any]) -> Iterator[str]:
     """Yield each mock of an attempt, with the number of its requests, and each expected picture that it wrote."""
     for name, count in facts.get("mocks", {}).items():
         yield f"mocked {name} ({count} request{'' if count == 1 else 's'})"
+    for name, count in facts.get("recorded", {}).items():
+        yield f"recorded {name} ({count} request{'' if count == 1 else 's'})"
     for name, how in facts.get("looks", {}).items():
         yield f"{how} the look {name}"
 

@@ -145,8 +145,7 @@ class Builds:
     def __init__(self, root: Path, plan: Plan, stop: Callable[[], bool] = lambda: False) -> None:
         self._root = root
         self._stop = stop
-        self._components = plan.components
-        self._logins = {login.id: login for login in plan.logins}
+        self._components, self._plan = plan.components, plan
         self._builds = {row.id: build_of(root, row) for row in plan.components}
         self.digests = {name: build.digest for name, build in self._builds.items() if build.digest}
 
@@ -164,12 +163,13 @@ class Builds:
         return None if path is None else path.relative_to(self._root)
 
     def inputs_digest(self, test: Test) -> str:
-        """Return the digest of all that a verdict rests on: the test's plan entry and its login, its input files, its
+        """Return the digest of all that a verdict rests on: the test's plan entry, its login and pools, its input files, its
         components' builds.
         """
-        login = self._logins.get(test.login)
+        login = self._plan.login_of(test)
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
         files = list(matching(self._root, test.inputs))
         content = files_digest(self._root, files, set(outside(self._root, files)), self._stop)
         made = b"" if login is None else plans.encode(login)
+        made += plans.encode(self._plan.pools_of(test)) if test.takes else b""
         return hashlib.sha256(plans.encode(test) + made + content.encode() + "".join(builds).encode()).hexdigest()

@@ -8,6 +8,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from orchestra.plan import Plan
+from orchestra.runtime.engine.pools import wanted
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
 
@@ -19,8 +20,8 @@ class Start(NamedTuple):
         task: its name.
         begun, ended: seconds from the first start.
         after: the task at whose end it began; empty for one that began at once.
-        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, or `resource NAME`; empty for one that
-            began at once.
+        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, `resource NAME`, or `pool NAME`; empty for one
+            that began at once.
     """
 
     task: str
@@ -150,7 +151,8 @@ class _Simulation:
         if self._full[method] and same:
             return same, "workers"
         for other in ended:
-            shared = test.resources.keys() & self._tests[other.partition(":")[2]].resources.keys()
+            shared = wanted(test).keys() & wanted(self._tests[other.partition(":")[2]]).keys()
             if shared:
-                return other, f"resource {min(shared)}"
+                name = min(shared)
+                return other, name if " " in name else f"resource {name}"
         return ended[-1], "order"

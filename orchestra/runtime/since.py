@@ -21,6 +21,7 @@ from orchestra.runtime.build import Build, build_of, files_of
 from orchestra.runtime.files import matching
 from orchestra.runtime.select import task_name
 from orchestra.steps.look import folder_of, looks
+from orchestra.steps.verbs.files import project_files
 
 _WHOLE = ("tls", "plugins")
 """The parts of a plan that change every test."""
@@ -181,6 +182,8 @@ def _plan_reason(plan: Plan, test: Test, method: str, since: Revision) -> str:
         return f"its {', '.join(parts)} changed"
     if then.login_of(test) != plan.login_of(test):
         return f'the login "{test.login}" changed'
+    if then.pools_of(test) != plan.pools_of(test):
+        return "a pool that it takes an entry of changed"
     old, new = (_by_id(closure(one.components, test.requires)) for one in (then, plan))
     differing = [name for name, row in new.items() if old.get(name) != row]
     return f'"{differing[0]}" changed in the spec' if differing else ""
@@ -204,13 +207,7 @@ def _sent(plan: Plan, test: Test) -> Iterator[str]:
     login = plan.login_of(test)
     if looks((*test.before, *test.steps, *test.finally_)):
         yield f"{folder_of(plan.suite, test.id)}/**"
-    for step in (*test.before, *test.steps, *test.finally_, *(() if login is None else login.steps)):
-        if step.verb == "upload":
-            yield from step.args["files"]
-        if step.verb == "mock" and "file" in step.args:
-            yield step.args["file"]
-        parts = step.args.get("multipart", {}) if step.verb == "http" else {}
-        yield from (part["file"] for part in parts.values() if isinstance(part, dict))
+    yield from project_files((*test.before, *test.steps, *test.finally_, *(() if login is None else login.steps)))
 
 
 def _row_reason(root: Path, row: Component, build: Build, since: Revision) -> str:

@@ -246,6 +246,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("timeout", f"{test.timeout_seconds:g} s"),
         ("retries", f"{test.retries.max} on {' '.join(test.retries.on)}" if test.retries.max else ""),
         ("login", test.login),
+        ("takes", " ".join(f"{name}={pool}" for name, pool in test.takes.items())),
         ("emulate", ", ".join(draw.emulated(test.emulation_by.get(method.id, test.emulation)))),
         ("errors", _errors(test.errors_by.get(method.id, test.errors))),
         ("inputs", " ".join(test.inputs)),

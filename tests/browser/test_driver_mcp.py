@@ -206,7 +206,7 @@ def test_every_browser_verb_is_tried():
     tried = {next(iter(one)) if isinstance(one, dict) else one for said, _ in VERB_RUNS.values() for one in said}
     tried |= {"goto", "wait"}  # in every run, and below
     tried |= {"drag", "scroll", "focus", "blur", "page", "close_page"}  # in test_more_steps.py and test_pages.py
-    tried |= {"mock", "clock"}  # in test_mock.py and test_clock.py
+    tried |= {"mock", "har", "clock"}  # in test_mock.py and test_clock.py
     assert tried >= set(VERBS)
 
 

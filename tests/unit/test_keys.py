@@ -120,6 +120,7 @@ READERS = {
         "runtime/dag.py": "id title methods needs",
         "runtime/attempts/excuse.py": "of quarantine known_failures",
         "runtime/attempts/verdict.py": "unmet",
+        "runtime/engine/pools.py": "takes",
         "runtime/gates/figures.py": "group",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after exclusive",
@@ -141,6 +142,7 @@ READERS = {
         "runtime/driver/signing_in.py": "id steps check valid_seconds page emulation emulation_by",
         "runtime/attempt.py": "timeout_seconds",
     },
+    "Pool": {"runtime/engine/pools.py": "id entries"},
     "Baseline": {
         "runtime/run/pace.py": "window confirm",
         "ledger/baseline.py": "min_runs slower_ratio slower_seconds",
@@ -165,6 +167,7 @@ READERS = {
         "runtime/load_plan.py": "plugins sources source_digest",
         "runtime/select.py": "groups",
         "runtime/engine/queue.py": "resources",
+        "runtime/engine/pools.py": "pools",
         "runtime/run/opening.py": "baseline profile",
         "runtime/run/decide.py": "speed",
         "runtime/gates/gate.py": "gates",

@@ -280,9 +280,17 @@ tests:
   T1: {inputs: [a/*.py], steps: [{expect: {look: a}}]}
   T2: {inputs: [a/*.py], steps: [{reload: {}}]}
   T3: {steps: [{expect: {look: a}}]}
+  T4: {inputs: [a/*.py, a.har], steps: [{har: a.har}, {mock: {url: "**", file: b.json}}, {upload: {css: a, files: [c, "${env.D}"]}}]}
+  T5: {inputs: [a], steps: [{mock: {url: "**", body: b}}, {http: {POST: "https://a", multipart: {a: b, c: {file: e}}}}]}
 """
     inputs = {test.id: test.inputs for test in plan_of(tmp_path, text).tests}
-    assert inputs == {"T1": ("a/*.py", "specs/looks/s/T1/**"), "T2": ("a/*.py",), "T3": ()}
+    assert inputs == {
+        "T1": ("a/*.py", "specs/looks/s/T1/**"),
+        "T2": ("a/*.py",),
+        "T3": (),
+        "T4": ("a/*.py", "a.har", "b.json", "c"),
+        "T5": ("a", "e"),
+    }
 
 
 def test_expectations_that_turn_out_to_be_empty(tmp_path: Path):

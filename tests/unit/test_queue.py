@@ -8,7 +8,7 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.plan import Group, Method, Plan
+from orchestra.plan import Group, Method, Plan, Pool
 from orchestra.plan import Test as Case
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
@@ -35,6 +35,7 @@ def plans(draw):
                 after=tuple(names[split:]),
                 resources={"r": draw(st.integers(1, 2))} if draw(st.booleans()) else {},
                 exclusive=draw(st.integers(0, 4)) == 0,
+                takes=dict.fromkeys(("one", "two")[: draw(st.integers(0, 2))], "p"),
             )
         )
     return Plan(
@@ -44,6 +45,7 @@ def plans(draw):
         methods=tuple(Method(f"m{i}", "", "command", parallel=draw(st.booleans())) for i in range(methods)),
         groups=tuple(Group(f"g{i}", "", tuple(f"g{j}" for j in sorted(group_after[i]))) for i in range(groups)),
         resources={"r": 2},
+        pools=(Pool("p", ({"name": "ana"}, {"name": "${env.B}"}, {"name": "c"})),),
     )
 
 
@@ -66,10 +68,14 @@ def simulate(plan: Plan, selection: list[str], seed: int, shuffled: int | None =
         for method in plan.methods:
             while len(running) < 4 and (task := queue.take(method.id)) is not None:
                 running.append(task)
+                held = [entry for one in running for entry in queue.pools.held(one).values()]
+                assert len({entry.label for entry in held}) == len(held)
+                assert queue.pools.held(task).keys() == tests[task.partition(":")[2]].takes.keys()
                 events.append(("start", task))
         assert running, f"stuck with {set(selection) - done}"
         task = running.pop(chance.randrange(len(running)))
         queue.release(task)
+        assert not queue.pools.held(task)
         queue.done(task)
         done.add(task)
         events.append(("end", task))

@@ -193,6 +193,19 @@ PYTHON: list[tuple[Step, str]] = [
     (Step("page", args={"name": "shop"}), "page = pages['shop']"),
     (Step("page", args={"as": "shop"}), "page = pages['shop'] = page.context.pages[-1]"),
     (
+        Step("har", args={"file": "a.har", "url": "**", "not_found": "network", "update": True}),
+        "context.route_from_har('a.har', url='**', not_found='fallback', update=True)",
+    ),
+    (Step("har", args={"file": "a.har"}), "context.route_from_har('a.har', url='**', not_found='abort')"),
+    (
+        Step("expect", target=ID, args={"look": "a", "mask": [{"css": "b"}], "threshold": 0.1}),
+        f"expect({ONE}).to_have_screenshot('a', mask=[{{'css': 'b'}}], threshold=0.1, timeout=5000)",
+    ),
+    (
+        Step("http", args={"method": "POST", "url": "http://a/", "graphql": {"query": "{ a }", "operation": "b"}}),
+        "httpx.request('POST', 'http://a/', json={'query': '{ a }', 'operationName': 'b'}, timeout=30)",
+    ),
+    (
         Step("mock", args={"url": "**/a", "abort": "failed"}),
         "context.route('**/a', lambda route: route.abort('failed'))",
     ),

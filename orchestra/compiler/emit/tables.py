@@ -119,6 +119,8 @@ def _notes(test: Test) -> Iterable[str]:
         yield test.browser
     if test.login:
         yield f"login {test.login}"
+    if test.takes:
+        yield f"takes {codes(sorted(test.takes.values()))}"
     if test.emulation != PLAIN_PAGE:
         yield f"emulates {codes(emulated(test.emulation))}"
     for method, emulation in test.emulation_by.items():

@@ -89,6 +89,20 @@ def login_of(spec: Spec, test: TestSpec) -> str:
     return "" if named == NO_LOGIN or is_command(test) else named
 
 
+def takes_of(spec: Spec, test: TestSpec) -> dict[str, str]:
+    """Return the pools of which a test leases entries, by the name for it: the nearest of test, group and defaults."""
+    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    named = {**spec.get("defaults", {}).get("takes", {}), **group.get("takes", {}), **test.get("takes", {})}
+    return {name: pool for name, pool in named.items() if pool != NO_LOGIN}
+
+
+def taken_names(spec: Spec, takes: Mapping[str, str]) -> Iterator[str]:
+    """Yield the names that leased entries give to texts: `user.name`, for the keys that each entry of the pool has."""
+    for name, pool in takes.items():
+        first, *others = spec.get("pools", {}).get(pool) or [{}]
+        yield from (f"{name}.{key}" for key in first if all(key in entry for entry in others))
+
+
 def login_steps(spec: Spec, name: str) -> Sequence[StepSpec]:
     """Return the steps of a login; none for one that is not declared."""
     logins: Mapping[str, Any] = spec.get("logins", {})

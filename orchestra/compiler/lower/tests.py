@@ -15,7 +15,7 @@ from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.logins import components_of_login, lower_logins
 from orchestra.compiler.lower.requires import components_of
-from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, usual
+from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, text_map, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
 from orchestra.compiler.schema.tests import MethodSpec, RetrySpec, SpeedSpec, TestSpec
@@ -33,6 +33,7 @@ from orchestra.plan import (
     Method,
     Outputs,
     Plan,
+    Pool,
     Quarantine,
     Retry,
     SpeedClass,
@@ -40,6 +41,8 @@ from orchestra.plan import (
     Tls,
 )
 from orchestra.steps.look import folder_of, looks
+from orchestra.steps.step import Step
+from orchestra.steps.verbs.files import project_files
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
     "good": {"below_seconds": 30, "mark": "😊"},
@@ -136,6 +139,7 @@ def lower_test(
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
+                takes=dict(sorted(resolve.takes_of(spec, test).items())),
                 exclusive=test.get("exclusive", _TEST.exclusive),
                 tags=tuple(test.get("tags", defaults.get("tags", []))),
                 timeout_seconds=usual(
@@ -153,9 +157,7 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=_inputs(
-                    test, known, folder_of(spec["suite"], one_id) if looks((*before, *steps, *after)) else ""
-                ),
+                inputs=_inputs(spec["suite"], one_id, test, known, (*before, *steps, *after)),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -178,10 +180,15 @@ def lower_test(
     return tuple(made)
 
 
-def _inputs(test: TestSpec, known: Mapping[str, Any], pictures: str) -> tuple[str, ...]:
-    """Return the globs of the files that the result of a test rests on; its expected pictures are among them."""
-    globs = tuple(final_text(glob, known) for glob in test.get("inputs", []))
-    return (*globs, f"{pictures}/**") if globs and pictures else globs
+def _inputs(
+    suite: str, one_id: str, test: TestSpec, known: Mapping[str, Any], steps: Sequence[Step]
+) -> tuple[str, ...]:
+    """Return the globs of the files that the result of a test rests on: those of its steps and its expected pictures, too."""
+    globs = [final_text(glob, known) for glob in test.get("inputs", [])]
+    if globs:
+        globs += project_files(steps)
+        globs += [f"{folder_of(suite, one_id)}/**"] if looks(steps) else []
+    return tuple(dict.fromkeys(globs))
 
 
 def _ids(wanted: Iterable[str], expanded: Mapping[str, tuple[str, ...]]) -> tuple[str, ...]:
@@ -325,6 +332,10 @@ def lower(
         methods=_methods(methods, known, provided),
         groups=groups,
         logins=tuple(logins.values()),
+        pools=tuple(
+            Pool(name, tuple(text_map(entry, known) for entry in entries))
+            for name, entries in spec.get("pools", {}).items()
+        ),
         components=tuple(lower_component(name, health[name], known, provided) for name in order),
         resources=dict(spec.get("resources", {})),
         secrets=tuple(spec.get("secrets", [])),

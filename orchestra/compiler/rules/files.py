@@ -65,6 +65,12 @@ def _paths_of_steps(context: Context) -> Iterator[tuple[Path, str]]:
         for name, part in step.body.get("multipart", {}).items():
             if isinstance(part, dict):
                 yield step.path("http", "multipart", name, "file"), part["file"]
+    for verb in ("mock", "har"):
+        for step in context.steps(verb):
+            if isinstance(step.body, str):
+                yield step.path(verb), step.body
+            elif "file" in step.body:
+                yield step.path(verb, "file"), step.body["file"]
     for step in context.steps("download"):
         yield step.path("download", "as"), step.body["as"]
 

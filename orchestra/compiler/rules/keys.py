@@ -172,11 +172,12 @@ def unknown_role(context: Context) -> Iterator[Problem]:
 
 @rule
 def url_glob(context: Context) -> Iterator[Problem]:
-    """`url` of `mock` or of `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
+    """`url` of `mock`, `har` or `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
 
     Begin it with `**`, or write scheme and host.
     """
     asked = [(step.path("mock", "url"), step.body) for step in context.steps("mock")]
+    asked += [(step.path("har", "url"), step.body) for step in context.steps("har") if "url" in _body(step.body)]
     asked += [
         (step.path("expect", "request", "url"), step.body["request"])
         for step in context.steps("expect")

@@ -58,6 +58,7 @@ ONE_EDIT = (
         "profile-section",
     ),
     *("unknown-block", "unknown-component", "unknown-group", "unknown-login", "unknown-method", "unknown-name"),
+    "unknown-pool",
     "unknown-parameter",
     *("unknown-resource", "unknown-role", "unknown-test", "unsaved-name", "url-glob"),
 )
@@ -79,6 +80,7 @@ _SUBJECTS = {
     "emulation": "Emulation",
     "matrix": "Tests",
     "logins": "Logins",
+    "pools": "Pools",
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "ports": "Ports",

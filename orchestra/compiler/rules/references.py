@@ -77,11 +77,17 @@ class _Scopes:
         return frozenset(name for test in tests for name in _varying(test))
 
     @cached_property
+    def _taken(self) -> frozenset[str]:
+        spec = self.context.spec
+        takes = {(name, pool) for test in spec["tests"].values() for name, pool in resolve.takes_of(spec, test).items()}
+        return frozenset(text for name, pool in takes for text in resolve.taken_names(spec, {name: pool}))
+
+    @cached_property
     def _anywhere(self) -> _Scope:
         """Every name that has a value somewhere."""
         blocks = self.context.spec.get("blocks", {}).values()
         parameters = (name for block in blocks for name in block.get("params", ()))
-        known = {*self._variables, *self.addresses, *self._matrices, *RUN_NAMES, "port", *parameters}
+        known = {*self._variables, *self.addresses, *self._matrices, *self._taken, *RUN_NAMES, "port", *parameters}
         return _Scope("", frozenset(known), _LATE)
 
     def misplaced(self, name: str) -> bool:
@@ -104,7 +110,9 @@ class _Scopes:
             kind = "run" if rest[1] in _RUN_PARTS else "early" if rest[1] in _EARLY_PARTS else "nowhere"
             if section == "groups":
                 return ("group",) if kind == "run" else (kind,)
-            return (kind, *_varying(self.context.spec["tests"][rest[0]]))
+            spec, test = self.context.spec, self.context.spec["tests"][rest[0]]
+            taken = resolve.taken_names(spec, resolve.takes_of(spec, test)) if kind == "run" else ()
+            return (kind, *_varying(test), *taken)
         if section == "logins":
             return ("login",)
         if section == "blocks":
@@ -113,8 +121,8 @@ class _Scopes:
             return (
                 ("early",) if rest[1] == "title" else ("service" if rest[1] in ("service", "failover") else "health",)
             )
-        if section == "vars":
-            return ("variable",)
+        if section in ("vars", "pools"):
+            return ("variable" if section == "vars" else "pool",)
         early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
         return ("early",) if early else ("nowhere",)
 
@@ -128,17 +136,18 @@ class _Scopes:
             case "login":
                 return _Scope("in a login, which is no test's own", self._variables | self.addresses, _LATE)
             case "group":
-                return _Scope("in a group", frozenset({*run, *self._matrices}), _LATE)
+                return _Scope("in a group", frozenset({*run, *self._matrices, *self._taken}), _LATE)
             case "block":
                 parameters = self.context.spec["blocks"][rest[0]].get("params", ())
-                return _Scope("in this block", frozenset({*run, *self._matrices, *parameters}), _LATE)
+                return _Scope("in this block", frozenset({*run, *self._matrices, *self._taken, *parameters}), _LATE)
             case "early":
                 return _Scope("before anything runs", frozenset(self._variables | matrix))
             case "health" | "service":
                 where, more = ("here", ()) if kind == "health" else ("in a service", ("port",))
                 return _Scope(where, self._variables | self.addresses | {*more}, frozenset({"env"}))
-            case "variable":
-                return _Scope("in a variable", self.addresses, frozenset({"env"}))
+            case "variable" | "pool":
+                known = self.addresses if kind == "variable" else self._variables
+                return _Scope(f"in a {kind}", known, frozenset({"env"}))
             case _:
                 return _Scope("here", frozenset())
 
@@ -165,9 +174,9 @@ def unknown_name(context: Context) -> Iterator[Problem]:
     """`${name}` has no value: it is not a variable, parameter, matrix value, value of a row, address or runtime variable.
 
     The names are `vars.NAME`, a block's parameters, `matrix.NAME`, `row.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`,
-    the named groups of the log probe in its `ready`, `port` inside a service, `attempt.dir`, `test.id`, `method.id` and
-    `saved.NAME`. A name is looked up, never computed. Write `$${` for the two characters themselves, for instance in
-    JavaScript.
+    `NAME.KEY` of a pool that the test takes, the named groups of the log probe in its `ready`, `port` inside a service,
+    `attempt.dir`, `test.id`, `method.id` and `saved.NAME`. A name is looked up, never computed. Write `$${` for the two
+    characters themselves, for instance in JavaScript.
     """
     for text, reference, scope, misplaced in context.once(_strangers):
         if not misplaced:

@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.resolve import NO_LOGIN
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
+from orchestra.compiler.rules.pools import takes
 from orchestra.compiler.schema.key import ID
 from orchestra.diagnostic import Place
 from orchestra.suggest import correction, did_you_mean
@@ -95,6 +96,19 @@ def unknown_login(context: Context) -> Iterator[Problem]:
     if "login" in context.spec.get("defaults", {}):
         named.append((("defaults", "login"), context.spec["defaults"]["login"]))
     yield from _refuse("login", _strangers(context, named, {**logins, NO_LOGIN: {}}), logins)
+
+
+@rule
+def unknown_pool(context: Context) -> Iterator[Problem]:
+    """`takes` names a pool that is not declared under `pools:`, or a pool has the name `none`.
+
+    `none` is the word for no pool, where an outer place names one.
+    """
+    pools = _entries(context, "pools")
+    if NO_LOGIN in pools:
+        place = context.place(("pools", NO_LOGIN), key=True)
+        yield Problem(place, f'"{NO_LOGIN}" is the word for no pool', "choose another name")
+    yield from _refuse("pool", _strangers(context, takes(context), {**pools, NO_LOGIN: {}}), pools)
 
 
 @rule
@@ -297,6 +311,7 @@ RULES = (
     unknown_test,
     unknown_group,
     unknown_login,
+    unknown_pool,
     unknown_component,
     idle_logs,
     unknown_method,

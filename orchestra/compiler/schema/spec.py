@@ -261,6 +261,19 @@ class Spec(TypedDict, total=False):
             names=ID,
         ),
     ]
+    pools: Annotated[
+        dict[str, list[dict[str, str | int | float | bool]]],
+        Key(
+            "values of which each test that `takes` one has an entry to itself (docs/data.md)",
+            {
+                "users": [
+                    {"name": "ana", "password": "${env.ANA_PASSWORD}"},
+                    {"name": "ben", "password": "${env.BEN_PASSWORD}"},
+                ]
+            },
+            names=ID,
+        ),
+    ]
     blocks: Annotated[
         dict[str, BlockSpec],
         Key(

@@ -227,6 +227,14 @@ _LOGIN = Key(
 )
 
 
+_TAKES = Key(
+    "pools of which it leases an entry while it runs, by the name for it: `${user.name}` (docs/data.md); `none` for none, where"
+    " an outer place names one",
+    {"user": "users"},
+    names=ID,
+)
+
+
 class LoginSpec(TypedDict, total=False):
     """A signed-in state: cookies and storage of a browser, made by steps when a test first needs it."""
 
@@ -271,6 +279,7 @@ class DefaultsSpec(TypedDict, total=False):
     tags: Annotated[list[str], Key("tags of every test", ["nightly"])]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
+    takes: Annotated[dict[str, str], _TAKES]
 
 
 # `finally` is a keyword of Python, so a class cannot have it as an attribute.
@@ -314,6 +323,7 @@ class GroupSpec(_Finally, total=False):
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
+    takes: Annotated[dict[str, str], _TAKES]
     before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
 
 
@@ -415,6 +425,7 @@ class TestSpec(_Finally, total=False):
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
+    takes: Annotated[dict[str, str], _TAKES]
     skip: Annotated[str, Key("the reason not to run it, shown in every report", "the sandbox is down until May")]
     matrix: Annotated[
         dict[str, list[Any]],

@@ -49,7 +49,13 @@ def _plain(event: Event) -> str:
 
 
 def _started(body: AttemptStarted) -> str:
-    return line("start", body.task, f"attempt {body.attempt}", body.dir)
+    return line(
+        "start",
+        body.task,
+        f"attempt {body.attempt}",
+        body.dir,
+        *(f"{name}={label}" for name, label in body.holds.items()),
+    )
 
 
 def _finished(body: AttemptFinished) -> str:

@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import asyncio
 import json
+import logging
 import mimetypes
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable, Iterator, Mapping
 from contextlib import suppress
 from dataclasses import dataclass, field
@@ -13,10 +15,14 @@ from typing import Any
 
 from playwright.sync_api import Error
 
+from orchestra.errors import OrchestraError
 from orchestra.runtime.driver.contract import Job, unfit, unmet
+from orchestra.runtime.driver.har import Har, serve
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside, open_plain
 from orchestra.steps.url_glob import url_pattern
+
+_log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.05
 _SHOWN = 3
@@ -96,23 +102,36 @@ class Mocks:
 
     def __init__(self) -> None:
         self._mocks: list[Mock] = []
+        self._hars: list[Har] = []
         self.answered: set[Any] = set()
 
     def add(self, mock: Mock) -> None:
         """Add a mock: it is the first to be asked from now on."""
         self._mocks.append(mock)
 
+    def replay(self, har: Har) -> None:
+        """Add a HAR file: it is the first to be asked from now on."""
+        self._hars.append(har)
+
     def answers(self) -> bool:
-        """Return True if there is a mock."""
-        return bool(self._mocks)
+        """Return True if there is a mock or a HAR file."""
+        return bool(self._mocks or self._hars)
+
+    def write(self) -> None:
+        """Write the HAR files that were recorded; a disk that refuses is logged."""
+        for har in self._hars:
+            try:
+                har.write()
+            except OrchestraError:
+                _log.exception("%s", har.name)
 
     def facts(self, mask: Callable[[str], str]) -> dict[str, Any]:
-        """Return how many requests each mock has answered, for the record; nothing without mocks."""
-        counts: dict[str, int] = {}
-        for mock in self._mocks:
-            name = mask(mock.name)
-            counts[name] = counts.get(name, 0) + mock.count
-        return {"mocks": counts} if counts else {}
+        """Return how many requests each mock has answered, and each HAR file recorded; nothing without any."""
+        counts: dict[str, Counter[str]] = {"mocks": Counter(), "recorded": Counter()}
+        every: list[Mock | Har] = [*self._mocks, *self._hars]
+        for mock in every:
+            counts["recorded" if isinstance(mock, Har) and mock.update else "mocks"][mask(mock.name)] += mock.count
+        return {kind: dict(of_kind) for kind, of_kind in counts.items() if of_kind}
 
     def route(self, mock: Mock, pause: Callable[[int], None]) -> Callable[[Any], None]:
         """Return the handler of Playwright's synchronous interface; `pause` waits so many milliseconds, and raises nothing."""
@@ -129,6 +148,26 @@ class Mocks:
                     route.abort(mock.abort)
                 else:
                     route.fulfill(**mock.answer)
+
+        return handle
+
+    def har_route(self, har: Har, mask: Callable[[str], str]) -> Callable[[Any], None]:
+        """Return the handler of a HAR file, of the synchronous interface."""
+
+        def handle(route: Any) -> None:
+            with suppress(Error):
+                if route._sync(serve(route._impl_obj, har, mask)):  # noqa: SLF001 - see `serve`
+                    self.answered.add(route.request)
+
+        return handle
+
+    def async_har_route(self, har: Har, mask: Callable[[str], str]) -> Callable[[Any], Awaitable[None]]:
+        """Return the handler of a HAR file, of the asynchronous interface."""
+
+        async def handle(route: Any) -> None:
+            with suppress(Error):
+                if await serve(route._impl_obj, har, mask):  # noqa: SLF001 - see `serve`
+                    self.answered.add(route.request)
 
         return handle
 

@@ -117,7 +117,7 @@ def was_closed(name: str) -> StepError:
 
 def needs_no_page(job: Job) -> bool:
     """Return True if a step does nothing on the current page."""
-    return job.step.verb in ("page", "dialog", "mock", "clock") or (
+    return job.step.verb in ("page", "dialog", "mock", "har", "clock") or (
         job.step.verb == "close_page" and "name" in job.args
     )
 

@@ -14,7 +14,9 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan, Test
+from orchestra.runtime.engine.pools import Pools, wanted
 from orchestra.runtime.select import task_name
 
 UNKNOWN_SECONDS = 1.0
@@ -39,6 +41,7 @@ class Queue:
         selection: the tasks of the run, in the plan's order.
         seconds: measured durations by task.
         seed: of a random order among the tasks that can run, in a single session, too; None for the order above.
+        shard: the part of a selection that this is; None for a whole one.
     """
 
     def __init__(
@@ -47,9 +50,12 @@ class Queue:
         selection: Sequence[str],
         seconds: Mapping[str, float] | None = None,
         seed: int | None = None,
+        shard: Sharding | None = None,
     ) -> None:
         self._tests = {test.id: test for test in plan.tests}
-        self._free = dict(plan.resources)
+        self._wanted = {test.id: wanted(test) for test in plan.tests}
+        self.pools = Pools(plan, shard)
+        self._free = {**plan.resources, **self.pools.counts()}
         self._running: set[str] = set()
         self._alone = ""
         self._rank = {task: index for index, task in enumerate(selection)}
@@ -186,13 +192,15 @@ class Queue:
 
     def _taken(self, task: str) -> str:
         self._running.add(task)
-        for name, count in self._parts(task)[1].resources.items():
+        test = self._parts(task)[1]
+        for name, count in self._wanted[test.id].items():
             self._free[name] -= count
+        self.pools.take(task, test)
         return task
 
     def _lacking(self, task: str) -> str | None:
         """Return the name of a resource of which too little is free for a task."""
-        return _short(self._parts(task)[1].resources, self._free)
+        return _short(self._wanted[self._parts(task)[1].id], self._free)
 
     def _goes_now(self, method: str, place: tuple[float, int, str], free: int) -> bool:
         """Return whether slots and resources suffice for a task and for all that doit is about to push before it."""
@@ -202,12 +210,12 @@ class Queue:
         if any(self._parts(task)[1].exclusive for *_, task in ([*earlier, place] if earlier else ())):
             return False
         for *_, task in earlier:
-            wanted = self._parts(task)[1].resources
-            if _short(wanted, left) is None:
+            needed = self._wanted[self._parts(task)[1].id]
+            if _short(needed, left) is None:
                 free -= 1
-                for name, count in wanted.items():
+                for name, count in needed.items():
                     left[name] -= count
-        return free > 0 and _short(self._parts(place[-1])[1].resources, left) is None
+        return free > 0 and _short(self._wanted[self._parts(place[-1])[1].id], left) is None
 
     def _held_back(self, task: str) -> bool:
         """Return whether a task waits for others that it does not need, in order only."""
@@ -215,11 +223,12 @@ class Queue:
         return bool(self._after[task] or self._buckets[method, test.group].blockers)
 
     def release(self, task: str) -> None:
-        """Give back the resources of a task that was taken; it may be pushed or taken again, or be done."""
+        """Give back the resources and the entries of a task that was taken; it may be pushed or taken again, or be done."""
         self._running.discard(task)
         if self._alone == task:
             self._alone = ""
-        for name, count in self._parts(task)[1].resources.items():
+        self.pools.release(task)
+        for name, count in self._wanted[self._parts(task)[1].id].items():
             self._free[name] += count
             for parked in self._parked.pop(name, ()):
                 self._enter(parked)

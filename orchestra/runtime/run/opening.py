@@ -31,6 +31,7 @@ from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
+from orchestra.runtime.engine import pools
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.run.browsers import engines, unfilmed
@@ -227,6 +228,8 @@ def open_run(
     lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
+        tests = [task.test for task in tasks.values()]
+        pools.check(plan, tests, options.shard, environment, Places(root, plan.sources, plan.profile).find)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
         wanted = [task.test.browser if drives_browser(task.test, task.method) else "" for task in tasks.values()]
         browsers = engines(wanted, root, environment, headed=options.headed)

@@ -24,6 +24,7 @@ from orchestra.runtime.attempts.window import marks
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import unsure
 from orchestra.runtime.engine.local import Local
+from orchestra.runtime.engine.pools import values_of
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.gates.gate import SAMPLE_SECONDS
@@ -229,6 +230,7 @@ class Schedule:
     def start(self, task: Task) -> None:
         """Start the next attempt at a task, or the next repeat."""
         run, test = self._run, task.test
+        held = self._queue.pools.held(task.name)
         repeat = run.pace.repeating(task.name)
         attempt = run.view.life(task.name).ended + (not repeat)
         folder = self.folder_of(task, attempt)
@@ -239,6 +241,7 @@ class Schedule:
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
+                    holds={name: entry.label for name, entry in held.items()},
                     task=task.name,
                     test=test.id,
                     method=task.method.id,
@@ -263,7 +266,7 @@ class Schedule:
                 attempt=attempt,
                 root=str(run.root),
                 folder=path,
-                names={**self._names, **self._matrix.names(), **names},
+                names={**self._names, **self._matrix.names(), **values_of(held, self._names), **names},
                 mark=f"{run.mark}/{_word(task.name)}/{attempt}",
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,

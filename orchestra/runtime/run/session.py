@@ -114,7 +114,7 @@ class Session:
             lendings=sharing.lendings,
         )
         durations = {task: last.seconds for task, last in run.last_executions.items()}
-        queue = Queue(plan, selection, durations, options.seed)
+        queue = Queue(plan, selection, durations, options.seed, options.shard)
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)
         self._measures = measures = Measures(run, matrix)
         self._decisions = decisions = Decisions(run, ending, queue, matrix, outages)

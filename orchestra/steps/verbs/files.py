@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
 from orchestra.steps import page_script
@@ -20,6 +20,17 @@ def file_name(name: str) -> str:
     dash.
     """
     return re.sub(r"[^\w.-]+", "-", name).strip("-.") or "unnamed"
+
+
+def project_files(steps: Iterable[Step]) -> Iterator[str]:
+    """Yield the files of the project that steps send or answer with, as far as their names are known before a run."""
+    for step in steps:
+        files = list(step.args["files"]) if step.verb == "upload" else []
+        if step.verb in ("mock", "har") and "file" in step.args:
+            files.append(step.args["file"])
+        parts = step.args.get("multipart", {}) if step.verb == "http" else {}
+        files += (part["file"] for part in parts.values() if isinstance(part, dict))
+        yield from (str(file) for file in files if "${" not in str(file))
 
 
 def chooser_calls(step: Step) -> tuple[ToolCall, ToolCall]:

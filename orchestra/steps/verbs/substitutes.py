@@ -6,7 +6,19 @@ from collections.abc import Mapping
 from typing import Any
 
 from orchestra.steps.moment import milliseconds
-from orchestra.steps.schemas import ANY, COUNT, HTTP_METHODS, NATURAL, NEVER, SECONDS, TEXT, TEXT_MAPPING, Field, one_of
+from orchestra.steps.schemas import (
+    ANY,
+    BOOLEAN,
+    COUNT,
+    HTTP_METHODS,
+    NATURAL,
+    NEVER,
+    SECONDS,
+    TEXT,
+    TEXT_MAPPING,
+    Field,
+    one_of,
+)
 from orchestra.steps.step import Step
 from orchestra.steps.tool_call import nothing
 from orchestra.steps.verb import URL_GLOB, Verb
@@ -37,6 +49,12 @@ def _mock_text(_step: Step, args: Mapping[str, Any]) -> str:
         given = [f"status={args['status']!r}", *(f"{kinds[key]}={args[key]!r}" for key in kinds if key in args)]
         act = f"route.fulfill({', '.join(given)})"
     return f"context.route({args['url']!r}, lambda route: {act})"
+
+
+def _har_text(_step: Step, args: Mapping[str, Any]) -> str:
+    found = {"abort": "abort", "network": "fallback"}[args["not_found"]]
+    update = ", update=True" if args["update"] else ""
+    return f"context.route_from_har({args['file']!r}, url={args['url']!r}, not_found={found!r}{update})"
 
 
 def _clock_text(_step: Step, args: Mapping[str, Any]) -> str:
@@ -91,6 +109,34 @@ VERBS: tuple[Verb, ...] = (
         "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.\n"
         "Gates read `mocked`, the number of tests that passed with one.",
         text=_mock_text,
+        calls=nothing,
+    ),
+    Verb(
+        "har",
+        "Answer requests of the pages from a HAR file, until the end of the test, or record them into it.",
+        {"file": "data/api.har", "url": "**/api/**"},
+        fields=(
+            Field("file", TEXT, "the file, relative to the project root", "data/api.har", required=True, holds="path"),
+            Field("url", TEXT, f"{URL_GLOB}; other requests go to the network", "**/api/**", default="**"),
+            Field(
+                "not_found",
+                {"enum": ["abort", "network"]},
+                "the effect of a request that the file lacks: it fails, or it goes on to other mocks and the network",
+                "network",
+                default="abort",
+            ),
+            Field("update", BOOLEAN, "ask the network, and write its replies into the file", True, default=False),
+        ),
+        short="file",
+        playwright="context.route_from_har()",
+        detail="Of several mocks and HAR files for one request the latest answers. Method and whole URL must be the same, of a\n"
+        "POST the body, too; of several entries the first answers, as often as it is asked for. A redirect is followed\n"
+        "within the file. Files of browsers and of Playwright are read; zip files are not.\n"
+        "\n"
+        "With `update: true` the file is written at the end of the test, each request with its last reply, in the order of\n"
+        "its URL. It has no header of requests and no cookie, and secrets are masked in it. Reports mark both: `mocked har\n"
+        "data/api.har (3 requests)`, `recorded har data/api.har (3 requests)`.",
+        text=_har_text,
         calls=nothing,
     ),
     Verb(

@@ -418,5 +418,6 @@ class McpAttempt:
 
     def close(self) -> None:
         """Let go of the trace; the page stays as it is, and the next test begins by looking at it."""
+        self._session.browser.watch.mocks.write()
         with suppress(Error, TimeoutError):
             self._session.trace_end(None)

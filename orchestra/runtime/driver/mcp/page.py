@@ -15,6 +15,7 @@ from orchestra.runtime.driver.dialogs import Dialogs
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.emulation import LOADED
 from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.har import Har
 from orchestra.runtime.driver.locators import body_of, locate
 from orchestra.runtime.driver.look import Shot
 from orchestra.runtime.driver.mcp.browser import SharedBrowser
@@ -103,6 +104,13 @@ class PageView:
         mocks = self._browser.watch.mocks
         mocks.add(mock)
         self._run(self._browser.context.route(url_pattern(mock.url), mocks.async_route(mock)), ANSWER_SECONDS)
+
+    def replay(self, har: Har) -> None:
+        """Answer requests from a HAR file, or record them, until the end of the test."""
+        watch = self._browser.watch
+        watch.mocks.replay(har)
+        handle = watch.mocks.async_har_route(har, watch.mask)
+        self._run(self._browser.context.route(url_pattern(har.url), handle), ANSWER_SECONDS)
 
     @property
     def looks(self) -> dict[str, str]:

@@ -23,6 +23,7 @@ from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, o
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning
+from orchestra.runtime.driver.har import har_of
 from orchestra.runtime.driver.mcp.ask import MARGIN_SECONDS, expect, wait
 from orchestra.runtime.driver.mcp.client import CallOverError
 from orchestra.runtime.driver.mcp.result import Answer
@@ -410,6 +411,10 @@ def _mock(sender: Sender, job: Job) -> None:
     sender.page.mock(mock_of(job))
 
 
+def _har(sender: Sender, job: Job) -> None:
+    sender.page.replay(har_of(job))
+
+
 _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "goto": _goto,
     "type": _keys,
@@ -426,6 +431,7 @@ _OWN: dict[str, Callable[[Sender, Job], None]] = {
     "dialog": _dialog,
     "clock": _clock,
     "mock": _mock,
+    "har": _har,
     "page": _page,
     "close_page": _close_page,
     "back": _move,

@@ -485,6 +485,7 @@ class PlaywrightSession:
 
     def close(self) -> None:
         """Close the context; a browser that does not answer is ended."""
+        self.stage.watch.mocks.write()
         self._watchdog.until(min(self._due, time.monotonic() + CLOSE_SECONDS))
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()

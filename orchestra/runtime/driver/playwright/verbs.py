@@ -24,6 +24,7 @@ from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.har import har_of
 from orchestra.runtime.driver.locators import locate
 from orchestra.runtime.driver.look import expect_look, take
 from orchestra.runtime.driver.mocking import expect_requests, mock_of
@@ -289,6 +290,12 @@ def _mock(stage: Stage, job: Job) -> None:
     context.route(url_pattern(mock.url), mocks.route(mock, pause))
 
 
+def _har(stage: Stage, job: Job) -> None:
+    har, watch = har_of(job), stage.watch
+    watch.mocks.replay(har)
+    stage.pages.main.context.route(url_pattern(har.url), watch.mocks.har_route(har, watch.mask))
+
+
 def _audit(page: Page, given: list[Any]) -> Any:
     for frame in page.frames:
         frame.evaluate(source())
@@ -509,6 +516,7 @@ _OWN: dict[str, Callable[[Stage, Job], None]] = {
     "close_page": _close_page,
     "clock": _clock,
     "mock": _mock,
+    "har": _har,
     "viewport": _viewport,
     "back": _back,
     "reload": _reload,

@@ -1,0 +1,122 @@
+"""The entries of pools: which test holds which, and the values that its texts get.
+
+An entry belongs to one test from the grant of its slot to the end of its last attempt. Shards divide the entries: the first
+of two has the first, the third and so on, so that no entry is held in two jobs at once.
+"""
+
+from __future__ import annotations
+
+import heapq
+from collections import Counter
+from collections.abc import Callable, Iterable, Mapping
+from typing import NamedTuple
+
+from orchestra import names
+from orchestra.diagnostic import Place
+from orchestra.errors import UsageError
+from orchestra.ledger.event import Sharding
+from orchestra.plan import Plan, Pool, Test
+
+
+class Entry(NamedTuple):
+    """An entry of a pool: the pool, and the index of the entry there."""
+
+    pool: Pool
+    number: int
+
+    @property
+    def label(self) -> str:
+        """`users[ana]`: by its key `id` or `name`, if that is in the spec as it is, else by its number from 1."""
+        values = self.pool.entries[self.number]
+        known = (values.get(key, "") for key in ("id", "name"))
+        return f"{self.pool.id}[{next((text for text in known if text and '${' not in text), self.number + 1)}]"
+
+
+def wanted(test: Test) -> dict[str, int]:
+    """Return the counted resources that a test holds while it runs, entries of pools among them."""
+    return {**test.resources, **{f"pool {pool}": number for pool, number in Counter(test.takes.values()).items()}}
+
+
+class Pools:
+    """The free and the held entries of a run.
+
+    Args:
+        plan: the suite.
+        shard: whose entries these are; None for all.
+    """
+
+    def __init__(self, plan: Plan, shard: Sharding | None = None) -> None:
+        self._pools = {pool.id: pool for pool in plan.pools}
+        first, step = (shard.index - 1, shard.of) if shard is not None else (0, 1)
+        self._free = {pool.id: list(range(first, len(pool.entries), step)) for pool in plan.pools}
+        self._held: dict[str, dict[str, Entry]] = {}
+
+    def counts(self) -> dict[str, int]:
+        """Return how many entries of each pool are free, by the names of `wanted`."""
+        return {f"pool {name}": len(free) for name, free in self._free.items()}
+
+    def take(self, task: str, test: Test) -> None:
+        """Lease the first free entries to a task, of which there are enough."""
+        if test.takes:
+            self._held[task] = {
+                name: Entry(self._pools[pool], heapq.heappop(self._free[pool])) for name, pool in test.takes.items()
+            }
+
+    def release(self, task: str) -> None:
+        """Take back the entries of a task."""
+        for pool, index in self._held.pop(task, {}).values():
+            heapq.heappush(self._free[pool.id], index)
+
+    def held(self, task: str) -> Mapping[str, Entry]:
+        """Return the entries of a task, by the name that its texts use."""
+        return self._held.get(task, {})
+
+
+def values_of(held: Mapping[str, Entry], known: Mapping[str, str]) -> dict[str, str]:
+    """Return the names and values of entries: `user.name`.
+
+    Args:
+        held: by the name that texts use.
+        known: the variables of the environment that the plan names, as `env.NAME`.
+    """
+    return {
+        f"{name}.{key}": names.expand(text, lambda late: known.get(late, ""))
+        for name, (pool, index) in held.items()
+        for key, text in pool.entries[index].items()
+    }
+
+
+def check(
+    plan: Plan,
+    tests: Iterable[Test],
+    shard: Sharding | None,
+    environment: Mapping[str, str],
+    place: Callable[[str], Place | None],
+) -> None:
+    """Check that the entries suffice for each test, and that the variables in them are set.
+
+    Args:
+        plan: the suite.
+        tests: that will run.
+        shard: the part of the selection that this run is; None for a whole one.
+        environment: of the run.
+        place: where a JSON pointer is in the spec.
+
+    Raises:
+        UsageError: an entry cannot be used, or a test could never start.
+    """
+    counts, used = Pools(plan, shard).counts(), dict[str, None]()
+    for test in tests:
+        used |= dict.fromkeys(test.takes.values())
+        short = next((name for name, number in wanted(test).items() if name in counts and counts[name] < number), "")
+        if short and shard is not None:
+            message = f'shard {shard.name} has {counts[short]} entries of the {short}, and "{test.id}" takes more'
+            raise UsageError(message, "add entries, or run fewer shards")
+    for pool in plan.pools:
+        for index, entry in enumerate(pool.entries if pool.id in used else ()):
+            late = (name for text in entry.values() for name in names.names_in(text))
+            unset = next((name for name in late if name.startswith("env.") and name[4:] not in environment), "")
+            if unset:
+                where = place(f"/pools/{pool.id}/{index}")
+                message = f'the pool "{pool.id}" uses ${{{unset}}}, and the environment variable {unset[4:]} is not set'
+                raise UsageError(f"{where}: {message}" if where else message, "set it, or remove the entry")
