@@ -21,7 +21,9 @@ from orchestra.verbs.runs import run
 SELECT: Final = "ORCHESTRA_SELECT"
 
 _TESTS = frozenset({"selection", "methods", "titles", "last_failed", "failed_in", "since"})
-_RUN = frozenset({"max_failures", "first_failure", "retries", "shuffle", "workers", "headed", "slow", "force"})
+_RUN = frozenset(
+    {"max_failures", "first_failure", "retries", "isolate_retries", "shuffle", "workers", "headed", "slow", "force"}
+)
 
 
 def selected(
@@ -55,6 +57,7 @@ def selected(
         seed=values["shuffle"],
         max_failures=values["max_failures"] or int(values["first_failure"]),
         retries=values["retries"],
+        isolate_retries=values["isolate_retries"],
     )
     if not given.keys() & _TESTS:
         return None, options

@@ -107,6 +107,56 @@ def test_a_test_is_repeated_until_it_fails(suite):
     assert suite.verdicts() == {"cli:often": "flaky"}
 
 
+ONCE = "import pathlib, sys; seen = pathlib.Path(sys.argv[1]); new = not seen.exists(); seen.touch(); sys.exit(new)"
+ISOLATED = f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: command, workers: 3}}}}
+defaults: {{retries: {{max: 1, on: [failed]}}}}
+tests:
+  first: {{command: {{argv: [python, -c, "{ONCE}", first]}}}}
+  second: {{command: {{argv: [python, -c, "{ONCE}", second]}}}}
+  third: {py("pass")}
+  fourth: {{needs: [first], {py("pass")[1:-1]}}}
+  fifth: {py("pass")}
+"""
+
+
+@pytest.mark.parametrize("by", ["the spec", "an option", "doit"])
+def test_isolated_retries_run_at_the_end_and_alone(project, by):
+    spec = ISOLATED.replace("max: 1", "max: 1, isolated: true") if by == "the spec" else ISOLATED
+    project.write(spec).compile()
+    words = ["--isolate-retries"] if by == "an option" else []
+    select = {"ORCHESTRA_SELECT": "--isolate-retries"}
+    ended = project.doit(**select) if by == "doit" else project.process("run", *words)
+    assert ended.code == 0, ended.err
+    verdicts = dict.fromkeys(["cli:first", "cli:second"], "flaky") | dict.fromkeys(
+        ["cli:third", "cli:fourth", "cli:fifth"], "passed"
+    )
+    assert project.verdicts() == verdicts
+    running, done, alone = set(), set(), 0
+    for event in project.events():
+        body = event["body"]
+        if event["type"] == "attempt_started":
+            assert not alone or not running, "nothing starts next to a retry"
+            alone = body["attempt"] == 2
+            if alone:
+                assert not running
+                assert done >= {"cli:third", "cli:fifth"}
+            running.add(body["task"])
+        elif event["type"] == "attempt_finished":
+            running.discard(body["task"])
+            done.add(body["task"])
+    assert project.run("audit").code == 0
+
+
+def test_an_isolated_retry_that_does_not_come_leaves_the_verdict_of_its_attempt(project):
+    failing = f"  third: {{retries: {{max: 0}}, {py('raise SystemExit(1)')[1:-1]}}}\n"
+    project.write(ISOLATED.replace(f"  third: {py('pass')}\n", failing)).compile()
+    assert project.process("run", "first", "third", "--isolate-retries", "-x", "--workers", "1").code == 1
+    assert project.verdicts() == {"cli:first": "failed", "cli:third": "failed"}
+    assert "not retried: 1 test failed, the last was cli:third (--max-failures 1)" in project.reasons()["cli:first"]
+
+
 @pytest.mark.parametrize(
     "change, why",
     [
