@@ -78,7 +78,7 @@ def test_a_run_signs_in_once_and_shows_nothing_of_it(tmp_path):
     assert project.run("compile").code == 0
     done = project.run("run")
     assert done.code == 1
-    assert "7 passed, 1 failed" in done.err
+    assert "7 passed, 1 failed" in done.err, done.err
     (run,) = (tmp_path / ".orchestra" / "s" / "runs").glob("2*")
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     notes = [event["body"]["data"] for event in events if event["body"].get("kind") == "login"]
