@@ -26,7 +26,7 @@ TOOK = $$(($$(date +%s) - $(START))) s
 
 # Each process takes one part of the tests, and then from those of the others: a module and what it shares stay in one.
 PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
-COVERAGE = echo "test: $$($(BIN)/coverage report --format=total) % of all, then the pure parts:"; \
+COVERAGE = echo "test: the tests that were measured cover $$($(BIN)/coverage report --format=total) % of all, then the pure parts:"; \
 	$(BIN)/coverage report --include='$(subst $(space),$(comma),$(addprefix orchestra/,$(COVERED)))' --fail-under=100
 
 comma := ,
@@ -69,6 +69,7 @@ demo-scale: env browser ## run the browser suite in three shards, one after the 
 quick: env ## the tests without processes, servers and browsers, in under a minute
 	@$(PYTEST) -q tests/unit
 
+# Measures tests/unit alone, which must cover the pure parts; `test-all` measures everything.
 test: env browser ## all tests, with full branch coverage of the pure parts; T=PATH or T=EXPRESSION selects some
 ifdef T
 	@$(BIN)/python -m pytest $(if $(wildcard $(firstword $(subst ::, ,$(T)))),$(T),-k '$(T)')

@@ -92,7 +92,7 @@ def pytest_configure(config: pytest.Config) -> None:
 
 
 def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item]) -> None:
-    """Mark each test with the folder it is in, and with the browser or Node that its fixtures need."""
+    """Mark each test with the folder it is in, and with the browser or Node that its fixtures need; measure the unit tests."""
     for item in items:
         where = item.path.relative_to(ROOT / "tests").parts
         if where[0] not in FOLDERS:
@@ -101,6 +101,8 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
             )
         item.add_marker(where[0])
+        if where[0] != "unit":  # a tenth of the time of all tests, for parts that they cover by chance
+            item.add_marker("no_cover")
         fixtures = getattr(item, "fixturenames", ())
         if "chromium" in fixtures:
             item.add_marker("browser")

@@ -138,6 +138,14 @@ _ALL: tuple[Metric, ...] = (
         over_shards=sum,
     ),
     Metric("pass_rate", "double", "0 to 1", _PASSES, RUNNING, "pass_rate >= 1.0"),
+    Metric(
+        "burned_in",
+        "double",
+        "0 to 1",
+        "tests of `run --burn-in` that passed all their executions up to this run, over all of them; no value without it",
+        CLOSED,
+        "burned_in >= 1.0",
+    ),
     Metric("flaky_rate", "double", "0 to 1", "`flaky` over all passed tests", RUNNING, "flaky_rate <= 0.05"),
     Metric(
         "agreement",

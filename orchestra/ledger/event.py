@@ -106,6 +106,14 @@ class Merged(Part, frozen=True, kw_only=True):
     shards: Annotated[tuple[MergedShard, ...], means("those that were there, in order")]
 
 
+class BurnIn(Part, frozen=True, kw_only=True):
+    """The executions of a task that is burned in, over several runs."""
+
+    wanted: Annotated[int, means("executions in all")]
+    executed: Annotated[int, means("before this run")] = 0
+    good: Annotated[int, means("of these, the ones that it passed")] = 0
+
+
 class RunStarted(Body, frozen=True, kw_only=True):
     """A run began. Always the first event of a run that was not torn."""
 
@@ -132,6 +140,9 @@ class RunStarted(Body, frozen=True, kw_only=True):
     retries: Annotated[int | None, means("retries of each test by the command line; absent where the spec decides")] = (
         None
     )
+    burn_in: Annotated[
+        Mapping[Id, BurnIn], means("by task, the burn-in of which the run is a part; absent for others")
+    ] = {}
     shard: Annotated[Sharding | None, means("of a run that is one shard of a selection; absent for others")] = None
     merged: Annotated[Merged | None, means("of a run that was merged from shards; absent for others")] = None
     expected: Annotated[Expected | None, means("how long it will take; absent where no duration is known")] = None

@@ -90,9 +90,9 @@ def say_data(text: str, *, end: str = "\n") -> None:
         streams.deafen()
 
 
-def warn(text: str) -> None:
+def warn(text: str, *, end: str = "\n") -> None:
     """Write text for people to stderr, harmless."""
-    click.echo(printed(text), err=True)
+    click.echo(f"{printed(text)}{end}", nl=False, err=True)
 
 
 def _go_to(ctx: click.Context, param: click.Parameter, folder: str | None) -> str | None:

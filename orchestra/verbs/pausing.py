@@ -157,8 +157,7 @@ class Prompt:
     def _decided(self, paused: Paused) -> Reply | None:
         """Return the decision of the person; None if the attempt ends before it."""
         while True:
-            sys.stderr.write(PROMPT)
-            sys.stderr.flush()
+            warn(PROMPT, end="")
             typed = self._typed(paused.task)
             if typed is None:
                 warn(line("paused", paused.task, "has ended"))

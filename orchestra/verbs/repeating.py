@@ -12,7 +12,7 @@ from pathlib import Path
 
 from orchestra.draw import terminal_table
 from orchestra.errors import EXIT_OK, EXIT_SIGINT
-from orchestra.ledger.event import Selector
+from orchestra.ledger.event import BurnIn, Selector
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.runs import last_ended
 from orchestra.ledger.view import look
@@ -60,6 +60,13 @@ class Tally:
                 self.good[task] += given.verdict in GOOD
         return self.codes[-1] < EXIT_SIGINT
 
+    def counts(self, wanted: Mapping[str, int]) -> dict[str, BurnIn]:
+        """Return what is known of the tasks to burn in, for the record of the next run."""
+        return {
+            task: BurnIn(wanted=times, executed=self.executed[task], good=self.good[task])
+            for task, times in wanted.items()
+        }
+
     def show(self) -> None:
         """Print how often each task was good."""
         number = len(self.codes)
@@ -100,9 +107,9 @@ def several(
         warn(f"nothing to burn in: nothing that the selected tests rest on has changed since {since}")
         return EXIT_OK
 
-    def run_of(chosen: Sequence[str]) -> int:
+    def run_of(chosen: Sequence[str], counts: Mapping[str, BurnIn]) -> int:
         by = (*options.selected_by, Selector(f"--burn-in {since}", "leaves", len(chosen)))
-        launch.options = dataclasses.replace(options, retries=options.retries or 0, selected_by=by)
+        launch.options = dataclasses.replace(options, retries=options.retries or 0, selected_by=by, burn_in=counts)
         return dag.run(launch, plan.suite, plan, chosen)
 
     return burn_in(home, run_of, wanted)
@@ -144,18 +151,18 @@ def executions(project: Project, plan: Plan, tasks: Sequence[str], since: str) -
     return {task: CHANGED if task in known else NEW for task in tasks if task in why}
 
 
-def burn_in(home: Path, run_of: Callable[[Sequence[str]], int], wanted: Mapping[str, int]) -> int:
+def burn_in(home: Path, run_of: Callable[[Sequence[str], Mapping[str, BurnIn]], int], wanted: Mapping[str, int]) -> int:
     """Run each task as often as wanted, print the verdict, and return the worst exit code.
 
     Args:
         home: `.orchestra/<suite>`, absolute.
-        run_of: carries out one run of tasks, and returns its exit code.
+        run_of: carries out one run of tasks, of which so much is known, and returns its exit code.
         wanted: the number of executions by task.
     """
     tally = Tally()
     for number in range(max(wanted.values())):
         tasks = [task for task, times in wanted.items() if times > number]
-        if not tally.add(home, partial(run_of, tasks)):
+        if not tally.add(home, partial(run_of, tasks, tally.counts(wanted))):
             break
     tally.show()
     burned = [task for task, times in wanted.items() if tally.good[task] == times]

@@ -42,6 +42,9 @@ def signed_in_ci(ground: Ground) -> None:
     words = ("--workers", "2", "--since", "HEAD", "--shuffle", "1", "--max-failures", "9", "--retries", "0")
     assert ground.run("run", "!none", *words, ORCHESTRA_SIGN_KEY=pem(KEY), **ci).code == 1
     assert ground.run("run", "--resume", "--workers", "1", USER="somebody").code == 1
+    ground.git("add", "--all").git("commit", "--quiet", "--message", "second")
+    (ground.root / "specs/s.yaml").write_text((ground.root / "specs/s.yaml").read_text() + "# changed\n")
+    assert ground.compile().run("run", "a", "--burn-in", "HEAD").code == 0
 
 
 def accepted_before_a_rollback(ground: Ground) -> None:

@@ -167,7 +167,8 @@ def test_what_is_new_or_changed_is_burned_in(project):
   other: {{inputs: ["data/*.txt"], title: TITLE, {py("pass")[1:-1]}}}
 """
     head = (
-        "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 1}}\ndefaults: {retries: {max: 2}}\ntests:"
+        "orchestra: 1\nsuite: s\nmethods: {cli: {driver: command, workers: 1}}\ndefaults: {retries: {max: 2}}\n"
+        "gates: {after: {fit: {require: burned_in == 1.0}}}\ntests:"
     )
     project.write(head + rows.replace("TITLE", "one")).compile()
     committed(project)
@@ -176,11 +177,18 @@ def test_what_is_new_or_changed_is_burned_in(project):
     project.write(head + rows.replace("TITLE", "two") + f"  new: {{{py(third)[1:-1]}}}\n").compile()
     ended = project.process("run", "--burn-in", "HEAD")
     assert ended.code == 1
-    assert "repeated    10 runs, 1 not good: " in ended.out
+    assert "repeated    10 runs, 8 not good: " in ended.out, "the gate fails, too, from the third on"
     assert "burned in   1 of 2 tests  not: cli:new 9 of 10\n" in ended.out, ended.out
     assert re.search(r"^cli:other +5 of 5$", ended.out, re.MULTILINE), ended.out
     assert "cli:same" not in ended.out
     assert started(project)["selected_by"] == [{"by": "--burn-in HEAD", "effect": "leaves", "tasks": 1}]
+    counts = {"cli:other": {"wanted": 5, "executed": 5, "good": 5}, "cli:new": {"wanted": 10, "executed": 9, "good": 8}}
+    assert project.events("run_started")[0]["body"]["burn_in"] == counts
+    [fit] = [gate for gate in project.gates() if gate["name"] == "fit"]
+    assert (fit["result"], fit["values"]) == ("failed", {"burned_in": 0.5}), (
+        "the last run passed, an earlier one did not"
+    )
+    assert project.run("audit").code == 0
     unknown = project.process("run", "--burn-in", "no-branch")
     assert (unknown.code, 'git knows no commit "no-branch"' in unknown.err) == (2, True)
 

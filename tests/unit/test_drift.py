@@ -309,6 +309,14 @@ def test_a_folder_that_holds_more_stays(project):
     assert [path.name for path in (project / ".orchestra/shop").iterdir()] == ["baseline.json"]
 
 
+def test_a_file_that_speaks_of_orchestra_without_its_mark_is_no_orphan(project):
+    drift.apply(project, compiled(project))
+    note = project / ".claude/commands/note.md"
+    note.write_text("how we use orchestra\n")
+    assert not [line for line in drift.apply(project, compiled(project)).lines if "note.md" in line]
+    assert note.read_text() == "how we use orchestra\n"
+
+
 def test_a_list_of_outputs_that_was_tampered_with_does_no_harm(project, tmp_path_factory):
     drift.apply(project, compiled(project))
     outside = tmp_path_factory.mktemp("outside")

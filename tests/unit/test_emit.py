@@ -264,6 +264,13 @@ def test_a_task_file_that_no_command_line_can_name_is_not_named():
     assert "doit " not in made[".claude/commands/test_shop.md"].partition("# Shop")[2]
 
 
+def test_a_launcher_with_a_path_has_no_doit_beside_it():
+    made = by_path(plan_samples.small(outputs=Outputs(launcher=".venv/bin/orchestra")))
+    text = made[".claude/commands/test_shop.md"].partition("# Shop")[2]
+    assert ".venv/bin/orchestra run" in text
+    assert "doit " not in text
+
+
 @pytest.mark.parametrize(
     "reset, single, words",
     [
@@ -290,6 +297,13 @@ def test_the_page_of_a_bare_suite():
     assert sections(text) == ["Methods", "Tests", "Graph", "Health matrix", "Gates", "Speed classes"]
     assert "This suite has no health matrix." in text
     assert "This suite has no gates." in text
+
+
+def test_the_page_names_the_login_of_a_test_and_the_pools_that_it_takes_from():
+    plan = plan_samples.small()
+    first, *rest = plan.tests
+    signed = msgspec.structs.replace(first, login="admin", takes={"user": "users"})
+    assert "login admin; takes `users`" in by_path(msgspec.structs.replace(plan, tests=(signed, *rest)))["docs/shop.md"]
 
 
 def test_no_environment_of_a_process_gets_into_the_page_or_a_command():

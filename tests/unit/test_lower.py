@@ -53,6 +53,20 @@ def is_as_stored(one: plan.Plan) -> bool:
     return plan.encode(msgspec.json.decode(written, type=plan.Plan)) == written
 
 
+def test_a_quarantine_is_of_the_whole_test_unless_it_names_cases(tmp_path):
+    text = """\
+orchestra: 1
+suite: s
+title: S
+methods: {cli: {driver: command}}
+tests:
+  A: {title: a, command: {argv: ["true"]}, quarantine: {owner: ana, until: 2031-01-01, reason: slow}}
+  B: {title: b, command: {argv: ["true"]}}
+"""
+    first, second = plan_of(tmp_path, text).tests
+    assert (first.quarantine, second.quarantine) == (plan.Quarantine("ana", "2031-01-01", "slow", ()), None)
+
+
 def test_what_says_a_default_is_as_if_it_said_nothing(tmp_path):
     """A text of the spec is another object than the default that it equals."""
     text = """\

@@ -176,3 +176,26 @@ def test_what_is_no_plan_is_refused(data: bytes, message: str):
         plan.load(data, "plan.json")
     assert caught.value.message.startswith(message)
     assert "orchestra compile" in caught.value.hint
+
+
+def test_a_command_names_the_one_report_that_it_writes():
+    assert plan.Command(("x",), playwright_json="r.json").report == ("playwright_json", "r.json")
+    assert plan.Command(("x",)).report is None
+
+
+def test_what_two_components_need_is_in_the_closure_once():
+    rows = [
+        Component(name, name, needs=needs) for name, needs in {"a": (), "b": ("a",), "c": ("a", "b"), "d": ()}.items()
+    ]
+    assert [row.id for row in plan.closure(rows, ["c", "b"])] == ["a", "b", "c"]
+
+
+def test_a_test_has_the_login_that_it_names():
+    signed = msgspec.structs.replace(SMALL, logins=(plan.Login("admin"), plan.Login("reader")))
+    by_login = {name: plan.Test("T", "t", ("cli",), login=name) for name in ("reader", "")}
+    assert signed.login_of(by_login["reader"]) == plan.Login("reader")
+    assert signed.login_of(by_login[""]) is None
+
+
+def test_a_narrowed_plan_has_those_tests_alone():
+    assert [test.id for test in SMALL.narrowed({"B002", "B009"}).tests] == ["B002"]

@@ -19,8 +19,9 @@ from orchestra.steps.step import Step
 from orchestra.steps.target import KINDS, NARROWING, Target, js_locator, target_of
 from orchestra.steps.tool_call import ToolCall
 from orchestra.steps.verb import Verb
-from orchestra.steps.verbs.files import file_name
-from orchestra.steps.vocabulary import DEFAULTS, VERBS, mcp_calls, playwright_text
+from orchestra.steps.verbs.files import chooser_calls, file_name
+from orchestra.steps.verbs.runner import graphql_body
+from orchestra.steps.vocabulary import DEFAULTS, VERBS, argument, mcp_calls, playwright_text
 
 SEND = Target("role", "button", name="Send")
 REPLY = Target("testid", "reply")
@@ -229,6 +230,10 @@ PYTHON: list[tuple[Step, str]] = [
         Step("expect", args={"a11y": {"impact": "serious"}}),
         "assert accessible(page, {'impact': 'serious'}, timeout=5000)",
     ),
+    (
+        Step("expect", target=ID, args={"look": "home", "max_diff_ratio": 0.1}),
+        f"expect({ONE}).to_have_screenshot('home', max_diff_ratio=0.1, timeout=5000)",
+    ),
     (Step("expect", args={"request": {"url": "**/a"}}), "assert sent(context, {'url': '**/a'}, timeout=5000)"),
 ]
 
@@ -261,6 +266,54 @@ MCP: list[tuple[Step, list[ToolCall]]] = [
 @pytest.mark.parametrize("step, calls", MCP)
 def test_mcp(step: Step, calls: list[ToolCall]):
     assert list(mcp_calls(step, 10)) == calls
+
+
+EXPRESSIONS: list[tuple[Step, str, str]] = [
+    (wanted(have_role="button"), "browser_run_code_unsafe", "const ok = await has(wanted)"),
+    (wanted(have_accessible_name=" Send  it"), "browser_run_code_unsafe", "ok = found === wanted.trim()"),
+    (
+        Step("expect", target=ID, args={"all": {"be": "visible"}}),
+        "browser_run_code_unsafe",
+        "getByTestId('t').evaluateAll(",
+    ),
+    (
+        Step("expect", target=ID, args={"any": {"contain": "x"}}),
+        "browser_run_code_unsafe",
+        "getByTestId('t').evaluateAll(",
+    ),
+    (wanted(have_text=["a", "b"]), "browser_run_code_unsafe", "getByTestId('t').evaluateAll("),
+    (wanted(aria="- button"), "browser_run_code_unsafe", "'to.match.aria'"),
+    (wanted(be="editable"), "browser_run_code_unsafe", "isEditable("),
+    (Step("scroll", target=ID), "browser_run_code_unsafe", "scrollIntoViewIfNeeded("),
+    (Step("scroll", target=ID, args={"to": "top"}), "browser_evaluate", page_script.scrolling("top")),
+    (Step("goto", args={"url": "/", "until": "commit"}), "browser_run_code_unsafe", '"waitUntil":"commit"'),
+]
+"""Steps with the tool of their last call, and a part of what it is given."""
+
+
+@pytest.mark.parametrize("step, tool, part", EXPRESSIONS)
+def test_code_and_functions_of_tools(step: Step, tool: str, part: str):
+    *_, last = mcp_calls(step, 10)
+    assert last.tool == tool
+    assert any(part in str(given) for given in last.arguments.values()), last.arguments
+
+
+def test_an_upload_drops_its_files_or_answers_the_chooser():
+    dropped = mcp_calls(Step("upload", target=ID, args={"files": ["a.txt"], "drop": True}), 10)
+    assert list(dropped) == [ToolCall("browser_drop", {"target": "getByTestId('t')", "paths": ["a.txt"]})]
+    click, answer = chooser_calls(Step("upload", target=ID, args={"files": ["a.txt", 1]}))
+    assert (click.tool, answer) == ("browser_click", ToolCall("browser_file_upload", {"paths": ["a.txt", "1"]}))
+
+
+def test_the_body_of_a_request_of_graphql_has_the_names_of_the_protocol():
+    asked = {"query": "query A { a }", "operation": "A"}
+    assert graphql_body(asked) == {"query": "query A { a }", "operationName": "A"}
+    assert graphql_body({"query": "{ a }", "variables": {"n": 1}}) == {"query": "{ a }", "variables": {"n": 1}}
+
+
+def test_a_step_without_an_argument_has_its_default():
+    assert argument(Step("goto", args={"url": "/"}), "until") == "load"
+    assert argument(Step("goto", args={"url": "/", "until": "commit"}), "until") == "commit"
 
 
 def test_three_clicks_have_no_tool():

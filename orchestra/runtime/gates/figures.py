@@ -78,6 +78,10 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     passed = [given for given in done if given.verdict in GOOD]
     if passed:
         values["flaky_rate"] = sum(given.verdict == "flaky" for given in passed) / len(passed)
+    if view.start is not None and (burn_in := view.start.burn_in):
+        bad = {given.task for given in ran if given.verdict not in GOOD}
+        burned = sum(one.good == one.executed and task not in bad for task, one in burn_in.items())
+        values["burned_in"] = burned / len(burn_in)
     executed = ((given.method, given.test, given.verdict, _cases(view, given), None) for given in ran)
     pairs = compared(with_cases(executed, lambda item, _: item))
     if pairs:

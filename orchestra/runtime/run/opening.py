@@ -15,7 +15,7 @@ from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import Expected, Note, RunResumed, RunStarted, Selector, Sharding, Verdict
+from orchestra.ledger.event import BurnIn, Expected, Note, RunResumed, RunStarted, Selector, Sharding, Verdict
 from orchestra.ledger.lock import Holder, Lock
 from orchestra.ledger.log import run_id, utc_stamp
 from orchestra.ledger.origin import Provenance, machine_shape
@@ -66,6 +66,7 @@ class Options:
         seed: of a random order; None for the order of the shortest run.
         max_failures: after so many failures no further test starts; 0 for no limit.
         retries: of each test, whatever the cause; None leaves them to the spec.
+        burn_in: by task, the burn-in of which the run is a part.
         shard: the part of a selection that this run is; None for a whole one.
         update_looks: names of tests and of expected pictures that the run writes, `*` for all.
         secrets: variables whose values are masked; empty for those that the plan names.
@@ -86,6 +87,7 @@ class Options:
     seed: int | None = None
     max_failures: int = 0
     retries: int | None = None
+    burn_in: Mapping[str, BurnIn] = field(default_factory=dict)
     shard: Sharding | None = None
     update_looks: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
@@ -322,6 +324,7 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             selected_by=run.options.selected_by,
             seed=run.options.seed,
             max_failures=run.options.max_failures,
+            burn_in=run.options.burn_in,
             retries=run.options.retries,
             shard=run.options.shard,
             expected=_expected(run),
