@@ -212,6 +212,7 @@ class Errors(Part, frozen=True):
     http_5xx: Level = "warn"
     open_dialogs: Level = "warn"
     service_logs: Level = "warn"
+    a11y: Level = "ignore"
     allow: tuple[str, ...] = ()
     log_patterns: dict[str, tuple[str, ...]] = {}
 

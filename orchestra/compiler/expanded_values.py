@@ -24,6 +24,7 @@ from orchestra.yamltext.document import Path
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"
 NEVER_TRUE = "never-true"
+_NUMBERS = ("nth", "level")
 _FIELDS = {
     verb.name: tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
     for verb in VERBS.values()
@@ -104,15 +105,17 @@ def _numbers_in(value: Any, schema: Schema, path: Path) -> Iterator[tuple[Path, 
 
 def _of_target(target: Target | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
     while target is not None:
-        if target.nth is not None:
-            yield (*path, "nth"), target.nth, NARROWING["nth"][0]
+        for key in _NUMBERS:
+            if (value := getattr(target, key)) is not None:
+                yield (*path, key), value, NARROWING[key][0]
         path, target = (*path, "within"), target.within
 
 
 def _of_mapping(target: dict[str, Any] | None, path: Path) -> Iterator[tuple[Path, Any, Schema]]:
     while target is not None:
-        if "nth" in target:
-            yield (*path, "nth"), target["nth"], NARROWING["nth"][0]
+        for key in _NUMBERS:
+            if key in target:
+                yield (*path, key), target[key], NARROWING[key][0]
         path, target = (*path, "within"), target.get("within")
 
 

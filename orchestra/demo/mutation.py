@@ -23,7 +23,7 @@ Each mutation makes the test of its own number fail and leaves the others of its
     b015  page      the Markdown export and the copied text lose their tables
     b016  page      a reply is shown seconds after it arrived
     c001  desk      a refused sign-in shows no message
-    c002  desk      a button of the toolbar has no name
+    c002  desk      the picture of the head has no text for those who do not see it
     c003  desk      each wrong quantity gets the same message
     c004  desk      the approval of a statement does not reach the desk
     c005  desk      no mail is sent when an audit is done
@@ -56,7 +56,7 @@ MUTATIONS: dict[str, str] = {
     "b015": "the Markdown export and the copied text lose their tables",
     "b016": "a reply is shown seconds after it arrived",
     "c001": "a refused sign-in shows no message",
-    "c002": "a button of the toolbar has no name",
+    "c002": "the picture of the head has no text for those who do not see it",
     "c003": "each wrong quantity gets the same message",
     "c004": "the approval of a statement does not reach the desk",
     "c005": "no mail is sent when an audit is done",

@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import msgspec
 
 from orchestra.recording.javascript import Call, Chain, NotReadError, Pattern, expression
+from orchestra.steps.target import STATES
 
 Target: TypeAlias = dict[str, Any]
 """A target, as it is written in a spec."""
@@ -147,13 +148,14 @@ def _target(links: Iterable[Link]) -> Target:
 def _found_by(link: Link) -> Target:
     target: Target = {_BY[link.kind]: _plain(link.body)}
     options = link.options
-    if options.get("attrs"):
-        names = ", ".join(str(option.get("name")) for option in options["attrs"])
+    states = {str(option.get("name")): option.get("value") for option in options.get("attrs") or ()}
+    if names := ", ".join(name for name in states if name not in STATES):
         raise NoTargetError(f"a locator by {names} has no key in a target")
     if options.get("hasNotText") is not None:
         raise NoTargetError("a locator by a text that is not there has no key in a target")
     if options.get("name") is not None:
         target["name"] = _plain(options["name"])
+    target.update(states)
     if options.get("exact"):
         target["exact"] = True
     if options.get("hasText") is not None:

@@ -11,10 +11,22 @@ import msgspec
 
 from orchestra import names
 from orchestra.errors import UsageError
+from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps.target import Target
 from orchestra.suggest import did_you_mean
 
 _SAVED = "saved."
+
+
+def readable(target: Target | None) -> None:
+    """Refuse a target whose pattern cannot be read, once names are replaced. Raises UsageError: it is so."""
+    while target is not None:
+        try:
+            compiled(target.name_match or "")
+        except PatternFaultError as error:
+            message = f'the pattern "{target.name_match}" of a name cannot be read: {error.reason}'
+            raise UsageError(message, hint="it holds the value of a name") from None
+        target = target.within
 
 
 class Scope:
@@ -82,12 +94,14 @@ class Scope:
         """Return a target with late names replaced.
 
         Raises:
-            UsageError: a name has no value.
+            UsageError: a name has no value, or makes a pattern that cannot be read.
         """
-        texts = ("value", "name", "has_text", "frame")
+        texts = ("value", "name", "name_match", "has_text", "frame")
         changed: dict[str, Any] = {
             key: self.text(self.fill(value)) for key in texts if (value := getattr(target, key)) is not None
         }
         if target.within is not None:
             changed["within"] = self.target(target.within)
-        return msgspec.structs.replace(target, **changed)
+        final = msgspec.structs.replace(target, **changed)
+        readable(final)
+        return final

@@ -7,10 +7,13 @@ Playwright MCP server, and a Python form, for readers of `orchestra show`.
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+import re
+from collections.abc import Iterator, Mapping
 from typing import Any, Literal, TypeAlias
 
 import msgspec
+
+from orchestra.pattern import compiled
 
 Kind: TypeAlias = Literal["role", "label", "placeholder", "text", "alt", "title", "testid", "css"]
 
@@ -25,8 +28,39 @@ KINDS: dict[Kind, str] = {
     "css": "a CSS selector, the last resort",
 }
 
+_NAME = {
+    "type": ["string", "object"],
+    "additionalProperties": False,
+    "required": ["match"],
+    "properties": {
+        "match": {
+            "type": "string",
+            "description": "a regular expression to find in the name, which JavaScript and Python read alike",
+            "examples": ["^Send( all)?$"],
+        }
+    },
+}
+_BOOLEAN = {"type": "boolean"}
+
+STATES: dict[str, tuple[str, ...]] = {
+    "checked": ("checkbox", "menuitemcheckbox", "menuitemradio", "option", "radio", "switch", "treeitem"),
+    "expanded": (
+        "application", "button", "checkbox", "columnheader", "combobox", "gridcell", "link", "listbox", "menuitem",
+        "menuitemcheckbox", "menuitemradio", "row", "rowheader", "switch", "tab", "treeitem",
+    ),
+    "pressed": ("button",),
+    "selected": ("columnheader", "gridcell", "option", "row", "rowheader", "tab", "treeitem"),
+    "level": ("heading", "listitem", "row", "treeitem"),
+}  # fmt: skip
+"""The states of a role by which an element can be found, and the roles that have them, as for Playwright."""
+
 NARROWING: dict[str, tuple[dict[str, Any], str, Any]] = {
-    "name": ({"type": "string"}, "the accessible name; only with `role`", "Send"),
+    "name": (_NAME, "the accessible name; only with `role`", "Send"),
+    "checked": (_BOOLEAN, "whether the element is checked; only with `role`", True),
+    "expanded": (_BOOLEAN, "whether it is expanded; only with `role`", True),
+    "pressed": (_BOOLEAN, "whether it is pressed; only with `role`", True),
+    "selected": (_BOOLEAN, "whether it is selected; only with `role`", True),
+    "level": ({"type": "integer", "minimum": 1}, "the level of a heading; only with `role`", 2),
     "exact": ({"type": "boolean"}, "match the whole text and its case (default: a part in any case)", True),
     "nth": ({"type": "integer"}, "the index among several matches, from 0; -1 is the last", 0),
     "has_text": ({"type": "string"}, "only elements that contain this text", "Buy milk"),
@@ -38,6 +72,9 @@ NARROWING: dict[str, tuple[dict[str, Any], str, Any]] = {
     "frame": ({"type": "string"}, "search inside the frame with this CSS selector", "iframe#chart"),
 }
 
+
+WITH_ROLE: dict[str, list[str]] = {key: ["role"] for key in ("name", *STATES)}
+"""The keys that need another one."""
 
 ROLES = frozenset((
     "alert", "alertdialog", "application", "article", "banner", "blockquote", "button", "caption", "cell",
@@ -54,7 +91,12 @@ ROLES = frozenset((
 
 
 class Target(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
-    """A target as the plan holds it: `by` is the kind, `value` what it is matched with."""
+    """A target as the plan holds it: `by` is the kind, `value` what it is matched with.
+
+    Attributes:
+        name: the accessible name of a role.
+        name_match: a pattern of it.
+    """
 
     by: Kind
     value: str
@@ -64,6 +106,12 @@ class Target(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fie
     has_text: str | None = None
     within: Target | None = None
     frame: str | None = None
+    name_match: str | None = None
+    checked: bool | None = None
+    expanded: bool | None = None
+    pressed: bool | None = None
+    selected: bool | None = None
+    level: int | None = None
 
 
 def target_of(data: Mapping[str, Any]) -> Target | None:
@@ -75,11 +123,14 @@ def target_of(data: Mapping[str, Any]) -> Target | None:
         return None
     if NARROWING.keys().isdisjoint(data):
         return Target(kind, data[kind])
-    within = data.get("within")
+    within, name = data.get("within"), data.get("name")
+    pattern = name["match"] if isinstance(name, Mapping) else None
     return Target(
         by=kind,
         value=data[kind],
-        name=data.get("name"),
+        name=None if isinstance(name, Mapping) else name,
+        name_match=pattern,
+        **{state: data[state] for state in STATES if state in data},
         exact=data.get("exact", False),
         nth=data.get("nth"),
         has_text=data.get("has_text"),
@@ -99,6 +150,9 @@ _JS_CALL: dict[Kind, str] = {
     "css": "locator",
 }
 
+_LITERAL = re.compile(r"\\[^\n\r\u2028\u2029]|[\\/\n\r\u2028\u2029]")
+"""An escape, which stays, or a character that a literal of a pattern cannot hold: a backslash alone is one."""
+
 _TAKES_EXACT = frozenset({"label", "placeholder", "text", "alt", "title"})
 
 
@@ -108,6 +162,13 @@ def js_string(text: str) -> str:
     return "'" + quoted.replace("\u2028", "\\u2028").replace("\u2029", "\\u2029") + "'"
 
 
+def js_pattern(pattern: str) -> str:
+    """Return a pattern as a JavaScript literal, which no text of the pattern can end: `/^Send$/`."""
+    escaped = {"/": "\\/", "\n": "\\n", "\r": "\\r", "\u2028": "\\u2028", "\u2029": "\\u2029"}
+    inner = _LITERAL.sub(lambda one: one[0] if len(one[0]) > 1 else escaped.get(one[0], "\\\\"), pattern)
+    return f"/{inner or '(?:)'}/"
+
+
 def in_words(target: Target) -> str:
     """Return a target as in the spec: `{role: "button", name: "Send"}`."""
     return "{" + _parts(target) + "}"
@@ -115,8 +176,11 @@ def in_words(target: Target) -> str:
 
 def _parts(target: Target) -> str:
     parts = [f"{target.by}: {_quoted(target.value)}"]
+    if target.name_match is not None:
+        parts.append(f"name: {{match: {_quoted(target.name_match)}}}")
     narrowing = ((key, getattr(target, key)) for key in NARROWING if key != "within")
-    parts += [f"{key}: {_quoted(value)}" for key, value in narrowing if value is not None and value is not False]
+    absent = {"exact": False}
+    parts += [f"{key}: {_quoted(value)}" for key, value in narrowing if value is not absent.get(key)]
     if target.within is not None:
         parts.append(f"within: {{{_parts(target.within)}}}")
     return ", ".join(parts)
@@ -124,6 +188,13 @@ def _parts(target: Target) -> str:
 
 def _quoted(value: str | int) -> str:
     return json.dumps(value, ensure_ascii=False)
+
+
+def _states(target: Target) -> Iterator[tuple[str, bool | int]]:
+    for state in STATES:
+        value = getattr(target, state)
+        if value is not None:
+            yield state, value
 
 
 def js_locator(target: Target) -> str:
@@ -134,6 +205,9 @@ def js_locator(target: Target) -> str:
     options = []
     if target.name is not None:
         options.append(f"name: {js_string(target.name)}")
+    if target.name_match is not None:
+        options.append(f"name: {js_pattern(target.name_match)}")
+    options += [f"{state}: {_quoted(value)}" for state, value in _states(target)]
     if target.exact and (target.by in _TAKES_EXACT or target.name is not None):
         options.append("exact: true")
     arguments = js_string(target.value) + (f", {{ {', '.join(options)} }}" if options else "")
@@ -171,6 +245,9 @@ def python_calls(target: Target) -> tuple[Call, ...]:
     if target.frame is not None:
         calls.append(Call("frame_locator", (target.frame,)))
     options: dict[str, Any] = {} if target.name is None else {"name": target.name}
+    if target.name_match is not None:
+        options["name"] = compiled(js_pattern(target.name_match)[1:-1])  # Playwright for Python escapes no slash
+    options.update(_states(target))
     if target.exact and (target.by in _TAKES_EXACT or target.name is not None):
         options["exact"] = True
     calls.append(Call(_PYTHON_CALL[target.by], (target.value,), options))

@@ -115,6 +115,7 @@ def verdicts(project: SuiteProject, suite: str, mutation: str) -> dict[str, str]
     done = project.run("run", "--workers", "1", **env)
     folder = (project.root / ".orchestra" / suite / "runs" / "last").resolve()
     events = map(json.loads, (folder / "events.jsonl").read_text(encoding="utf-8").splitlines())
+    assert done.code in (0, 1), done.err
     found = {event["body"]["task"]: event["body"]["verdict"] for event in events if event["type"] == "verdict"}
     assert len(found) == {"market": 32, "desk": 28}[suite], done.err
     return found

@@ -101,7 +101,7 @@ def test_an_action_is_a_step(event, step):
     [
         (act("assertSnapshot", REPLY), "no condition does what assertSnapshot does"),
         (act("drag"), "no step does what drag does"),
-        (act("click", locator("role", "heading", attrs=[{"name": "level", "value": 2}])), "click is left out: a locator by level"),
+        (act("click", locator("role", "heading", attrs=[{"name": "disabled", "value": True}])), "click is left out: a locator by disabled"),
         (signal("dialog"), "a dialog was not answered"),
     ],
 )  # fmt: skip

@@ -335,6 +335,8 @@ LOCATORS = {
     },
     r"getByText('it\'s \u00e9\x21\n\u{1F600}')": {"text": "it's é!\n😀"},
     "getByPlaceholder(`a`)": {"placeholder": "a"},
+    "getByRole('heading', { level: 2 })": {"role": "heading", "level": 2},
+    "getByRole('button', { name: 'Bold', pressed: false })": {"role": "button", "name": "Bold", "pressed": False},
 }
 
 
@@ -346,7 +348,7 @@ def test_a_locator_is_a_target(text, target):
 @pytest.mark.parametrize(
     "text, reason",
     [
-        ("getByRole('heading', { level: 2 })", "by level"),
+        ("getByRole('button', { disabled: true })", "by disabled"),
         ("getByRole('button', { name: /send/i })", "the pattern /send/i"),
         ("getByText('a').filter({ has: page.getByText('b') })", "a filter by has"),
         ("getByText('a').and(page.getByText('b'))", r"and\(\)"),

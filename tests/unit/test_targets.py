@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import ast
+import re
 
 import pytest
 from hypothesis import given
@@ -11,7 +12,9 @@ from hypothesis import strategies as st
 from orchestra.steps.target import (
     Call,
     Target,
+    in_words,
     js_locator,
+    js_pattern,
     js_string,
     python_calls,
     python_locator,
@@ -29,6 +32,16 @@ CASES = [
         Target("role", "button", name="Send", exact=True),
         "getByRole('button', { name: 'Send', exact: true })",
         ".get_by_role('button', name='Send', exact=True)",
+    ),
+    (
+        Target("role", "checkbox", name_match="^a/b$", checked=False, expanded=True),
+        "getByRole('checkbox', { name: /^a\\/b$/, checked: false, expanded: true })",
+        ".get_by_role('checkbox', name=re.compile('^a\\\\/b$'), checked=False, expanded=True)",
+    ),
+    (
+        Target("role", "heading", level=2),
+        "getByRole('heading', { level: 2 })",
+        ".get_by_role('heading', level=2)",
     ),
     (Target("role", "button", exact=True), "getByRole('button')", ".get_by_role('button')"),
     (Target("label", "Message"), "getByLabel('Message')", ".get_by_label('Message')"),
@@ -87,6 +100,28 @@ def test_python_locator_is_source_of_its_text(text: str):
     call = ast.parse("page" + python_locator(Target("text", text)), mode="eval").body
     assert isinstance(call, ast.Call)
     assert [ast.literal_eval(argument) for argument in call.args] == [text]
+
+
+def test_target_with_a_pattern_and_states():
+    data = {"role": "checkbox", "name": {"match": "^Send"}, "checked": False, "level": 1}
+    target = target_of(data)
+    assert target == Target("role", "checkbox", name_match="^Send", checked=False, level=1)
+    assert in_words(target) == '{role: "checkbox", name: {match: "^Send"}, checked: false, level: 1}'
+    assert in_words(Target("css", "a", within=target)).startswith('{css: "a", within: {role: "checkbox", name: {match:')
+
+
+@pytest.mark.parametrize(
+    "pattern, literal",
+    [("", "/(?:)/"), ("a/b", r"/a\/b/"), (r"a\/b", r"/a\/b/"), ("[/]\\", r"/[\/]\\/"), ("a\n\u2028", r"/a\n\u2028/")],
+)
+def test_js_pattern(pattern, literal):
+    assert js_pattern(pattern) == literal
+
+
+@given(st.text())
+def test_js_pattern_ends_where_it_ends(text: str):
+    literal = js_pattern(text)
+    assert re.fullmatch(r"/(?:[^\\/\n\r\u2028\u2029]|\\[^\n\r\u2028\u2029])+/", literal)
 
 
 @given(st.text())

@@ -51,6 +51,6 @@ def _target_texts(target: Target | None) -> list[str | None]:
     """Yield the texts of a target; they can hold runtime variables."""
     found: list[str | None] = []
     while target is not None:
-        found += (target.value, target.name, target.has_text, target.frame)
+        found += (target.value, target.name, target.name_match, target.has_text, target.frame)
         target = target.within
     return found

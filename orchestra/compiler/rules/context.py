@@ -292,3 +292,19 @@ def quoted(names: Sequence[str], *, most: int = 8) -> str:
     """Names for a message: `"a", "b" and 3 more`."""
     shown = ", ".join(f'"{name}"' for name in names[:most])
     return f"{shown} and {len(names) - most} more" if len(names) > most else shown
+
+
+def mapping_of(body: Any) -> Mapping[str, Any]:
+    """Return the arguments of a step; none of one that is a text."""
+    return body if isinstance(body, dict) else {}
+
+
+def targets(body: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
+    """Yield the targets in the arguments of a step, with their places."""
+    arguments = mapping_of(body)
+    yield path, arguments
+    for key in ("within", "unless", "onto"):
+        if isinstance(arguments.get(key), dict):
+            yield from targets(arguments[key], (*path, key))
+    for index, one in enumerate(arguments.get("mask", ())):
+        yield from targets(one, (*path, "mask", index))

@@ -7,14 +7,14 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.rules.context import Context, Problem, mapping_of, rule, targets
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.diagnostic import Edit
 from orchestra.drivers import OWN_KEYS
 from orchestra.layers import LAYERS
 from orchestra.plan import REPORT_KINDS
 from orchestra.steps.schemas import HTTP_METHODS
-from orchestra.steps.target import KINDS, ROLES
+from orchestra.steps.target import KINDS, ROLES, STATES
 from orchestra.steps.verbs.script import is_repeated
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import correction, did_you_mean
@@ -98,7 +98,7 @@ def idle_key(context: Context) -> Iterator[Problem]:
     """
     for verb in ("type", "press", "evaluate"):
         for step in context.steps(verb):
-            if "within_seconds" in _body(step.body) and not _has_target(step.body) and not is_repeated(step.body):
+            if "within_seconds" in mapping_of(step.body) and not _has_target(step.body) and not is_repeated(step.body):
                 asks = verb == "evaluate"
                 hint = f"remove it, {'name an element, or write `equals` or `below`' if asks else 'or name an element'}"
                 yield _idle(context, step.path(verb, "within_seconds"), "without an element to wait for", hint)
@@ -122,18 +122,18 @@ def idle_key(context: Context) -> Iterator[Problem]:
 def _of_pictures(context: Context) -> Iterator[Problem]:
     for verb in ("screenshot", "expect"):
         for step in context.steps(verb):
-            if _body(step.body).get("full_page") and _has_target(step.body):
+            if mapping_of(step.body).get("full_page") and _has_target(step.body):
                 yield _idle(context, step.path(verb, "full_page"), "on the picture of an element", "remove it")
 
 
 def _of_pages(context: Context) -> Iterator[Problem]:
     for step in context.steps("page"):
-        if "within_seconds" in _body(step.body) and "name" in step.body:
+        if "within_seconds" in mapping_of(step.body) and "name" in step.body:
             yield _idle(context, step.path("page", "within_seconds"), "on a page that is open", "remove it")
-        if _body(step.body).get("opens_with") == []:
+        if mapping_of(step.body).get("opens_with") == []:
             yield _idle(context, step.path("page", "opens_with"), "without a step", "remove it, or write the steps")
     for step in context.steps("scroll"):
-        if "within_seconds" in _body(step.body) and not _has_target(step.body):
+        if "within_seconds" in mapping_of(step.body) and not _has_target(step.body):
             hint = "remove it, or name an element"
             yield _idle(context, step.path("scroll", "within_seconds"), "without an element to wait for", hint)
 
@@ -141,17 +141,17 @@ def _of_pages(context: Context) -> Iterator[Problem]:
 def _empty_messages(context: Context) -> Iterator[Problem]:
     for verb in ("expect", "evaluate", "http"):
         for step in context.steps(verb):
-            if _body(step.body).get("message") == "":
+            if mapping_of(step.body).get("message") == "":
                 yield _idle(context, step.path(verb, "message"), "without a text", "remove it, or name the assertion")
 
 
 def _exact(context: Context) -> Iterator[Problem]:
     for verb in context.verbs:
         for step in context.steps(verb):
-            for path, target in _targets(_body(step.body), step.path(verb)):
+            for path, target in targets(step.body, step.path(verb)):
                 unmatched = "css" in target or "testid" in target or ("role" in target and "name" not in target)
-                if "exact" in target and unmatched:
-                    hint = "remove it; css, testid and role are always exact"
+                if "exact" in target and (unmatched or isinstance(target.get("name"), dict)):
+                    hint = "remove it; css, testid, role and patterns are always exact"
                     yield _idle(context, (*path, "exact"), "where no text is matched", hint)
 
 
@@ -160,7 +160,7 @@ def unknown_role(context: Context) -> Iterator[Problem]:
     """`role` of a target or `have_role` is no ARIA role, so that no element can have it."""
     for verb in context.verbs:
         for step in context.steps(verb):
-            for path, target in _targets(_body(step.body), step.path(verb)):
+            for path, target in targets(step.body, step.path(verb)):
                 if "role" in target and VERBS[verb].target != "none":
                     yield from _role(context, (*path, "role"), str(target["role"]))
     for step in context.steps("expect"):
@@ -171,13 +171,27 @@ def unknown_role(context: Context) -> Iterator[Problem]:
 
 
 @rule
+def role_state(context: Context) -> Iterator[Problem]:
+    """A target has a state that its role never has (`checked` of a `heading`), so that no element is found."""
+    for verb in context.verbs:
+        for step in context.steps(verb):
+            for path, target in targets(step.body, step.path(verb)):
+                role = target.get("role")
+                for state, roles in STATES.items():
+                    if state in target and role in ROLES and role not in roles:
+                        allowed = ", ".join(f'"{one}"' for one in roles)
+                        message = f'an element of the role "{role}" has no state "{state}"'
+                        yield Problem(context.place((*path, state), key=True), message, f"it is a state of {allowed}")
+
+
+@rule
 def url_glob(context: Context) -> Iterator[Problem]:
     """`url` of `mock`, `har` or `expect: {request: …}` is a path: it is compared with whole URLs, so no request has it.
 
     Begin it with `**`, or write scheme and host.
     """
     asked = [(step.path("mock", "url"), step.body) for step in context.steps("mock")]
-    asked += [(step.path("har", "url"), step.body) for step in context.steps("har") if "url" in _body(step.body)]
+    asked += [(step.path("har", "url"), step.body) for step in context.steps("har") if "url" in mapping_of(step.body)]
     asked += [
         (step.path("expect", "request", "url"), step.body["request"])
         for step in context.steps("expect")
@@ -199,25 +213,12 @@ def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:
         yield Problem(context.place(path), message, hint, correction(role, ROLES))
 
 
-def _targets(body: Mapping[str, Any], path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
-    yield path, body
-    for key in ("within", "unless", "onto"):
-        if isinstance(body.get(key), dict):
-            yield from _targets(body[key], (*path, key))
-    for index, one in enumerate(body.get("mask", ())):
-        yield from _targets(one, (*path, "mask", index))
-
-
-def _body(body: Any) -> Mapping[str, Any]:
-    return body if isinstance(body, dict) else {}
-
-
 def _has_target(body: Any) -> bool:
-    return any(kind in _body(body) for kind in KINDS)
+    return any(kind in mapping_of(body) for kind in KINDS)
 
 
 def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role, url_glob)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role, role_state, url_glob)

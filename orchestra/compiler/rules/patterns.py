@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from orchestra.compiler.rules.context import Context, Problem, errors_of, rule
+from orchestra.compiler.rules.context import Context, Problem, errors_of, rule, targets
 from orchestra.diagnostic import Edit
 from orchestra.json_schema import SchemaFaultError
 from orchestra.json_schema import check as check_schema
@@ -91,17 +91,32 @@ def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
                 yield step.path("expect", *keys, "have_number", "pattern"), condition["have_number"]["pattern"]
 
 
+def _name_fault(pattern: str) -> tuple[int, str] | None:
+    """Return the position and the reason of an error in a pattern that both languages read."""
+    return _javascript_fault(pattern) or _python_fault(pattern)
+
+
+def _patterns_of_names(context: Context) -> Iterator[tuple[Path, str]]:
+    for verb in context.verbs:
+        for step in context.steps(verb):
+            for path, target in targets(step.body, step.path(verb)):
+                if isinstance(name := target.get("name"), dict) and "role" in target:
+                    yield (*path, "name", "match"), name["match"]
+
+
 @rule
 def pattern_syntax(context: Context) -> Iterator[Problem]:
     """A regular expression has a syntax error.
 
-    The page evaluates `match` of `expect` and `pattern` of `have_number`, so they are written as in JavaScript. All
-    others (`stdout`, `stderr`, `match` of probes and of downloads, `allow` and `log_patterns` of `errors`, `match` of
-    `known_failures`) are written as in Python. A pattern has at most 2000 letters. docs/limits.md has the limits of a search.
+    The page evaluates `match` of `expect` and `pattern` of `have_number`, so they are written as in JavaScript. `match`
+    of the `name` of a target is read by both languages. All others (`stdout`, `stderr`, `match` of probes and of
+    downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as in Python. A pattern has
+    at most 2000 letters. docs/limits.md has the limits of a search.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),
         ("JavaScript", _javascript_patterns(context), _javascript_fault),
+        ("JavaScript and Python", _patterns_of_names(context), _name_fault),
     ):
         for path, pattern in patterns:
             # The value of a name is not known yet.

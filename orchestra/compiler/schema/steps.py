@@ -11,7 +11,7 @@ from typing import Any
 
 from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS, PAGE_CONDITIONS
 from orchestra.steps.schemas import NAME, NEVER, TEXT, Field, Schema, described, one_of
-from orchestra.steps.target import KINDS, NARROWING
+from orchestra.steps.target import KINDS, NARROWING, WITH_ROLE
 from orchestra.steps.verb import Verb
 from orchestra.steps.vocabulary import VERBS
 
@@ -42,7 +42,7 @@ def definitions() -> dict[str, Schema]:
             "an element of the page",
             _target_properties(),
             **one_of(KINDS),
-            dependentRequired={"name": ["role"]},
+            dependentRequired=WITH_ROLE,
         ),
         "SomeKind": {"anyOf": [{"required": [kind]} for kind in KINDS]},
         "Conditions": _conditions("what must hold of an element", CONDITIONS, "NoConditions"),
@@ -110,7 +110,7 @@ def _target_properties() -> dict[str, Schema]:
 def _target_rules(verb: Verb) -> Schema:
     """Which keys of a target must, may or cannot stand together."""
     if verb.target == "required":
-        return {**one_of(KINDS), "dependentRequired": {"name": ["role"]}}
+        return {**one_of(KINDS), "dependentRequired": WITH_ROLE}
     if verb.name == "expect":
         subjects = [*KINDS, "page", "request", "a11y"]
         # The subject is an element, the page or a request: each needs a key that excludes the other.
@@ -118,7 +118,7 @@ def _target_rules(verb: Verb) -> Schema:
             # A look is of an element or of the page, and the other subjects exclude each other.
             "anyOf": [{"required": [key]} for key in (*subjects, "look")],
             "oneOf": [*one_of(subjects)["oneOf"], {"not": {"anyOf": one_of(subjects)["oneOf"]}}],
-            "dependentRequired": {"name": ["role"]},
+            "dependentRequired": WITH_ROLE,
             "dependentSchemas": {
                 **{
                     subject: {"properties": {key: dict(NEVER) for key in ("to", "all", "any", "look", *NARROWING)}}
@@ -132,8 +132,8 @@ def _target_rules(verb: Verb) -> Schema:
     some_kind = {"$ref": "#/$defs/SomeKind"}
     return {
         "oneOf": [*kinds, {"not": {"anyOf": kinds}}],
-        "dependentRequired": {"name": ["role"]},
-        "dependentSchemas": {key: some_kind for key in NARROWING if key != "name"},
+        "dependentRequired": WITH_ROLE,
+        "dependentSchemas": {key: some_kind for key in NARROWING if key not in WITH_ROLE},
     }
 
 

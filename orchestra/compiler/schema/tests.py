@@ -26,6 +26,9 @@ class ErrorsSpec(TypedDict, total=False):
     service_logs: Annotated[
         Level, Key("log lines that match `log_patterns`, written during the test", "fail", default=PLAN)
     ]
+    a11y: Annotated[
+        Level, Key("accessibility rules that a page violates after its load (axe-core)", "fail", default=PLAN)
+    ]
     allow: Annotated[
         list[str],
         Key(

@@ -49,10 +49,11 @@ from orchestra.runtime.driver.pausing import Pauses
 from orchestra.runtime.driver.wording import seconds_text
 from orchestra.runtime.early_end import EarlyEnd
 from orchestra.runtime.pausing import TRY_LIMIT_SECONDS, TRY_SECONDS, Paused
-from orchestra.runtime.scope import Scope
+from orchestra.runtime.scope import Scope, readable
 from orchestra.runtime.unicode import well_formed
 from orchestra.steps import vacuous
 from orchestra.steps.step import Step
+from orchestra.steps.target import target_of
 from orchestra.steps.texts import BODIES, as_text
 from orchestra.steps.vocabulary import VERBS
 
@@ -363,6 +364,8 @@ class _Attempt:
     def _job(self, step: Step, deadline: Deadline, most_seconds: float) -> Job:
         target = None if step.target is None else self.scope.target(step.target)
         args = as_text(self.scope.fill(step.args), BODIES[step.verb], Scope.text)
+        for inner in (args.get("unless"), args.get("onto"), *args.get("mask", ())):
+            readable(target_of(inner) if isinstance(inner, dict) else None)
         if "as" in args:  # the name of a file is written down like any text
             args["as"] = self._mask(Scope.text(args["as"]))
         if step.verb == "goto":

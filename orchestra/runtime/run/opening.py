@@ -32,6 +32,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.engine import pools
+from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.run.browsers import engines, unfilmed
@@ -232,6 +233,7 @@ def open_run(
     lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
+        remove_left(home, own=options.resume)
         tests = [task.test for task in tasks.values()]
         pools.check(plan, tests, options.shard, environment, Places(root, plan.sources, plan.profile).find)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)

@@ -11,8 +11,7 @@ async function startTools(broken) {
   const { user, role } = await send("/api/me");
   const news = byId("news");
   byId("who").textContent = `Signed in as ${user}, ${role}`;
-  if (broken("c002")) byId("statement").replaceChildren();
-  if (broken("c002")) byId("statement").removeAttribute("aria-label");
+  if (broken("c002")) byId("mark").removeAttribute("alt");
   byId("statement").addEventListener("click", () => open("/statement", "statement", "width=500,height=400"));
   addEventListener("message", (event) => {
     if (event.origin !== location.origin || !event.data.approved || broken("c004")) return;
