@@ -239,6 +239,8 @@ def test_what_is_new_or_changed_is_burned_in(project):
         "the last run passed, an earlier one did not"
     )
     assert project.run("audit").code == 0
+    by_doit = project.doit("cli:other", ORCHESTRA_SELECT="--burn-in HEAD")
+    assert (by_doit.code, "burned in   1 of 1 tests\n" in by_doit.out) == (0, True), by_doit.err
     unknown = project.process("run", "--burn-in", "no-branch")
     assert (unknown.code, 'git knows no commit "no-branch"' in unknown.err) == (2, True)
 
@@ -250,7 +252,15 @@ def test_doit_takes_the_selection_of_a_variable(suite):
     assert suite.verdicts().keys() == {"cli:second", "cli:often"}
     assert (started(suite)["max_failures"], started(suite)["seed"]) == (1, 3)
     assert suite.doit("cli:often", ORCHESTRA_SELECT="--retries 2").code == 0
+    (suite.root / "seen").unlink(missing_ok=True)
+    again = suite.doit(ORCHESTRA_SELECT="often --repeat 3 --until-fail")
+    assert (again.code, "repeated    2 runs, 1 not good: " in again.out) == (1, True), again.err
+    assert "cli:often  1 of 2" in again.out
+    named = suite.doit("cli:often", ORCHESTRA_SELECT="--repeat 2")
+    assert (named.code, "cli:often  2 of 2" in named.out) == (0, True), named.err
     refused = {
+        "--repeat 2 --burn-in main": "--burn-in runs what has changed several times; --repeat does not fit",
+        "--watch": "ORCHESTRA_SELECT: --watch does not fit a run by doit",
         "--resume": "ORCHESTRA_SELECT: --resume does not fit a run by doit",
         "'a": "is not words of a command line: No closing quotation",
         "--fast": 'ORCHESTRA_SELECT: unknown option "--fast"',
