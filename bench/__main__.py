@@ -19,6 +19,7 @@ from bench import (
     secrets,
     shards,
     startup,
+    watching,
 )
 
 BENCHES = {
@@ -36,6 +37,7 @@ BENCHES = {
     "makespan": makespan.run,
     "forecast": forecast.run,
     "language": language.run,
+    "watching": watching.run,
 }
 
 
