@@ -90,6 +90,7 @@ READERS = {
         "runtime/engine/queue.py": "after",
     },
     "Retry": {
+        "runtime/run/conclude.py": "isolated",
         "runtime/attempts/verdict.py": "max on",
     },
     "Quarantine": {

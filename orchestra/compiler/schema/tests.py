@@ -171,6 +171,9 @@ class RetrySpec(TypedDict, total=False):
             default=PLAN,
         ),
     ]
+    isolated: Annotated[
+        bool, Key("a retry waits for the end, when no other test can run, and runs alone", True, default=PLAN)
+    ]
 
 
 Evidence: TypeAlias = Literal["on_failure", "always", "off"]
