@@ -26,7 +26,8 @@ def _select(launch: Launch, suite: str, text: str) -> None:
     from orchestra.verbs.doit_selection import selected  # noqa: PLC0415 - the command line, which few runs by doit need
 
     try:
-        launch.only, launch.options = selected(launch.project, suite, launch.profile, text, launch.options)
+        chosen = selected(launch.project, suite, launch.profile, text, launch.options)
+        launch.only, launch.options, launch.several = chosen
     except OrchestraError as error:
         launch.refused = error
 

@@ -172,10 +172,11 @@ class Group(Part, frozen=True):
 
 
 class Retry(Part, frozen=True):
-    """The number of retries of a test, and the causes to retry."""
+    """The number of retries of a test, and the causes to retry. One that is `isolated` waits until no other test can run."""
 
     max: int = 0
     on: tuple[Cause, ...] = ("timeout", "connection", "crash")
+    isolated: bool = False
 
 
 class Quarantine(Part, frozen=True):
@@ -211,6 +212,7 @@ class Errors(Part, frozen=True):
     http_5xx: Level = "warn"
     open_dialogs: Level = "warn"
     service_logs: Level = "warn"
+    a11y: Level = "ignore"
     allow: tuple[str, ...] = ()
     log_patterns: dict[str, tuple[str, ...]] = {}
 

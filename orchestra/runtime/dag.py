@@ -57,6 +57,7 @@ class Launch:
         load: reads it, from project, suite and profile.
         only: the tasks that ORCHESTRA_SELECT selects, which no other tasks of doit may replace; None without one.
         refused: a mistake in ORCHESTRA_SELECT.
+        several: carries out several runs in place of one, and returns their exit code; None for one.
         code: the exit code, once the run is closed.
         told: an error that ended the run, to be reported once.
     """
@@ -69,6 +70,7 @@ class Launch:
     load: Callable[[Project, str, str], Plan] = load_plan
     only: Sequence[str] | None = None
     refused: OrchestraError | None = None
+    several: Callable[[Launch, Plan, Sequence[str]], int] | None = None
     code: int | None = None
     told: OrchestraError | None = None
 
@@ -239,6 +241,10 @@ class Reporter:
             if self.workers is not None:
                 options = dataclasses.replace(options, workers=self.workers)
             root = launch.project.root
+            if launch.several is not None:
+                alone = dataclasses.replace(launch, options=options, plan=plan, only=None, several=None)
+                launch.code = launch.several(alone, plan, launch.only or selection)
+                return
             self.session = Session(
                 root,
                 plan,

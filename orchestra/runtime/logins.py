@@ -20,6 +20,7 @@ import msgspec
 from orchestra import nofollow
 from orchestra.ledger.disk import disk_error, lock_file, remove_tree, replace_file
 from orchestra.ledger.parts import Outcome
+from orchestra.ledger.runs import runs_of
 from orchestra.plan import Login
 from orchestra.runtime.attempt import AttemptFailure
 from orchestra.runtime.mask import Masks
@@ -147,6 +148,26 @@ def _texts(value: Any) -> Iterator[str]:
     elif isinstance(value, (list, tuple)):
         for item in value:
             yield from _texts(item)
+
+
+def remove_left(home: Path, own: str = "") -> None:
+    """Remove the states that killed runs have left. The suite's lock must be held: no run is in progress.
+
+    Args:
+        home: `.orchestra/<suite>`, absolute.
+        own: the run that resumes, which uses its own.
+
+    Raises:
+        MachineError: the disk refuses.
+    """
+    for folder in left(home):
+        if folder.parent.name != own:
+            remove_tree(folder)
+
+
+def left(home: Path) -> list[Path]:
+    """Return the folders of states below a suite's folder."""
+    return [folder for run in runs_of(home) if nofollow.is_folder(folder := home / "runs" / run / FOLDER)]
 
 
 class Shown:

@@ -35,6 +35,7 @@ def words_of(options: Options) -> list[str]:
         *([f"--shuffle={options.seed}"] if options.seed is not None else []),
         *([f"--max-failures={options.max_failures}"] if options.max_failures else []),
         *([f"--retries={options.retries}"] if options.retries is not None else []),
+        *(["--isolate-retries"] if options.isolate_retries else []),
         *([f"--shard={options.shard.name}"] if options.shard is not None else []),
     ]
 

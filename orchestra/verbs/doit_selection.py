@@ -4,30 +4,51 @@ from __future__ import annotations
 
 import dataclasses
 import shlex
-from typing import Final
+from collections.abc import Callable, Sequence
+from functools import partial
+from typing import Final, NamedTuple
 
 import click
 from click.core import ParameterSource
 
 from orchestra.errors import UsageError
 from orchestra.ledger.runs import LAST
+from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
+from orchestra.runtime.dag import Launch
 from orchestra.runtime.run.session import Options
 from orchestra.verbs.choosing import Choice, choose, failures_of
 from orchestra.verbs.group import in_our_words
 from orchestra.verbs.proven import proven_plan
+from orchestra.verbs.repeating import several
 from orchestra.verbs.runs import run
+from orchestra.verbs.unfit import refuse_together
 
 SELECT: Final = "ORCHESTRA_SELECT"
 
 _TESTS = frozenset({"selection", "methods", "titles", "last_failed", "failed_in", "since"})
-_RUN = frozenset({"max_failures", "first_failure", "retries", "shuffle", "workers", "headed", "slow", "force"})
+_RUN = frozenset(
+    {"max_failures", "first_failure", "retries", "isolate_retries", "shuffle", "workers", "headed", "slow", "force"}
+)
+_AGAIN = frozenset({"times", "until_fail", "burned"})
 
 
-def selected(
-    project: Project, suite: str, profile: str, text: str, options: Options
-) -> tuple[list[str] | None, Options]:
-    """Return the tasks that `ORCHESTRA_SELECT` selects, None if it selects none, and the options of the run.
+class Selected(NamedTuple):
+    """The effect of `ORCHESTRA_SELECT`.
+
+    Attributes:
+        tasks: that it selects; None if it selects none.
+        options: of the run.
+        several: carries out several runs in place of one; None for one.
+    """
+
+    tasks: list[str] | None
+    options: Options
+    several: Callable[[Launch, Plan, Sequence[str]], int] | None
+
+
+def selected(project: Project, suite: str, profile: str, text: str, options: Options) -> Selected:
+    """Return the effect of `ORCHESTRA_SELECT`.
 
     Args:
         project: whose suite.
@@ -42,10 +63,11 @@ def selected(
     """
     context = _context(text)
     given, values = _given(context), context.params
-    if unfit := [word for name, word in given.items() if name not in _TESTS | _RUN]:
+    if unfit := [word for name, word in given.items() if name not in _TESTS | _RUN | _AGAIN]:
         raise UsageError(
             f"{SELECT}: {unfit[0]} does not fit a run by doit", f"remove {', '.join(unfit)}, or use `orchestra run`"
         )
+    refuse_together(context)
     options = dataclasses.replace(
         options,
         workers=values["workers"],
@@ -55,9 +77,12 @@ def selected(
         seed=values["shuffle"],
         max_failures=values["max_failures"] or int(values["first_failure"]),
         retries=values["retries"],
+        isolate_retries=values["isolate_retries"],
     )
+    times, until_fail, since = values["times"], values["until_fail"], values["burned"]
+    again = partial(several, times=times, until_fail=until_fail, since=since) if given.keys() & _AGAIN else None
     if not given.keys() & _TESTS:
-        return None, options
+        return Selected(None, options, again)
     choice = Choice(values["selection"], values["methods"], values["titles"], since=values["since"])
     if given.keys() & {"last_failed", "failed_in"}:
         failures = failures_of(project.root / PLAN_FOLDER / suite, values["failed_in"] or LAST)
@@ -67,7 +92,7 @@ def selected(
     chosen = choose(proven_plan(project, suite, profile), choice, project)
     if not chosen.tasks:
         raise UsageError(f"nothing to run: nothing has changed since {choice.since}", f"unset {SELECT}")
-    return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
+    return Selected(chosen.tasks, dataclasses.replace(options, selected_by=chosen.by), again)
 
 
 def _context(text: str) -> click.Context:

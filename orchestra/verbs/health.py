@@ -18,12 +18,13 @@ from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, SpecError, UsageError
 from orchestra.ledger import reading
-from orchestra.ledger.lock import holder_of
+from orchestra.ledger.lock import Holder, Lock, LockedError, holder_of
+from orchestra.ledger.log import utc_stamp
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, closure
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report.advice import recovery_steps
-from orchestra.runtime import inherited
+from orchestra.runtime import inherited, logins
 from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.servers import up
@@ -254,6 +255,13 @@ def _keeping(project: Project, plan: Plan, home: Path, inherits: Inherited) -> K
     )
 
 
+def _end_logins(home: Path) -> None:
+    """Remove the signed-in states of killed runs, unless a run is in progress."""
+    if logins.left(home):
+        with suppress(LockedError), Lock(home / "lock", Holder(os.getpid(), "down", utc_stamp(datetime.now(UTC)))):
+            logins.remove_left(home)
+
+
 def _to_end(project: Project, plan: Plan) -> Inherited:
     """Return the environment for ending servers, which a bad line of `.env` does not keep from ending."""
     try:
@@ -274,6 +282,7 @@ def down(
 ) -> int:
     """End what `orchestra up` keeps: the named rows and what needs them, else everything."""
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
+    _end_logins(home)
     kept = up.read(home)
     if kept is None:
         warn("nothing is up")

@@ -26,6 +26,7 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.report.advice import recovery_steps
 from orchestra.report.advice.policies import policies
 from orchestra.report.advice.trends import executions_of, flaky_table, overview, story
+from orchestra.runtime.logins import remove_left
 from orchestra.runtime.select import select
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import RECOVERY_RUNS, sound_view
@@ -158,6 +159,7 @@ def _prune(home: Path, limits: Limits, *, dry_run: bool) -> int:
         return EXIT_OK
     with Lock(home / "lock", Holder(os.getpid(), "prune", utc_stamp(datetime.now(UTC)))):
         removed, refused = prune(home, limits)
+        remove_left(home)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
     _print_runs(removed, "removed")

@@ -18,6 +18,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
     "How they run": {
         "first_failure max_failures": "Start no test after one failure, or N.",
         "retries": "N retries of each test, whatever the cause.",
+        "isolate_retries": "Retry at the end, each test alone.",
         "shuffle": "Random order within needs and after.",
         "times until_fail": "N runs, one after the other; runs until a bad one.",
         "burned": "New tests since REV 10 times, changed ones 5.",

@@ -105,6 +105,7 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
     metavar="N",
     help="N retries of each test, whatever the cause (default: spec).",
 )
+@click.option("--isolate-retries", is_flag=True, help="Retry at the end, each test alone (default: spec).")
 @click.option(
     "--shuffle",
     metavar="[SEED]",
@@ -178,6 +179,7 @@ def run(
     first_failure: bool,
     max_failures: int | None,
     retries: int | None,
+    isolate_retries: bool,
     shuffle: int | None,
     times: int | None,
     until_fail: bool,
@@ -215,6 +217,7 @@ def run(
         seed=shuffle,
         max_failures=max_failures or int(first_failure),
         retries=retries,
+        isolate_retries=isolate_retries,
     )
     if all_suites:
         observe = partial(watch.observers, brief=brief)

@@ -18,7 +18,7 @@ pytestmark = pytest.mark.browser
 
 SITE = DATA / "errors"
 METHODS = ("cli", "mcp")
-BUTTONS = dict(zip(LAYERS, ("thrown", "said", "missing", "broken", "asked", "logged"), strict=True))
+BUTTONS = dict(zip(LAYERS, ("thrown", "said", "missing", "broken", "asked", "logged", "quiet"), strict=True))
 
 HEAD = """\
 orchestra: 1
@@ -71,6 +71,14 @@ def ran(tmp_path_factory, chromium) -> SuiteProject:
     assert done.code == 1, done.err
     (folder / "console.txt").write_text(done.err, encoding="utf-8")
     return project
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_each_page_is_checked_for_accessibility_once_where_it_is_asked_for(ran, method):
+    found = [one for one in seen(attempts(ran)[f"{method}:a11y"]) if one[0] == "a11y"]
+    html = "html-has-lang (serious): <html> element must have a lang attribute: html"
+    assert found == [("a11y", "fail", html, "http://N/", 1)]
+    assert not [one for one in seen(attempts(ran)[f"{method}:WARNS"]) if one[0] == "a11y"]
 
 
 def attempts(project: SuiteProject) -> dict[str, dict]:

@@ -4,7 +4,10 @@ from __future__ import annotations
 
 import json
 
-from tests.support.project import SuiteProject
+import pytest
+
+from tests.support.project import HEAD, SuiteProject
+from tests.support.servers import until
 
 SHOP = """\
 import json, secrets, sys
@@ -75,7 +78,7 @@ def test_a_run_signs_in_once_and_shows_nothing_of_it(tmp_path):
     assert project.run("compile").code == 0
     done = project.run("run")
     assert done.code == 1
-    assert "7 passed, 1 failed" in done.err
+    assert "7 passed, 1 failed" in done.err, done.err
     (run,) = (tmp_path / ".orchestra" / "s" / "runs").glob("2*")
     events = [json.loads(line) for line in (run / "events.jsonl").read_text().splitlines()]
     notes = [event["body"]["data"] for event in events if event["body"].get("kind") == "login"]
@@ -90,3 +93,30 @@ def test_a_run_signs_in_once_and_shows_nothing_of_it(tmp_path):
     assert "***login admin***" in (run / "services" / "shop.log").read_text()
     assert not (run / "logins").exists()
     assert project.run("audit").code == 0
+
+
+@pytest.mark.parametrize("words", [("run",), ("down",), ("history", "--prune")])
+def test_states_that_a_killed_run_has_left_are_removed(project, words):
+    project.write(f'{HEAD}tests: {{a: {{command: {{argv: ["true"]}}}}}}\n').compile()
+    assert project.run("run").code == 0
+    left = project.folder / "logins"
+    left.mkdir(mode=0o700)
+    (left / "admin.json").write_text('{"storage": {"cookies": []}}')
+    done = project.run(*words)
+    assert (done.code, left.exists(), left.parent.exists()) == (0, False, True), done.err
+
+
+def test_states_stay_while_a_run_is_in_progress(project):
+    project.write(
+        f'{HEAD}tests: {{a: {{command: {{argv: [sh, -c, "touch begun; while ! test -e end; do sleep 0.1; done"]}}}}}}\n'
+    )
+    project.compile()
+    run = project.start("run")
+    try:
+        until((project.root / "begun").exists, "the test has begun")
+        (left := project.folder_now() / "logins").mkdir()
+        assert project.run("down").code == 0
+        assert left.exists()
+    finally:
+        (project.root / "end").touch()
+        run.communicate()

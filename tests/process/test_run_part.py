@@ -107,6 +107,56 @@ def test_a_test_is_repeated_until_it_fails(suite):
     assert suite.verdicts() == {"cli:often": "flaky"}
 
 
+ONCE = "import pathlib, sys; seen = pathlib.Path(sys.argv[1]); new = not seen.exists(); seen.touch(); sys.exit(new)"
+ISOLATED = f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: command, workers: 3}}}}
+defaults: {{retries: {{max: 1, on: [failed]}}}}
+tests:
+  first: {{command: {{argv: [python, -c, "{ONCE}", first]}}}}
+  second: {{command: {{argv: [python, -c, "{ONCE}", second]}}}}
+  third: {py("pass")}
+  fourth: {{needs: [first], {py("pass")[1:-1]}}}
+  fifth: {py("pass")}
+"""
+
+
+@pytest.mark.parametrize("by", ["the spec", "an option", "doit"])
+def test_isolated_retries_run_at_the_end_and_alone(project, by):
+    spec = ISOLATED.replace("max: 1", "max: 1, isolated: true") if by == "the spec" else ISOLATED
+    project.write(spec).compile()
+    words = ["--isolate-retries"] if by == "an option" else []
+    select = {"ORCHESTRA_SELECT": "--isolate-retries"}
+    ended = project.doit(**select) if by == "doit" else project.process("run", *words)
+    assert ended.code == 0, ended.err
+    verdicts = dict.fromkeys(["cli:first", "cli:second"], "flaky") | dict.fromkeys(
+        ["cli:third", "cli:fourth", "cli:fifth"], "passed"
+    )
+    assert project.verdicts() == verdicts
+    running, done, alone = set(), set(), 0
+    for event in project.events():
+        body = event["body"]
+        if event["type"] == "attempt_started":
+            assert not alone or not running, "nothing starts next to a retry"
+            alone = body["attempt"] == 2
+            if alone:
+                assert not running
+                assert done >= {"cli:third", "cli:fifth"}
+            running.add(body["task"])
+        elif event["type"] == "attempt_finished":
+            running.discard(body["task"])
+            done.add(body["task"])
+    assert project.run("audit").code == 0
+
+
+def test_an_isolated_retry_that_does_not_come_leaves_the_verdict_of_its_attempt(project):
+    failing = f"  third: {{retries: {{max: 0}}, {py('raise SystemExit(1)')[1:-1]}}}\n"
+    project.write(ISOLATED.replace(f"  third: {py('pass')}\n", failing)).compile()
+    assert project.process("run", "first", "third", "--isolate-retries", "-x", "--workers", "1").code == 1
+    assert project.verdicts() == {"cli:first": "failed", "cli:third": "failed"}
+    assert "not retried: 1 test failed, the last was cli:third (--max-failures 1)" in project.reasons()["cli:first"]
+
+
 @pytest.mark.parametrize(
     "change, why",
     [
@@ -189,6 +239,8 @@ def test_what_is_new_or_changed_is_burned_in(project):
         "the last run passed, an earlier one did not"
     )
     assert project.run("audit").code == 0
+    by_doit = project.doit("cli:other", ORCHESTRA_SELECT="--burn-in HEAD")
+    assert (by_doit.code, "burned in   1 of 1 tests\n" in by_doit.out) == (0, True), by_doit.err
     unknown = project.process("run", "--burn-in", "no-branch")
     assert (unknown.code, 'git knows no commit "no-branch"' in unknown.err) == (2, True)
 
@@ -200,7 +252,15 @@ def test_doit_takes_the_selection_of_a_variable(suite):
     assert suite.verdicts().keys() == {"cli:second", "cli:often"}
     assert (started(suite)["max_failures"], started(suite)["seed"]) == (1, 3)
     assert suite.doit("cli:often", ORCHESTRA_SELECT="--retries 2").code == 0
+    (suite.root / "seen").unlink(missing_ok=True)
+    again = suite.doit(ORCHESTRA_SELECT="often --repeat 3 --until-fail")
+    assert (again.code, "repeated    2 runs, 1 not good: " in again.out) == (1, True), again.err
+    assert "cli:often  1 of 2" in again.out
+    named = suite.doit("cli:often", ORCHESTRA_SELECT="--repeat 2")
+    assert (named.code, "cli:often  2 of 2" in named.out) == (0, True), named.err
     refused = {
+        "--repeat 2 --burn-in main": "--burn-in runs what has changed several times; --repeat does not fit",
+        "--watch": "ORCHESTRA_SELECT: --watch does not fit a run by doit",
         "--resume": "ORCHESTRA_SELECT: --resume does not fit a run by doit",
         "'a": "is not words of a command line: No closing quotation",
         "--fast": 'ORCHESTRA_SELECT: unknown option "--fast"',

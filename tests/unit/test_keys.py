@@ -90,6 +90,7 @@ READERS = {
         "runtime/engine/queue.py": "after",
     },
     "Retry": {
+        "runtime/run/conclude.py": "isolated",
         "runtime/attempts/verdict.py": "max on",
     },
     "Quarantine": {
@@ -99,7 +100,7 @@ READERS = {
         "runtime/attempts/excuse.py": "match reason strict",
     },
     "Errors": {
-        "layers.py": "page_errors console_errors failed_requests http_5xx open_dialogs",
+        "layers.py": "page_errors console_errors failed_requests http_5xx open_dialogs a11y",
         "runtime/attempts/finding.py": "allow",
         "runtime/attempts/log_finding.py": "service_logs log_patterns",
     },

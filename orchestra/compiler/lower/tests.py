@@ -70,7 +70,9 @@ def _command_of(spec: Spec, test: TestSpec, known: Known) -> Command | None:
 def _retry(test: RetrySpec | None, default: RetrySpec) -> Retry:
     merged: RetrySpec = {**default, **(test or {})}
     plain = Retry()
-    return Retry(max=merged.get("max", plain.max), on=tuple(merged.get("on", plain.on)))
+    return Retry(
+        max=merged.get("max", plain.max), on=tuple(merged.get("on", plain.on)), isolated=merged.get("isolated", False)
+    )
 
 
 def _quarantine(test: TestSpec) -> Quarantine | None:

@@ -131,7 +131,10 @@ def resource_amount(context: Context) -> Iterator[Problem]:
 
 @rule
 def idle_retries(context: Context) -> Iterator[Problem]:
-    """`retries` lists causes, but its `max` is 0, so nothing is ever retried."""
+    """`retries` lists causes, or is `isolated`, but its `max` is 0, so nothing is ever retried.
+
+    The `isolated` of the defaults is for the tests that have retries.
+    """
     default = context.spec.get("defaults", {}).get("retries", {})
     entries: list[tuple[Path, Any]] = [(("defaults", "retries"), default)]
     entries += [
@@ -140,10 +143,13 @@ def idle_retries(context: Context) -> Iterator[Problem]:
         if "retries" in test
     ]
     for path, retries in entries:
-        if "on" in retries and not retries.get("max", default.get("max", 0)):
-            place = context.place((*path, "on"), key=True)
+        named = [
+            key for key in ("on", "isolated") if retries.get(key) and not (key == "isolated" and path[0] == "defaults")
+        ]
+        if named and not retries.get("max", default.get("max", 0)):
+            place = context.place((*path, named[0]), key=True)
             edits = context.rewritten(((*path, "max"), 0, 1)) if "max" in retries else ()
-            yield Problem(place, '"on" has no effect while "max" is 0', "write max: 1", edits=edits)
+            yield Problem(place, f'"{named[0]}" has no effect while "max" is 0', "write max: 1", edits=edits)
 
 
 _DEFAULT_TIMEOUT = Test("", "", ()).timeout_seconds

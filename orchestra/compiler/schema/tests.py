@@ -26,6 +26,9 @@ class ErrorsSpec(TypedDict, total=False):
     service_logs: Annotated[
         Level, Key("log lines that match `log_patterns`, written during the test", "fail", default=PLAN)
     ]
+    a11y: Annotated[
+        Level, Key("accessibility rules that a page violates after its load (axe-core)", "fail", default=PLAN)
+    ]
     allow: Annotated[
         list[str],
         Key(
@@ -167,6 +170,9 @@ class RetrySpec(TypedDict, total=False):
             min_items=1,
             default=PLAN,
         ),
+    ]
+    isolated: Annotated[
+        bool, Key("a retry waits for the end, when no other test can run, and runs alone", True, default=PLAN)
     ]
 
 

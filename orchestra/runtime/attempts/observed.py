@@ -79,6 +79,10 @@ class Observed:
         """Record an uncaught exception of a script."""
         self._sign("page_errors", text, where)
 
+    def violated(self, text: str, where: str) -> None:
+        """Record an accessibility rule that a page violates."""
+        self._sign("a11y", text, where)
+
     def answered(self, reply: Reply) -> None:
         """Record a response; its body is still to come."""
         host = self._host(reply.url)

@@ -16,6 +16,9 @@ from orchestra.runtime.driver.wording import seconds_text
 PAUSE_SECONDS: Final = 0.5
 """The pause before the rules are checked again; a check of a large page takes as long."""
 
+LOADED_PAGE: Final = "document.readyState === 'complete' && location.href !== 'about:blank'"
+"""A script of the page: whether it can be checked after its load."""
+
 IMPACTS: Final = ("minor", "moderate", "serious", "critical")
 
 _LEVELS: Final = ("wcag2a", "wcag2aa", "wcag21a", "wcag21aa", "wcag22aa")
@@ -75,6 +78,18 @@ def arguments(wanted: Mapping[str, Any]) -> list[Any]:
     context = {key: wanted[key] for key in ("include", "exclude") if key in wanted}
     options = {"runOnly": {"type": "tag", "values": list(_TAGS[wanted["standard"]])}, "resultTypes": ["violations"]}
     return [context or {"include": [":root"]}, options]
+
+
+EVERY_RULE: Final = arguments({"standard": "wcag22aa"})
+"""The arguments of `AUDIT` for the check of each page."""
+
+
+def violations_in(result: Any) -> Iterator[str]:
+    """Yield each rule that a page violates, in the form of an error outside assertions."""
+    for rule in msgspec.convert(result, Audited).violations:
+        shown = ", ".join(node.target for node in rule.nodes[:_SHOWN])
+        more = f", and {len(rule.nodes) - _SHOWN} more" if len(rule.nodes) > _SHOWN else ""
+        yield f"{rule.id} ({rule.impact}): {rule.help}: {shown}{more}"
 
 
 def expect_accessible(job: Job, audit: Callable[[list[Any]], Any], pause: Callable[[float], None]) -> None:

@@ -10,6 +10,7 @@ from collections.abc import Callable
 from typing import Any
 
 from orchestra.runtime.attempts.observed import CANCELLED, Observed, Reply
+from orchestra.runtime.driver.accessibility import violations_in
 from orchestra.runtime.driver.clock import Clock
 from orchestra.runtime.driver.mocking import Mocks
 from orchestra.runtime.driver.own_doing import OwnDoing
@@ -45,6 +46,7 @@ class Watch:
         own: the errors that are of our own making.
         mocks: the mocks of the test.
         looks: the expected pictures that the test has written, by name: `added` or `changed`.
+        audits: whether each page is checked for accessibility after its load.
         clock: the clock of the test.
         requests: those that pages have sent.
     """
@@ -62,6 +64,9 @@ class Watch:
         self.own = OwnDoing()
         self.mocks = Mocks()
         self.looks: dict[str, str] = {}
+        self.audits = False
+        self._documents: Counter[Any] = Counter()
+        self._audited: dict[Any, int] = {}
         self.clock = Clock()
         self.requests: list[Any] = []
         self._earlier: set[Any] = set()
@@ -75,6 +80,8 @@ class Watch:
         self.counts.clear()
         self.observed = Observed(mask)
         self.mocks, self.looks, self.clock, self.requests = Mocks(), {}, Clock(), []
+        self._documents.clear()
+        self._audited.clear()
         self._earlier = set(self.under_way)  # how they end is no matter of what comes
         self._abandoned &= self.under_way
 
@@ -121,7 +128,20 @@ class Watch:
     def _on_crash(self, _page: object) -> None:
         self.crashed = True
 
+    def unaudited(self, page: Any) -> bool:
+        """Return True if a page shows a document that is to be checked for accessibility, and was not."""
+        return self.audits and self._audited.get(page, 0) != self._documents[page]
+
+    def audited(self, page: Any, result: Any) -> None:
+        """Record the rules that a page violates, by the result of its check; None for one that has not loaded yet."""
+        if result is not None:
+            self._audited[page] = self._documents[page]
+            for text in violations_in(result):
+                self.observed.violated(text, page.url)
+
     def _on_navigated(self, frame: Any) -> None:
+        if frame.parent_frame is None:
+            self._documents[frame.page] += 1
         if frame.parent_frame is None and self._counts_for(frame):
             self.moves += 1
             self.ends += 1

@@ -9,6 +9,7 @@ it bounds the end of the run.
 from __future__ import annotations
 
 import heapq
+import math
 import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
@@ -58,6 +59,7 @@ class Queue:
         self._free = {**plan.resources, **self.pools.counts()}
         self._running: set[str] = set()
         self._alone = ""
+        self._isolated: set[str] = set()
         self._rank = {task: index for index, task in enumerate(selection)}
         self._buckets: dict[tuple[str, str], _Bucket] = {}
         self._methods: dict[str, _Bucket] = {}
@@ -147,6 +149,8 @@ class Queue:
 
     def _place(self, method: str, task: str) -> tuple[float, int, str]:
         """Return the place of a task among those that can run; the least goes first."""
+        if task in self._isolated:
+            return math.inf, self._turn[task], task
         priority = 0.0 if method in self._in_order else self._priority.get(task, 0.0)
         return -priority, self._turn[task], task
 
@@ -174,12 +178,32 @@ class Queue:
             if free is not None and not self._goes_now(method, place, free):
                 heapq.heappush(ready, place)
                 return None
-            if self._parts(task)[1].exclusive:
+            if task in self._isolated and (free is not None or self._running or self._others_ready()):
+                heapq.heappush(ready, place)
+                return None
+            if self._parts(task)[1].exclusive or task in self._isolated:
                 self._alone = task
                 heapq.heappush(ready, place)
                 return self._take_alone(method)
             return self._taken(task)
         return None
+
+    def isolate(self, task: str) -> None:
+        """Put a task that was taken back: it starts when no other can run, and runs alone."""
+        self.release(task)
+        self._isolated.add(task)
+        self._enter(task)
+
+    def isolated(self, task: str) -> bool:
+        """Return whether a task was put back, and waits."""
+        return task in self._isolated and task not in self._running
+
+    def _others_ready(self) -> bool:
+        """Return whether a task can run that was not put back."""
+        for ready in self._ready.values():
+            while ready and ready[0][-1] not in self._pushed:
+                heapq.heappop(ready)  # it got its verdict without running
+        return any(ready and ready[0][-1] not in self._isolated for ready in self._ready.values())
 
     def _take_alone(self, method: str) -> str | None:
         """Return the exclusive task that is next once no other runs; until it has ended none other starts."""
@@ -237,6 +261,7 @@ class Queue:
         """Record that a task has its verdict, and release the tasks that waited for it in order."""
         method, test = self._parts(task)
         self._pushed.discard(task)
+        self._isolated.discard(task)
         if self._alone == task:
             self._alone = ""
         self._coming[method].discard(task)

@@ -135,7 +135,7 @@ class Conclusion:
         run.recorder.add(ended)
         self._measures.evidence_missing += missing_evidence(test, task.method, result, len(ended.evidence))
         self._session_changed(result)
-        if again:
+        if again and not (follow_up.retry_cause and run.retries_of(test).isolated):
             self._schedule.admit(task)
             return None
         overlapped = self._outages.of(task.name)
@@ -143,6 +143,9 @@ class Conclusion:
             result, held=life.held, suspect=follow_up.suspect, cut=follow_up.again, incidents=overlapped
         )
         task.given = strictly(test, verdict, reason, task.inner)
+        if again:
+            self._schedule.isolate(task)
+            return None
         return ended
 
     def _record_repeat(self, task: Task, result: Result) -> str:

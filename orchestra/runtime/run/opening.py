@@ -32,6 +32,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.engine import pools
+from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.run.browsers import engines, unfilmed
@@ -64,6 +65,7 @@ class Options:
         selected_by: why its tests were selected, for the record.
         seed: of a random order; None for the order of the shortest run.
         max_failures: after so many failures no further test starts; 0 for no limit.
+        isolate_retries: retries wait for the end, and run alone.
         retries: of each test, whatever the cause; None leaves them to the spec.
         burn_in: by task, the burn-in of which the run is a part.
         shard: the part of a selection that this run is; None for a whole one.
@@ -86,6 +88,7 @@ class Options:
     seed: int | None = None
     max_failures: int = 0
     retries: int | None = None
+    isolate_retries: bool = False
     burn_in: Mapping[str, BurnIn] = field(default_factory=dict)
     shard: Sharding | None = None
     update_looks: tuple[str, ...] = ()
@@ -189,7 +192,9 @@ class Run:
     def retries_of(self, test: Test) -> Retry:
         """Return the retries of a test: those of the command line, else its own."""
         given = self.options.retries
-        return test.retries if given is None else Retry(given, get_args(Cause))
+        isolated = test.retries.isolated or self.options.isolate_retries
+        retry = test.retries if given is None else Retry(given, get_args(Cause))
+        return Retry(retry.max, retry.on, isolated)
 
     def seconds(self) -> float:
         """Return how long the run has taken so far, in all its segments."""
@@ -228,6 +233,7 @@ def open_run(
     lock = Lock(home / "lock", Holder(os.getpid(), run, utc_stamp(now), born()))
     try:
         recover(home)
+        remove_left(home, own=options.resume)
         tests = [task.test for task in tasks.values()]
         pools.check(plan, tests, options.shard, environment, Places(root, plan.sources, plan.profile).find)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)

@@ -292,6 +292,11 @@ class Schedule:
         self._busy[task.method.id] -= 1
         self._queue.release(task.name)
 
+    def isolate(self, task: Task) -> None:
+        """Put off the retry of a task until no other can run."""
+        self._busy[task.method.id] -= 1
+        self._queue.isolate(task.name)
+
     # ------------------------------------------------------------------------------------------- what will never start
 
     def decide_waiting(self, verdict: Verdict, reason: str) -> None:
@@ -307,8 +312,19 @@ class Schedule:
                 self.leave(task)
         self._awaiting = [task for task in self._awaiting if task.name in begun]
         for name in self._queue.waiting():
-            if not self._decisions.decided(name) and name not in begun:
+            if self._decisions.decided(name):
+                continue
+            if self._queue.isolated(name):
+                self._decisions.decide(self._run.tasks[name], *self._without_retry(name, verdict, reason))
+            elif name not in begun:
                 self._decisions.decide(self._run.tasks[name], verdict, reason)
+
+    def _without_retry(self, name: str, verdict: Verdict, reason: str) -> tuple[Verdict, str]:
+        """Return the verdict of a task whose retry does not come: that of its last attempt, unless a signal ended the run."""
+        if verdict == "interrupted":
+            return verdict, f"{SIGNAL_NAMES[self._ending.signal]} before it was retried"
+        given, why = self._run.tasks[name].given
+        return given, "; ".join(part for part in (why, f"not retried: {reason}") if part)
 
     def give_up(self) -> None:
         """Give a verdict to what waits although nothing runs and nothing can start: no wait would ever end."""

@@ -258,6 +258,8 @@ class Session:
             self._conclusion.take(LOOK_SECONDS if self._repeats.waiting() else None)
             self._repeats.start_due()
         reason = f"never ran: {fault.message}" if fault is not None else "never ran"
+        if fault is not None:
+            self._schedule.decide_waiting("error", reason)
         for name, task in self._run.tasks.items():
             if not self._decisions.decided(name):
                 self._decisions.decide(task, "error", reason)

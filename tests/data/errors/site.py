@@ -14,6 +14,7 @@ PAGE = """<!doctype html><meta charset="utf-8"><title>Errors</title><link rel="i
 <button onclick="run(broken)">broken</button>
 <button onclick="run(asked)">asked</button>
 <button onclick="run(logged)">logged</button>
+<button onclick="run(quiet)">quiet</button>
 <button onclick="run(thrown, quiet, said, missing, broken, asked, logged)">all</button>"""
 
 SCRIPT = """const elsewhere = 'http://127.0.0.1:ELSEWHERE';

@@ -24,7 +24,7 @@ from orchestra.engines import ENGINES
 from orchestra.plan import PLAIN_PAGE, Emulation, Tls
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
-from orchestra.runtime.driver.accessibility import AUDIT, source
+from orchestra.runtime.driver.accessibility import AUDIT, EVERY_RULE, LOADED_PAGE, source
 from orchestra.runtime.driver.emulation import (
     FONTS_LOADED,
     FONTS_SECONDS,
@@ -381,6 +381,10 @@ class SharedBrowser:
     async def signed_in(self) -> Any:
         """Cookies and storage as they are, those of databases included."""
         return await self.context.storage_state(indexed_db=True)
+
+    async def checked(self) -> Any:
+        """Return the accessibility rules that the page violates, None while it loads. Raises as `audit`."""
+        return await self.audit(EVERY_RULE) if await self.page.evaluate(LOADED_PAGE) else None
 
     async def audit(self, given: list[Any]) -> Any:
         """Return the accessibility rules that the page violates.

@@ -20,6 +20,7 @@ import msgspec
 from playwright.async_api import Dialog, Error
 
 from orchestra.runtime.attempt import EvidenceFile, Request
+from orchestra.runtime.attempts.finding import errors_of
 from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unmet
 from orchestra.runtime.driver.failure import MOVES, failure_of, not_moved
 from orchestra.runtime.driver.fault import Meaning
@@ -93,6 +94,7 @@ class McpAttempt:
         self._session = session
         self._request = request
         self._page = session.page_view()
+        session.browser.watch.audits = errors_of(request.test, request.method.id).a11y != "ignore"
         self._sender = Sender(self._call, self._page, request.method.poll_seconds)
         self._lines: list[dict[str, Any]] = []
         self._count = 0
@@ -179,7 +181,7 @@ class McpAttempt:
             StepError: it failed.
         """
         try:
-            return self._do(job)
+            effort = self._do(job)
         except StepError as failed:
             failed.effort = self._sender.tally.effort()
             self._subject = job.step.target
@@ -191,6 +193,8 @@ class McpAttempt:
             raise
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
+        self._page.check()
+        return effort
 
     def _do(self, job: Job) -> Effort:
         if self._session.ready():

@@ -158,6 +158,13 @@ class PageView:
         except (Error, TimeoutError) as error:
             raise unmet("the accessibility rules cannot be checked", found=str(error)) from None
 
+    def check(self) -> None:
+        """Check a new page for accessibility, where the test asks for that; one that is left meanwhile is not."""
+        watch, page = self._browser.watch, self._browser.page
+        if watch.unaudited(page) and watch.dialog is None:
+            with suppress(Error, TimeoutError):
+                watch.audited(page, self._run(self._browser.checked(), AUDIT_SECONDS))
+
     def lost(self) -> bool:
         """Return True if the current page, which another page opened, was closed."""
         return self.pages.lost()

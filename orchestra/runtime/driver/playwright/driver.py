@@ -20,8 +20,10 @@ from playwright.sync_api import BrowserContext, Error, Playwright, StorageState,
 from orchestra.errors import UsageError
 from orchestra.ledger.parts import Box, Died
 from orchestra.runtime.attempt import EvidenceFile, Request, wants_trace
+from orchestra.runtime.attempts.finding import errors_of
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.runtime.browsers.trust import Trust
+from orchestra.runtime.driver.accessibility import EVERY_RULE, LOADED_PAGE
 from orchestra.runtime.driver.contract import TRACE, Carrier, Effort, Job, Seen, StepError, unfit, unmet
 from orchestra.runtime.driver.emulation import context_options, emulating, emulation_of, prepare, size_of
 from orchestra.runtime.driver.failure import MOVES, failure_of, kept_by_dialog, not_moved
@@ -41,7 +43,7 @@ from orchestra.runtime.driver.nearby import (
 from orchestra.runtime.driver.page_text import MODE, keep_page_text
 from orchestra.runtime.driver.pages import CLOSING, Pages, acted, add_pages, needs_no_page, was_closed
 from orchestra.runtime.driver.picture import MOST_MARKS, SMALL, WHOLE, boxes
-from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, limit_of
+from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, audit, limit_of
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.mask import Masks
@@ -162,6 +164,7 @@ class PlaywrightDriver:
         try:
             with emulating(emulation, launched.is_connected):
                 stage = Stage(Pages(context.new_page()), watch, downloads)
+            watch.audits = errors_of(request.test, request.method.id).a11y != "ignore"
         except StepError:
             context.close()
             raise
@@ -275,6 +278,18 @@ class PlaywrightSession:
             StepError: it failed.
         """
         self._catch_up()
+        effort = self._attempted(job)
+        self._check_page()
+        return effort
+
+    def _check_page(self) -> None:
+        """Check a new page for accessibility, where the test asks for that; one that is left meanwhile is not."""
+        watch, page = self.stage.watch, self.stage.page
+        if watch.unaudited(page):
+            with suppress(Error):
+                watch.audited(page, audit(page, EVERY_RULE) if page.evaluate(LOADED_PAGE) else None)
+
+    def _attempted(self, job: Job) -> Effort:
         self.stage.pages.before.append(tuple(self._context.pages))
         verb = job.step.verb
         follows = self._may_close

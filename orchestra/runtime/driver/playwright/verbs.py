@@ -296,7 +296,8 @@ def _har(stage: Stage, job: Job) -> None:
     stage.pages.main.context.route(url_pattern(har.url), watch.mocks.har_route(har, watch.mask))
 
 
-def _audit(page: Page, given: list[Any]) -> Any:
+def audit(page: Page, given: list[Any]) -> Any:
+    """Return the accessibility rules that a page violates. Raises Error: it does not answer."""
     for frame in page.frames:
         frame.evaluate(source())
     return page.evaluate(AUDIT, given)
@@ -308,7 +309,7 @@ def _expect(stage: Stage, job: Job) -> None:
         expect_requests(job, lambda: stage.watch.requests, lambda seconds: page.wait_for_timeout(seconds * 1000))
     if "a11y" in job.args:
         page = stage.page
-        expect_accessible(job, partial(_audit, page), lambda seconds: page.wait_for_timeout(seconds * 1000))
+        expect_accessible(job, partial(audit, page), lambda seconds: page.wait_for_timeout(seconds * 1000))
     if "page" in job.args:
         expect_page(job, stage.page)
     if "look" in job.args:
