@@ -11,6 +11,7 @@ from bench import (
     hangs,
     language,
     ledger,
+    look,
     makespan,
     page,
     patterns,
@@ -36,6 +37,7 @@ BENCHES = {
     "makespan": makespan.run,
     "forecast": forecast.run,
     "language": language.run,
+    "look": look.run,
 }
 
 

@@ -11,7 +11,7 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, language, ledger, measure, page, patterns, quality, runtime, secrets, shards, startup
+from bench import faults, language, ledger, look, measure, page, patterns, quality, runtime, secrets, shards, startup
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -223,6 +223,15 @@ def test_logins_and_mocks_print_their_table(chromium):
     found = rows(language.run(tests=1, requests=2, rounds=1), "1 tests with a login, 2 mocked requests")[2:]
     assert [row[0].partition(":")[0] for row in found] == ["cli"] * 6 + ["mcp"] * 6
     assert [row[2] for row in found if row[2]] == ["<= 1.05", "<= 5"] * 2
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium", "node_tools")
+def test_looks_print_their_table():
+    found = rows(look.run(count=1, rounds=1), "1 looks of a whole page")[2:]
+    assert [row[0].partition(":")[0] for row in found] == ["Playwright Test", "cli", "cli", "mcp", "mcp"]
+    assert [row[2] for row in found if row[2]] == ["<= 1.3", "<= 1.3"]
 
 
 def test_an_unknown_benchmark_is_refused(capsys):
