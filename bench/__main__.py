@@ -11,6 +11,7 @@ from bench import (
     hangs,
     language,
     ledger,
+    look,
     makespan,
     page,
     patterns,
@@ -38,6 +39,7 @@ BENCHES = {
     "forecast": forecast.run,
     "language": language.run,
     "watching": watching.run,
+    "look": look.run,
 }
 
 

@@ -15,6 +15,7 @@ from bench import (
     faults,
     language,
     ledger,
+    look,
     measure,
     page,
     patterns,
@@ -239,9 +240,19 @@ def test_logins_and_mocks_print_their_table(chromium):
 
 
 @pytest.mark.nightly
+@pytest.mark.browser
 def test_a_watched_run_prints_its_tables(chromium):
     found = rows(watching.run(rounds=1), "Watch")
     assert [row[0] for row in found[2:]] == ["from a save to the first step", "orchestra compile", "a context"]
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium", "node_tools")
+def test_looks_print_their_table():
+    found = rows(look.run(count=1, rounds=1), "1 looks of a whole page")[2:]
+    assert [row[0].partition(":")[0] for row in found] == ["Playwright Test", "cli", "cli", "mcp", "mcp"]
+    assert [row[2] for row in found if row[2]] == ["<= 1.3", "<= 1.3"]
 
 
 def test_an_unknown_benchmark_is_refused(capsys):

@@ -236,7 +236,7 @@ def test_every_third_party_package_has_an_owner(root):
     contracts = configparser.ConfigParser()
     contracts.read(root / ".importlinter")
     owned = contracts["importlinter:contract:owners"]["forbidden_modules"].split()
-    spelled = {"ruamel-yaml": "ruamel", "ruamel-yaml-clib": "ruamel"}
+    spelled = {"ruamel-yaml": "ruamel", "ruamel-yaml-clib": "ruamel", "python-dotenv": "dotenv"}
     wanted = {
         spelled.get(normal(one), normal(one).replace("-", "_")) for one in pyproject(root)["project"]["dependencies"]
     }
