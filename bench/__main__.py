@@ -20,6 +20,7 @@ from bench import (
     secrets,
     shards,
     startup,
+    watching,
 )
 
 BENCHES = {
@@ -37,6 +38,7 @@ BENCHES = {
     "makespan": makespan.run,
     "forecast": forecast.run,
     "language": language.run,
+    "watching": watching.run,
     "look": look.run,
 }
 

@@ -27,6 +27,8 @@ def named(data: dict[str, Json]) -> Iterator[tuple[Path, str]]:
     if isinstance(profiles, dict):
         heads += [(("profiles", name), profile) for name, profile in profiles.items()]
     for head, spec in heads:
+        if isinstance(spec, dict):
+            yield from _of_entry(spec.get("defaults"), (*head, "defaults"))
         for section in ("groups", "logins", "blocks", "tests"):
             entries = spec.get(section) if isinstance(spec, dict) else None
             for name, entry in entries.items() if isinstance(entries, dict) else ():

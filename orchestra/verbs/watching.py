@@ -29,7 +29,7 @@ from orchestra.verbs.choosing import failures_of
 from orchestra.verbs.group import warn
 from orchestra.verbs.opening import opener, start
 
-LOOK_SECONDS = 0.3
+LOOK_SECONDS = 0.1
 """The pause between two looks at the files; a look at many files takes its time, and the pause is ten times as long."""
 
 _ALL, _FAILED, _OPEN, _QUIT = "a", "f", "o", "q"

@@ -36,9 +36,10 @@ health:
   web:
     service: {run: [python, -m, http.server, "${port}", --bind, 127.0.0.1, --directory, web], port_range: 8700-8799}
     ready: {http: {path: /}}
-defaults: {requires: [web], retries: {max: 0}, evidence: always}
+defaults: {requires: [web], retries: {max: 0}, evidence: always, before: [{set: {page: leaky.html}}]}
+pools: {users: [{name: ana, token: "${env.THE_TOKEN}"}, {name: ben, token: "${env.THE_TOKEN}"}]}
 blocks:
-  open: {steps: [{goto: "${web.url}/leaky.html?token=${env.THE_TOKEN}"}, {expect: {role: heading, to: {be: visible}}}]}
+  open: {steps: [{goto: "${web.url}/${saved.page}?token=${env.THE_TOKEN}"}, {expect: {role: heading, to: {be: visible}}}]}
 tests:
   heading: {steps: [{use: open}, {expect: {role: heading, within_seconds: 0.2, to: {have_text: nothing}}}]}
   long: {steps: [{use: open}, {expect: {css: p, within_seconds: 0.2, to: {contain: nothing}}}]}
@@ -50,6 +51,11 @@ tests:
       - expect: {text: "no ${env.THE_TOKEN}", within_seconds: 0.2, to: {be: visible}}
   script: {steps: [{use: open}, {evaluate: {script: "() => { throw new Error('${env.THE_TOKEN}') }"}}]}
   dialog: {steps: [{use: open}, {evaluate: {script: "() => alert(location.search)"}}]}
+  pool:
+    takes: {user: users}
+    steps:
+      - goto: "${web.url}/${saved.page}?token=${user.token}&name=${user.name}"
+      - expect: {page: {url: {match: "[&]name=(ana|ben)$"}}}
   request: {steps: [{http: {GET: "/none?${env.THE_TOKEN}", base: web}}]}
 """
 
@@ -69,6 +75,7 @@ def test_a_secret_of_a_page_is_nowhere_in_the_run_folder(project, chromium):
             ("files", "failed"),
             ("script", "failed"),
             ("dialog", "passed"),
+            ("pool", "passed"),
             ("request", "failed"),
         )
     }, (verdicts, done.err)

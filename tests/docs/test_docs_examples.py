@@ -314,7 +314,8 @@ TABLED = [
     for page in PAGES
     for row in re.findall(r"^\| (`(?:doit|orchestra run).+?) \|", page.read_text(encoding="utf-8"), re.MULTILINE)
     for command in re.findall(r"`((?:doit|orchestra) ?.*?)`", row)
-    if not re.search(r" --suite [A-Z]\b", command)  # a pattern, whose words in capitals stand for others
+    # No pattern, whose words in capitals stand for others, and nothing that needs a display and a person at a terminal.
+    if not re.search(r" --suite [A-Z]\b| --headed\b| --step\b| --until\b", command)
 ]
 
 

@@ -11,7 +11,21 @@ import pytest
 
 from bench import __main__ as bench
 from bench import compile as compiling
-from bench import faults, language, ledger, look, measure, page, patterns, quality, runtime, secrets, shards, startup
+from bench import (
+    faults,
+    language,
+    ledger,
+    look,
+    measure,
+    page,
+    patterns,
+    quality,
+    runtime,
+    secrets,
+    shards,
+    startup,
+    watching,
+)
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -223,6 +237,13 @@ def test_logins_and_mocks_print_their_table(chromium):
     found = rows(language.run(tests=1, requests=2, rounds=1), "1 tests with a login, 2 mocked requests")[2:]
     assert [row[0].partition(":")[0] for row in found] == ["cli"] * 6 + ["mcp"] * 6
     assert [row[2] for row in found if row[2]] == ["<= 1.05", "<= 5"] * 2
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+def test_a_watched_run_prints_its_tables(chromium):
+    found = rows(watching.run(rounds=1), "Watch")
+    assert [row[0] for row in found[2:]] == ["from a save to the first step", "orchestra compile", "a context"]
 
 
 @pytest.mark.nightly

@@ -12,7 +12,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from orchestra.plan import Command, Component, Login, Method, Plan, Service, Tls
+from orchestra.plan import Command, Component, Login, Method, Plan, Pool, Service, Tls
 from orchestra.plan import Test as Case
 from orchestra.runtime.build import Builds
 from orchestra.runtime.since import Revision, reasons
@@ -186,6 +186,18 @@ def test_files_that_steps_send_or_compare_with_select_their_tests(tmp_path):
     for path, task in (("a/x.json", "cli:T1"), (pictures, "cli:T2")):
         since = Revision("main", "0" * 40, {"a/x.json", pictures}, (path,), plan=then)
         assert reasons(tmp_path, then, since) == {task: f"{path} changed"}
+
+
+def test_a_pool_selects_the_tests_that_take_an_entry_of_it(tmp_path):
+    tests = (Case("T1", "", ("cli",), takes={"user": "users"}), Case("T2", "", ("cli",)))
+    then, now = (
+        changed(tests=tests, pools=(Pool("users", ({"name": name},)), Pool("cards", ())), components=())
+        for name in ("ana", "ben")
+    )
+    assert then.pools_of(tests[0]) == (Pool("users", ({"name": "ana"},)),)
+    clean = Revision("main", "0" * 40, set(), (), plan=then)
+    assert reasons(tmp_path, then, clean) == {}
+    assert reasons(tmp_path, now, clean) == {"cli:T1": "a pool that it takes an entry of changed"}
 
 
 def test_a_login_selects_the_tests_that_begin_with_it(tmp_path):

@@ -14,7 +14,7 @@ from typing import Any, cast
 
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import EnvFileSpec, Spec
-from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, NeedSpec, TestSpec
+from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec, NeedSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.plan import EnvFile
 from orchestra.steps.vocabulary import VERBS
@@ -110,20 +110,29 @@ def login_steps(spec: Spec, name: str) -> Sequence[StepSpec]:
     return steps
 
 
+def defaults_of(spec: Spec, test: TestSpec) -> DefaultsSpec:
+    """Return the defaults whose steps a test runs; a command runs none."""
+    none: DefaultsSpec = {}
+    return none if is_command(test) else spec.get("defaults", none)
+
+
 def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
     """Return True if a list of steps needs a page."""
     return any(VERBS[verb].browser for verb, _ in all_steps(spec, steps))
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """Yield the lists of steps that a test runs: those of its login, its group's and its own."""
+    """Yield the lists of steps that a test runs: those of its login, of all tests, its group's and its own."""
+    defaults = defaults_of(spec, test)
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
     yield login_steps(spec, login_of(spec, test))
+    yield defaults.get("before", [])
     yield group.get("before", [])
     yield test.get("before", [])
     yield test.get("steps", [])
     yield test.get("finally", [])
     yield group.get("finally", [])
+    yield defaults.get("finally", [])
 
 
 def kind_of(spec: Spec, test: TestSpec) -> Needs:

@@ -110,11 +110,14 @@ def lower_test(
     for one_id, values in resolve.matrix_tests(test_id, test):
         known = {**variables, **resolve.values_known(test, values)} if values else variables
         pointer = f"/tests/{test_id}"
-        before = lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
+        everywhere = resolve.defaults_of(spec, test)
+        before = lower_steps(spec, everywhere.get("before", []), "/defaults/before", known)
+        before += lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
         before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)
         steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)
         after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
         after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
+        after += lower_steps(spec, everywhere.get("finally", []), "/defaults/finally", known)
         command = _command_of(spec, test, known)
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
         errors, errors_by = lower_errors(spec, test, group, methods_here)

@@ -79,7 +79,10 @@ class Context:
     @functools.cached_property
     def sections(self) -> list[tuple[Path, Sequence[StepSpec]]]:
         """Every list of steps that is written, with its path."""
-        found: list[tuple[Path, Sequence[StepSpec]]] = []
+        defaults: Mapping[str, Any] = self.spec.get("defaults", {})
+        found: list[tuple[Path, Sequence[StepSpec]]] = [
+            (("defaults", key), defaults[key]) for key in ("before", "finally") if key in defaults
+        ]
         for where in ("groups", "logins", "blocks", "tests"):
             named: Mapping[str, Any] = self.spec.get(where, {})  # type: ignore[assignment]
             for name, entry in named.items():
@@ -106,6 +109,12 @@ class Context:
                             _collect(part, section, section, texts)
                         elif part.__class__ is not int:
                             _collect(part, section, section, texts)
+            elif name == "defaults":
+                for key, part in self.spec["defaults"].items():
+                    if key in _STEPS:
+                        _walk_steps(part, (name, key), by_verb, texts)  # type: ignore[arg-type]
+                    else:
+                        _collect(part, (name, key), (), texts)
             elif name != "profiles":
                 _collect(value, (name,), (), texts)
         return by_verb, texts

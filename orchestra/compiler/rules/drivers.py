@@ -75,11 +75,13 @@ class Casting:
         name = test.get("group", "")
         group: Mapping[str, Any] = self.context.spec.get("groups", {}).get(name, {})
         own: Mapping[str, Any] = test
+        everywhere: Mapping[str, Any] = resolve.defaults_of(self.context.spec, test)
         login = resolve.login_of(self.context.spec, test)
         sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
             (("logins", login, "steps"), resolve.login_steps(self.context.spec, login)),
             *((("tests", test_id, key), own.get(key, ())) for key in ("before", "steps", "finally")),
             *((("groups", name, key), group.get(key, ())) for key in ("before", "finally")),
+            *((("defaults", key), everywhere.get(key, ())) for key in ("before", "finally")),
         )
         for section, steps in sections:
             for index, step in enumerate(steps):

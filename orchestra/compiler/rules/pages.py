@@ -29,13 +29,16 @@ def page_name(context: Context) -> Iterator[Problem]:
     for test_id, test in context.spec["tests"].items():
         name, own = test.get("group", ""), ("tests", test_id)
         group = groups.get(name, {})
+        everywhere = resolve.defaults_of(context.spec, test)
         named = {MAIN}
         sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
+            (("defaults", "before"), everywhere.get("before", [])),
             (("groups", name, "before"), group.get("before", [])),
             ((*own, "before"), test.get("before", [])),
             ((*own, "steps"), test.get("steps", [])),
             ((*own, "finally"), test.get("finally", [])),
             (("groups", name, "finally"), group.get("finally", [])),
+            (("defaults", "finally"), everywhere.get("finally", [])),
         )
         for path, steps in sections:
             yield from _walk(context, steps, path, named, ())

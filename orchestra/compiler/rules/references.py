@@ -22,6 +22,7 @@ RUN_NAMES = ("attempt.dir", "test.id", "method.id")
 _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate"})
 _EARLY_PARTS = frozenset({"title", "skip", "inputs"})
 _FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
+_KINDS = {"logins": "login", "vars": "variable", "pools": "pool"}
 _SECRET = re.compile(
     r"(?:^|_)(?:API)?(?:KEYS?|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?)(?:_|$)",
     re.IGNORECASE,
@@ -106,6 +107,8 @@ class _Scopes:
         section, *rest = map(str, path[:3])
         if section in ("groups", "methods", "defaults") and "emulate" in rest:
             return ("emulate",)
+        if section == "defaults" and rest[0] in _RUN_PARTS:
+            return ("group",)
         if section in ("tests", "groups"):
             kind = "run" if rest[1] in _RUN_PARTS else "early" if rest[1] in _EARLY_PARTS else "nowhere"
             if section == "groups":
@@ -113,16 +116,14 @@ class _Scopes:
             spec, test = self.context.spec, self.context.spec["tests"][rest[0]]
             taken = resolve.taken_names(spec, resolve.takes_of(spec, test)) if kind == "run" else ()
             return (kind, *_varying(test), *taken)
-        if section == "logins":
-            return ("login",)
         if section == "blocks":
             return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
         if section == "health":
             return (
                 ("early",) if rest[1] == "title" else ("service" if rest[1] in ("service", "failover") else "health",)
             )
-        if section in ("vars", "pools"):
-            return ("variable" if section == "vars" else "pool",)
+        if section in _KINDS:
+            return (_KINDS[section],)
         early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
         return ("early",) if early else ("nowhere",)
 
@@ -136,7 +137,7 @@ class _Scopes:
             case "login":
                 return _Scope("in a login, which is no test's own", self._variables | self.addresses, _LATE)
             case "group":
-                return _Scope("in a group", frozenset({*run, *self._matrices, *self._taken}), _LATE)
+                return _Scope("in a group or in the defaults", frozenset({*run, *self._matrices, *self._taken}), _LATE)
             case "block":
                 parameters = self.context.spec["blocks"][rest[0]].get("params", ())
                 return _Scope("in this block", frozenset({*run, *self._matrices, *self._taken, *parameters}), _LATE)

@@ -22,15 +22,20 @@ _Reads: TypeAlias = Mapping[Path, Sequence[Text]]
 def _reads(context: Context) -> dict[Path, list[Text]]:
     found: dict[Path, list[Text]] = {}
     for text in context.texts:
-        if "${saved." in text.value and text.path[0] in ("tests", "groups", "logins", "blocks"):
-            of_step = text.path[2] in ("before", "steps", "finally")
+        if "${saved." in text.value and text.path[0] in ("defaults", "tests", "groups", "logins", "blocks"):
+            of_step = text.path[_key_of(text.path)] in ("before", "steps", "finally")
             found.setdefault(_step_path(text.path) if of_step else text.path[:3], []).append(text)
     return found
 
 
+def _key_of(path: Path) -> int:
+    """Return where in a path the key is that holds steps: the defaults have no names of entries."""
+    return 1 if path[0] == "defaults" else 2
+
+
 def _step_path(path: Path) -> Path:
     """Return the path of the innermost step that holds a text."""
-    length = 4
+    length = _key_of(path) + 2
     while path[length : length + 2] == ("page", "opens_with"):
         length += 3
     return path[:length]
@@ -84,8 +89,8 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
     """`${saved.NAME}` is read, and no earlier step saves that name.
 
     A value lives until the end of its test; what a login saves, each of its tests can read. The order is the steps of the
-    login, `before` of the group, `before`, `steps` or the command, and
-    `finally` of the test, `finally` of the group, with the steps of blocks in place of their uses.
+    login, `before` of the defaults and of the group, `before`, `steps` or the command, and `finally` of the test, `finally`
+    of the group and of the defaults, with the steps of blocks in place of their uses.
     """
     reads = _reads(context)
     if not reads:
@@ -105,8 +110,10 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
             continue
         name = test.get("group", "")
         group = groups.get(name, {})
+        everywhere = resolve.defaults_of(context.spec, test)
         have = {*kept.get(resolve.login_of(context.spec, test), ())}
         for path, steps in (
+            (("defaults", "before"), everywhere.get("before", [])),
             (("groups", name, "before"), group.get("before", [])),
             (("tests", test_id, "before"), test.get("before", [])),
             (("tests", test_id, "steps"), test.get("steps", [])),
@@ -118,6 +125,7 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
         for path, steps in (
             (("tests", test_id, "finally"), test.get("finally", [])),
             (("groups", name, "finally"), group.get("finally", [])),
+            (("defaults", "finally"), everywhere.get("finally", [])),
         ):
             yield from _walk(context, reads, steps, path, have, ())
 

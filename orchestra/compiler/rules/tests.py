@@ -28,7 +28,7 @@ def empty_suite(context: Context) -> Iterator[Problem]:
 def empty_steps(context: Context) -> Iterator[Problem]:
     """`steps` of a test, a block or a login is empty: such a test always passes."""
     for path, steps in context.sections:
-        if not steps and path[2] == "steps":
+        if not steps and path[-1] == "steps":
             what = str(path[0]).removesuffix("s")
             message = f'the {what} "{path[1]}" has no steps'
             yield Problem(context.place(path), message, f"add a step, or remove the {what}")
@@ -235,6 +235,8 @@ def _users(context: Context, section: Path) -> Iterator[str]:
         seen.add(owner)
         if owner[0] == "tests":
             yield str(owner[1])
+        elif owner[0] == "defaults":
+            yield from (name for name, test in context.spec["tests"].items() if not resolve.is_command(test))
         elif owner[0] == "groups":
             yield from (name for name, test in context.spec["tests"].items() if test.get("group") == owner[1])
         else:

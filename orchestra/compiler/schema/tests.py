@@ -268,7 +268,19 @@ class LoginSpec(TypedDict, total=False):
     timeout_seconds: Annotated[float, Key("the limit of its steps", 60, above=0, default=PLAN)]
 
 
-class DefaultsSpec(TypedDict, total=False):
+# `finally` is a keyword of Python, so a class cannot have it as an attribute.
+_Finally = TypedDict(
+    "_Finally",
+    {
+        "finally": Annotated[
+            list[StepSpec], Key("steps after the others, also after a failure or a timeout", ["reload"], ref="Steps")
+        ]
+    },
+    total=False,
+)
+
+
+class DefaultsSpec(_Finally, total=False):
     """The defaults of every test."""
 
     timeout_seconds: Annotated[float, Key("the limit of an attempt", 120, above=0, default=PLAN)]
@@ -286,18 +298,14 @@ class DefaultsSpec(TypedDict, total=False):
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
     takes: Annotated[dict[str, str], _TAKES]
-
-
-# `finally` is a keyword of Python, so a class cannot have it as an attribute.
-_Finally = TypedDict(
-    "_Finally",
-    {
-        "finally": Annotated[
-            list[StepSpec], Key("steps after the others, also after a failure or a timeout", ["reload"], ref="Steps")
-        ]
-    },
-    total=False,
-)
+    before: Annotated[
+        list[StepSpec],
+        Key(
+            "steps before each test that is no command, before those of its group",
+            [{"goto": "${frontend.url}/"}],
+            ref="Steps",
+        ),
+    ]
 
 
 # `else` is a keyword of Python, too.

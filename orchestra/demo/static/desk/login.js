@@ -15,3 +15,4 @@ byId("login").addEventListener("submit", async (event) => {
     byId("fault").hidden = broken("c001");
   }
 });
+byId("sign-in").disabled = false;

@@ -6,3 +6,4 @@ byId("approve").addEventListener("click", () => {
   opener?.postMessage({ approved: byId("fees").textContent }, location.origin);
   close();
 });
+byId("approve").disabled = false;
