@@ -532,9 +532,9 @@ def test_every_metric_that_gates_may_read_has_a_value_at_the_end_of_a_run(projec
     project.write(f"{HEAD}tests: {{a: {OK}}}\ngates:\n  after:\n{gates}").compile().run("run")
     judged = {event["body"]["name"]: event["body"] for event in project.events("gate")}
     without = {name for name, body in judged.items() if body["result"] == "not_applicable"}
-    # One method ran; durations are compared with nothing; no page was opened, of which tests/browser/test_errors.py has the values.
+    # One method ran, and no burn-in; durations are compared with nothing; no page was opened, of which tests/browser/test_errors.py has the values.
     pages = {name for name in judged if name == "warned" or name.startswith("network_")}
-    assert without == {"agreement", "regressions", *pages}
+    assert without == {"agreement", "burned_in", "regressions", *pages}
     assert judged["workers"]["values"] == {"workers": 2}
     assert judged.keys() == {metric.name.replace(".", "_") for metric in plain} | {gate.name for gate in STANDARD}
 
