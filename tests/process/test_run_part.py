@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+import shutil
 import subprocess
 import sys
 from pathlib import Path
@@ -290,6 +291,7 @@ def test_doit_takes_the_selection_of_a_variable(suite):
         ("--max-failures 0", "invalid value for '--max-failures'"),
         ("--shuffle first", '--shuffle takes a number below 1000000000 as its seed, not "first"'),
         ("-k nothing", 'no title holds "nothing"; there are first "The basket opens", second'),
+        ("first !first", "nothing to run: first !first by cli selects no test"),
         ("!frst", 'no test, group, tag or glob "!frst"'),
         ("--failed-in 1999", 'no run "1999" of suite "s"'),
         ("--trust", "--trust needs --resume"),
@@ -305,6 +307,16 @@ def test_bad_values_are_refused_with_a_letter(suite, words, message):
     ended = call(["run", *words.split()], suite.root, environment())
     assert (ended.code, message in ended.err) == (2, True), ended.err
     assert ended.err.startswith("error: ")
+
+
+@pytest.mark.parametrize("option", ["--failed-in", "--resume"])
+def test_a_run_that_was_pruned_is_refused(suite, option):
+    assert suite.process("run", "second").code == 1
+    pruned = suite.folder
+    assert suite.process("run", "first", "--force").code == 0
+    shutil.rmtree(pruned)
+    ended = suite.process("run", option, pruned.name)
+    assert (ended.code, f'no run "{pruned.name}" of suite "s"' in ended.err) == (2, True), ended.err
 
 
 WATCHED = f"""orchestra: 1
