@@ -134,6 +134,7 @@ class Trio:
         self._count = 0
         self._known: dict[str, str] = {}
         self.tally: Counter[str] = Counter()
+        self.passing: list[str] = []
         self.verbs: Counter[str] = Counter()
 
     def _folder_of(self, name: str) -> Path:
@@ -186,6 +187,7 @@ class Trio:
             if ours == theirs and ours.against(plain):
                 if difference:
                     self.tally["differences that did not come again"] += 1
+                    self.passing.append(described(program, difference))
                 self.tally["programs in which a step failed"] += ours.step is not None
                 return ""
             difference = "\n".join(f"{name:>10}: {outcome}" for name, outcome in made.items())
@@ -212,6 +214,11 @@ def trio(browser: Browser, end: float = math.inf) -> Iterator[Trio]:
             three.close()
 
 
+def described(program: Program, difference: str) -> str:
+    """Return a program and its outcomes as text."""
+    return f"{program.body}\n{json.dumps(program.steps, ensure_ascii=False)}\n{difference}"
+
+
 class DifferenceError(AssertionError):
     """A program by which the three differ."""
 
@@ -231,7 +238,7 @@ def search(three: Trio, examples: int, number: int | None = None) -> None:
     def compare(program: Program) -> None:
         difference = three.differs(program)
         if difference:
-            raise DifferenceError(f"{program.body}\n{json.dumps(program.steps, ensure_ascii=False)}\n{difference}")
+            raise DifferenceError(described(program, difference))
 
     checked = given(programs())(compare)
     if number is not None:
@@ -267,6 +274,9 @@ def main(words: list[str]) -> int:
             except DifferenceError as difference:
                 seen += 1
                 print(f"seed {number}: {difference}\n", flush=True)
+            for text in three.passing:
+                print(f"seed {number}, did not come again: {text}\n", flush=True)
+            three.passing.clear()
             print(f"after seed {number}: {dict(three.tally)}", file=sys.stderr, flush=True)
             number += 1
         rows = [(name, str(count)) for name, count in sorted(three.tally.items())]
