@@ -30,6 +30,8 @@ TESTS = (
     "tests/browser/test_more_steps.py",
     "tests/browser/test_pages.py",
     "tests/browser/test_emulation.py",
+    "tests/browser/test_look.py",
+    "tests/browser/test_har.py",
     "tests/browser/test_mock.py",
     "tests/browser/test_clock.py",
     "tests/browser/test_record.py",

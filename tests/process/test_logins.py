@@ -13,7 +13,7 @@ SHOP = """\
 import json, secrets, sys
 from http.server import BaseHTTPRequestHandler, HTTPServer
 
-SESSIONS = []
+SESSIONS, USES = [], []
 
 class Shop(BaseHTTPRequestHandler):
     def answer(self, status, value, cookie=""):
@@ -28,6 +28,10 @@ class Shop(BaseHTTPRequestHandler):
     def do_GET(self):
         if self.path == "/leave":
             SESSIONS[-1] = ""
+        if "X-Use" in self.headers:
+            USES.append(self.path)
+        if self.path == "/uses":
+            return self.answer(200, {"uses": len(USES)})
         known = self.headers.get("Cookie", "").removeprefix("sid=") in SESSIONS[-1:]
         self.answer(200 if known or self.path == "/leave" else 401, {"made": len(SESSIONS), "cookie": self.headers.get("Cookie")})
 
@@ -57,10 +61,16 @@ logins:
     check: {http: {GET: /, base: shop}}
 groups: {all: {login: admin}}
 tests:
-  B001: {group: all, steps: [{http: {GET: /, base: shop, match: {$.made: 1}}}]}
-  B002: {group: all, steps: [{http: {GET: /, base: shop, headers: {X-Token: "${saved.token}"}, match: {$.made: 1}}}]}
+  B001: {group: all, steps: [{http: {GET: /, base: shop, headers: {X-Use: "1"}, match: {$.made: 1}}}]}
+  B002: {group: all, steps: [{http: {GET: /, base: shop, headers: {X-Use: "1", X-Token: "${saved.token}"}, match: {$.made: 1}}}]}
   B003: {group: all, login: none, steps: [{http: {GET: /, base: shop, status: 401}}]}
-  B004: {group: all, methods: [two], after: [B001, B002], steps: [{http: {GET: /leave, base: shop}}]}
+  B004:
+    group: all
+    methods: [two]
+    after: [B001, B002]
+    steps:  # the first waits for the other method, too
+      - http: {GET: /uses, base: shop, until: {match: {$.uses: 4}, within_seconds: 60}}
+      - http: {GET: /leave, base: shop}
   B005:
     group: all
     methods: [two]
