@@ -31,6 +31,9 @@ from orchestra.runtime.browsers.finder import Browser, find, launch_options
 LIMIT = 1.5
 _PATIENCE_SECONDS = 120.0
 
+PERSON_SECONDS = 1.0
+"""The time from the end of a run to the next save: nobody saves in the same moment, and the spare worker opens its browser."""
+
 _SPEC = """\
 orchestra: 1
 suite: watched
@@ -76,10 +79,10 @@ class _Watched:
         os.close(slave)
         self._shown = b""
 
-    def ready(self) -> None:
-        """Wait until it waits for a change."""
+    def ready(self, number: int) -> None:
+        """Wait until it has run a change, and waits for the next: a spec that is read half written is a mistake meanwhile."""
         due = time.monotonic() + _PATIENCE_SECONDS
-        while b"watching  " not in self._shown:
+        while b"q quit" not in self._shown.partition(f"Change {number} ".encode())[2]:
             if not select.select([self._master], [], [], max(0.0, due - time.monotonic()))[0]:
                 raise BenchmarkError(f"`orchestra run --watch` printed {self._shown.decode(errors='replace')}")
             self._shown += os.read(self._master, 65536)
@@ -123,7 +126,7 @@ def run(rounds: int = 15) -> str:
         shown = _Watched(watched)
         taken: dict[str, list[float]] = {"from a save to the first step": [], "orchestra compile": [], "a context": []}
         try:
-            shown.ready()
+            shown.ready(0)
             _answer(times)
             for number in range(1, rounds + 2):
                 row = (_from_save(shown, watched, url, times, number), _compile(other, url, number), _context(browser))
@@ -142,10 +145,11 @@ def run(rounds: int = 15) -> str:
 
 
 def _from_save(shown: _Watched, root: Path, url: str, times: Queue[float], number: int) -> float:
+    time.sleep(PERSON_SECONDS)
     begun = time.perf_counter()
     _save(root, url, number)
     seconds = _answer(times) - begun
-    shown.ready()
+    shown.ready(number)
     return seconds
 
 

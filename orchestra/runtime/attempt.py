@@ -31,6 +31,9 @@ FINALLY_SECONDS = 30.0
 BEGUN = b'"begun"'
 """The line of a worker when the time of an attempt begins; a result is a JSON object, so it is none."""
 
+WARM = b"warm "
+"""The begin of the line by which a worker opens the page of a request and closes it, before it is asked for a result."""
+
 CHECK_SECONDS = 30.0
 """The limit of the request that shows whether a login still holds."""
 

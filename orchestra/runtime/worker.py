@@ -26,7 +26,7 @@ from orchestra.errors import OrchestraError
 from orchestra.ledger.running_step import NO_DISPLAY, StepFile
 from orchestra.runtime import bounded
 from orchestra.runtime import driver as drivers
-from orchestra.runtime.attempt import BEGUN, AttemptFailure, Request, Result, needs_browser
+from orchestra.runtime.attempt import BEGUN, WARM, AttemptFailure, Request, Result, needs_browser
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.signing_in import signed_in
@@ -68,6 +68,12 @@ class Worker:
         if not needs_browser(request.test):
             return result
         return msgspec.structs.replace(result, resources=self._meter.take())
+
+    def warm(self, request: Request) -> None:
+        """Open a page as for a request, and close it. A failure is one of the attempt that needs the browser."""
+        with suppress(Exception):
+            if needs_browser(request.test):
+                self._driver(request).open(request).close()
 
     def _carry_out(self, request: Request, early: EarlyEnd) -> Result:
         """Whatever goes wrong is the result of the attempt."""
@@ -157,7 +163,12 @@ def main() -> int:
     worker = Worker(os.environ, lambda: tell(BEGUN), shown, lambda paused: tell(PAUSED + msgspec.json.encode(paused)))
     try:
         while (asked := requests.get()) is not None:
-            tell(msgspec.json.encode(worker.answer(msgspec.json.decode(asked[0], type=Request), asked[1])))
+            line, early = asked
+            request = msgspec.json.decode(line.removeprefix(WARM), type=Request)
+            if line.startswith(WARM):
+                worker.warm(request)
+            else:
+                tell(msgspec.json.encode(worker.answer(request, early)))
     finally:
         worker.close()
     return 0

@@ -23,6 +23,7 @@ from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.attempt import Pausing
 from orchestra.runtime.dag import Launch
+from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
@@ -42,6 +43,7 @@ from orchestra.verbs.run_help import EPILOG, GROUPS, Grouped
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
+from orchestra.verbs.watching import FOLDER as WATCHED
 from orchestra.verbs.watching import Services, Watched
 from orchestra.verbs.watching import watch as watch_files
 
@@ -263,11 +265,7 @@ def run(
     if times is not None or until_fail or burned:
         return several(launch, plan, tasks, times=times, until_fail=until_fail, since=burned)
     if watched:
-        services = Services(project)
-        try:
-            return watch_files(_watched(launch, choice, name, services))
-        finally:
-            services.close()
+        return _watch(launch, choice, name)
     code = dag.run(launch, name, plan, tasks)
     if as_json and followed.folder is not None:
         say_json(json_at_end(followed.folder), end="")
@@ -290,6 +288,18 @@ def _tasks(
         return [task for task in every if task in set(goal.selection)] or every, options
     chosen = choose(plan, choice, project)
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
+
+
+def _watch(launch: Launch, choice: Choice, name: str) -> int:
+    """Run a suite again after each change of its files, with services and workers that stay up."""
+    root, services = launch.project.root, Services(launch.project)
+    spares = Spares(root, root / PLAN_FOLDER / name / WATCHED)
+    launch.options = dataclasses.replace(launch.options, spares=spares)
+    try:
+        return watch_files(_watched(launch, choice, name, services))
+    finally:
+        spares.close()
+        services.close()
 
 
 def _watched(launch: Launch, choice: Choice, name: str, services: Services) -> Watched:

@@ -29,8 +29,14 @@ from orchestra.verbs.choosing import failures_of
 from orchestra.verbs.group import warn
 from orchestra.verbs.opening import opener, start
 
-LOOK_SECONDS = 0.1
+FOLDER = "watched"
+"""The folder of a suite for what stays up between the runs of a watch."""
+
+LOOK_SECONDS = 0.03
 """The pause between two looks at the files; a look at many files takes its time, and the pause is ten times as long."""
+
+SETTLE_SECONDS = 0.05
+"""The time without a change after which a change is whole: an editor writes several files, or one in parts."""
 
 _ALL, _FAILED, _OPEN, _QUIT = "a", "f", "o", "q"
 
@@ -65,7 +71,7 @@ class Services:
         if self._shared is None:
             inherits = inherited.of_plan(root, plan, os.environ)
             suites = {plan.suite: (plan, required)}
-            self._shared, self._of = Shared(root, home / "watched", suites, inherits, by=WATCH), of
+            self._shared, self._of = Shared(root, home / FOLDER, suites, inherits, by=WATCH), of
         elif old := self._shared.end_old():
             warn(line("restart", ", ".join(old), "its files have changed"))
         for reason in self._shared.prepare(plan.suite, ()):
@@ -151,7 +157,7 @@ class Watched:
         if now == self.seen:
             return False
         while True:  # a storm of changes is one change
-            time.sleep(LOOK_SECONDS)
+            time.sleep(SETTLE_SECONDS)
             later = stamps(self.root, self.plan)
             if later == now:
                 return True

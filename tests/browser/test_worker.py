@@ -7,6 +7,7 @@ import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 
 import msgspec
@@ -14,7 +15,12 @@ import psutil
 import pytest
 
 from orchestra.runtime.attempt import BEGUN, Result
+from orchestra.runtime.engine.spare import Spares
+from orchestra.runtime.engine.workers import Workers
+from orchestra.runtime.mask import Masks
+from orchestra.runtime.processes.reaper import Reaper
 from tests.support.requests import request
+from tests.support.servers import until
 from tests.support.site import site
 
 OPEN = {"goto": "${s.url}/steps.html"}
@@ -190,3 +196,55 @@ def test_a_worker_that_is_ended_takes_its_browser_along(worker, tmp_path, names,
     os.kill(worker.process.pid, number)
     worker.process.wait(30)
     assert gone(tree)
+
+
+@pytest.mark.parametrize("driver", ["playwright", "mcp"])
+def test_a_spare_worker_has_its_browser_open_and_serves_the_next_run(driver, tmp_path, chromium):
+    mark, spares, ours = f"spare-{os.getpid()}", Spares(tmp_path, tmp_path / "watched"), psutil.Process()
+    reaper = Reaper.start(mark)
+
+    def run(
+        name: str, environment: dict[str, str], first: Callable[[Workers], object] = lambda _: None
+    ) -> tuple[str, int]:
+        """Carry out a test, and return its outcome and the process of its worker."""
+        (folder := tmp_path / name).mkdir()
+        made = Workers(
+            environment,
+            root=tmp_path,
+            logs=folder,
+            mark=mark,
+            reaper=reaper,
+            wake=lambda: None,
+            masks=Masks(("TOKEN",), {"TOKEN": "a-secret-value"}),
+            spares=spares,
+        )
+        results: list[Result] = []
+        steps = [{"goto": "data:text/html,<h1>Hello</h1>"}, {"expect": {"css": "h1", "to": {"be": "visible"}}}]
+        made.start(request(folder, steps, browser=chromium, driver=driver))
+        [[pid]] = made.roots().values()
+        until(lambda: results.extend(made.collect()) or results, "the result")
+        assert "expect" in (folder / "worker-1.step").read_text(), "the last step that it has shown"
+        made.close()
+        assert (folder / "worker-1.log").exists()
+        assert [path.name for path in folder.glob("*.step")] == []
+        return results[0].outcome, pid
+
+    def spare() -> psutil.Process:
+        """The spare worker, once its browser is there."""
+        [process] = [one for one in ours.children() if "orchestra.runtime.worker" in one.cmdline()]
+        until(lambda: any("chrom" in one.name() for one in process.children(recursive=True)), "its browser")
+        return process
+
+    try:
+        assert run("first", dict(os.environ))[0] == "passed"
+        kept = spare()
+        assert run("second", dict(os.environ)) == ("passed", kept.pid)
+        other = spare()
+        outcome, pid = run("third", {**os.environ, "OTHER": "1"})
+        assert (outcome, pid != other.pid, other.is_running()) == ("passed", True, False)
+        last = spare()
+    finally:
+        spares.close()
+        reaper.close()
+    assert not last.is_running()
+    assert list((tmp_path / "watched").iterdir()) == []

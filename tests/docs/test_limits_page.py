@@ -16,7 +16,7 @@ from orchestra.runtime.bounded import paths, pool
 from orchestra.runtime.cases import junit, read, report, text
 from orchestra.runtime.driver import contract, sections
 from orchestra.runtime.driver.playwright import driver, watch
-from orchestra.runtime.engine import job, workers
+from orchestra.runtime.engine import job, spare, workers
 from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
 from orchestra.runtime.servers import journal, probe
@@ -64,7 +64,7 @@ NUMBERS = {
     f"{driver.HUNG_SECONDS:g} s after": "a step on",
     f"{sections.EVIDENCE_SECONDS:g} s, and {sections.LATE_EVIDENCE_SECONDS:g} s": "evidence of a page",
     f"{outlet.LETTERS >> 20} Mi letters are buffered; {outlet.LAST_SECONDS:g} s once the run is ending": "a reader of",
-    f"{workers.HEAP_MEGABYTES} MB of heap": "memory of Playwright",
+    f"{spare.HEAP_MEGABYTES} MB of heap": "memory of Playwright",
     f"{git.SECONDS:g} s": "git",
     f"{hangs.HEARD_SECONDS:g} s": "a signal",
     f"{expansion.MOST_DEPTH} deep": "blocks inside",

@@ -113,6 +113,7 @@ FREE_TEXT = {
     " provenance.user selected_by.by selected_by.why",
     "run_resumed": "argv provenance.environment.values provenance.git.branch provenance.git.dirty=key provenance.job"
     " provenance.user",
+    "attempt_started": "holds",
     "attempt_finished": "cases.attachments cases.cause cases.excused cases.message cases.more cases.name died.reason disturbed dropped.reason error.expected error.found error.hint error.log error.message facts findings.text findings.where"
     " network.hosts=key",
     "verdict": "excused reason",

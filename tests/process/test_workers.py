@@ -10,7 +10,7 @@ import pytest
 
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import BEGUN, most_seconds
-from orchestra.runtime.engine import workers
+from orchestra.runtime.engine import spare
 from orchestra.runtime.engine.outbox import Outbox
 from orchestra.runtime.engine.workers import KILL_SECONDS, START_SECONDS, Workers
 from orchestra.runtime.mask import Masks
@@ -116,4 +116,4 @@ def test_what_is_sent_to_nobody_is_an_error():
     ],
 )
 def test_node_has_a_limit_unless_the_user_has_set_one(given, options):
-    assert workers._heap(given).get("NODE_OPTIONS") == options
+    assert spare._heap(given).get("NODE_OPTIONS") == options

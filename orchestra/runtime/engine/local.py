@@ -17,6 +17,7 @@ from orchestra.plan import Command
 from orchestra.runtime.attempt import AttemptFailure, Request, Result
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.reported import Stamp, stamp
+from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.engine.workers import Workers
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import Pauser
@@ -45,6 +46,7 @@ class Local:
         masks: takes secrets out of logs.
         pauser: asks a person about an attempt that pauses; None if none does.
         leave: called when that person ends the run.
+        spares: workers that outlive a run; None if none does.
         clock: monotonic seconds.
     """
 
@@ -59,6 +61,7 @@ class Local:
         masks: Masks,
         pauser: Pauser | None = None,
         leave: Callable[[], None] = lambda: None,
+        spares: Spares | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
@@ -78,6 +81,7 @@ class Local:
             masks=masks,
             pauser=pauser,
             leave=leave,
+            spares=spares,
             clock=clock,
         )
 

@@ -9,8 +9,7 @@ reason against a pool library).
 from __future__ import annotations
 
 import math
-import shutil
-import subprocess
+import os
 import threading
 import time
 from collections import deque
@@ -22,9 +21,8 @@ from typing import IO
 
 import msgspec
 
-from orchestra import checkout, nofollow
+from orchestra import nofollow
 from orchestra.ledger.running_step import SUFFIX
-from orchestra.runtime import interpreter, scratch
 from orchestra.runtime.attempt import (
     BEGUN,
     AttemptFailure,
@@ -35,11 +33,10 @@ from orchestra.runtime.attempt import (
     opening_seconds,
 )
 from orchestra.runtime.early_end import END
-from orchestra.runtime.engine.outbox import Outbox
+from orchestra.runtime.engine.spare import Kind, Spares, Started, start
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import PAUSED, REPLY, TRY_LIMIT_SECONDS, Paused, Pauser, Reply
 from orchestra.runtime.processes.masked_log import MaskedLog
-from orchestra.runtime.processes.process import Process, end_tree, spawn
 from orchestra.runtime.processes.reaper import Reaper
 
 START_SECONDS = 120.0
@@ -52,31 +49,13 @@ END_SECONDS = 45.0
 """The time that a worker has to end an attempt on request: one call to the MCP server, `finally`, evidence."""
 
 
-HEAP_MEGABYTES = 1024
-"""The memory limit of Playwright's process and of the MCP server of a worker, against pages that flood them."""
-
-
-_REGISTRY = "PWTEST_SERVER_REGISTRY"
-"""The folder in which Playwright lists browsers to attach to: not in the user's cache, which may not exist."""
-
-
-def _heap(environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variable with the limit of Node, unless the user has set one."""
-    options = environment.get("NODE_OPTIONS", "")
-    if "--max-old-space-size" in options or "--max_old_space_size" in options:
-        return {}
-    return {"NODE_OPTIONS": f"{options} --max-old-space-size={HEAP_MEGABYTES}".strip()}
-
-
 @dataclass(slots=True)
 class _Worker:
     """A worker process and the request that it works on."""
 
-    process: Process
-    outbox: Outbox
-    kind: tuple[str, str]
+    started: Started
+    kind: Kind
     log: Path
-    scratch: Path
     request: Request | None = None
     begun: float = 0.0
     due: float = 0.0
@@ -99,6 +78,7 @@ class Workers:
         masks: takes secrets out of the workers' own output.
         pauser: asks a person about an attempt that pauses; None if none does.
         leave: called when that person ends the run.
+        spares: workers that outlive a run; None if none does.
         clock: monotonic seconds.
     """
 
@@ -114,6 +94,7 @@ class Workers:
         masks: Masks,
         pauser: Pauser | None = None,
         leave: Callable[[], None] = lambda: None,
+        spares: Spares | None = None,
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._environment = environment
@@ -127,6 +108,8 @@ class Workers:
         self._masks = masks
         self._logs_open: list[MaskedLog] = []
         self._clock = clock
+        self._spares = spares
+        self._latest: dict[Kind, Request] = {}
         self._workers: list[_Worker] = []
         self._inbox: deque[tuple[_Worker, bytes]] = deque()
         self._started = 0
@@ -142,50 +125,43 @@ class Workers:
         worker = next((one for one in self._workers if one.request is None and one.kind == kind), None)
         if worker is None:
             worker = self._new(kind)
-        worker.request = request
+        worker.request = self._latest[kind] = request
         worker.begun = self._clock()
         worker.due = worker.begun + START_SECONDS + opening_seconds(request.login)
         worker.starting, worker.asked = True, False
         try:
-            worker.outbox.send(msgspec.json.encode(request) + b"\n")
+            worker.started.outbox.send(msgspec.json.encode(request) + b"\n")
         except OSError:
             self._inbox.append((worker, b""))  # it died while idle: reported as a crash of this attempt
             self._wake()
 
-    def _new(self, kind: tuple[str, str]) -> _Worker:
+    def _new(self, kind: Kind) -> _Worker:
         self._started += 1
         log = self._logs / f"worker-{self._started}.log"
-        folder = scratch.make(self._environment)
+        spare = None if self._spares is None else self._spares.take(kind, self._environment)
+        started = self._start(log) if spare is None else self._adopted(spare, log)
+        self._reaper.add(started.process.pid)
+        worker = _Worker(started, kind, log)
+        self._workers.append(worker)
+        name = f"worker-{self._started}"
+        threading.Thread(target=self._read, args=(worker, started.stdout), name=name, daemon=True).start()
+        return worker
+
+    def _start(self, log: Path) -> Started:
         output = MaskedLog(log, self._masks.stream())
         self._logs_open.append(output)
+        steps, mark = log.with_suffix(SUFFIX), f"{self._mark}/worker-{self._started}"
         try:
-            process = spawn(
-                [*interpreter.own("orchestra.runtime.worker"), str(log.with_suffix(SUFFIX))],
-                cwd=self._root,
-                env={
-                    **checkout.environment(self._environment, self._root),
-                    "TMPDIR": str(folder),
-                    _REGISTRY: str(folder / "browsers"),
-                    **_heap(self._environment),
-                },
-                stdin=subprocess.PIPE,
-                stdout=subprocess.PIPE,
-                stderr=output.file,
-                mark=f"{self._mark}/worker-{self._started}",
-            )
-        except BaseException:
-            shutil.rmtree(folder, ignore_errors=True)
-            raise
+            return start(self._environment, self._root, steps, output.file, mark)
         finally:
             output.started()
-        stdin, stdout = process.popen.stdin, process.popen.stdout
-        if stdin is None or stdout is None:
-            raise AssertionError("both were asked for as pipes")
-        self._reaper.add(process.pid)
-        worker = _Worker(process, Outbox(stdin), kind, log, folder)
-        self._workers.append(worker)
-        threading.Thread(target=self._read, args=(worker, stdout), name=f"worker-{self._started}", daemon=True).start()
-        return worker
+
+    def _adopted(self, spare: Started, log: Path) -> Started:
+        """Let a spare worker write its output and its steps where those of this run are."""
+        self._logs_open.append(MaskedLog(log, self._masks.stream(), spare.errors))
+        with suppress(OSError):  # a disk without links costs a display
+            os.link(spare.steps, log.with_suffix(SUFFIX))
+        return spare
 
     def _read(self, worker: _Worker, stdout: IO[bytes]) -> None:
         with stdout:
@@ -198,7 +174,7 @@ class Workers:
 
     def roots(self) -> dict[str, list[int]]:
         """Return the ids of the processes of the workers, by the names of their logs. Any thread may ask."""
-        return {worker.log.stem: [worker.process.pid] for worker in list(self._workers)}
+        return {worker.log.stem: [worker.started.process.pid] for worker in list(self._workers)}
 
     def due(self) -> float | None:
         """Return the time by which the next worker must have answered; None if none works, or a person is asked."""
@@ -252,7 +228,7 @@ class Workers:
                 seconds = TRY_LIMIT_SECONDS * len(reply.steps)
                 worker.due = self._due(request, self._clock()) + seconds if not worker.asked else worker.due
                 with suppress(OSError):  # it is gone, which its reader has noticed
-                    worker.outbox.send(REPLY + msgspec.json.encode(reply) + b"\n")
+                    worker.started.outbox.send(REPLY + msgspec.json.encode(reply) + b"\n")
 
     def _over(self, request: Request) -> None:
         if self._pauser is not None:
@@ -280,7 +256,7 @@ class Workers:
         if hung:
             message = f"the worker did not answer within {seconds:.0f} s and was ended with its browser"
             return [Result(request.task, request.attempt, "timeout", seconds, AttemptFailure("timeout", message))]
-        message = f"the worker died (exit {worker.process.popen.returncode})"
+        message = f"the worker died (exit {worker.started.process.popen.returncode})"
         hint = f"its own output is in {worker.log.name}"
         return [Result(request.task, request.attempt, "error", seconds, AttemptFailure("crash", message, hint=hint))]
 
@@ -290,14 +266,12 @@ class Workers:
             if worker.request is not None and worker.request.task == task:
                 worker.due, worker.asked = min(worker.due, self._clock() + END_SECONDS), True
                 with suppress(OSError):  # it is gone, which its reader has noticed
-                    worker.outbox.send(END + b"\n")
+                    worker.started.outbox.send(END + b"\n")
 
     def _end(self, worker: _Worker) -> None:
         """End a worker with all of its tree, and remove what its browser and MCP server wrote for themselves."""
-        end_tree(worker.process, grace_seconds=0.0)
-        worker.outbox.close()
-        self._reaper.remove(worker.process.pid)
-        shutil.rmtree(worker.scratch, ignore_errors=True)
+        worker.started.end()
+        self._reaper.remove(worker.started.process.pid)
         with suppress(OSError):
             nofollow.unlink(worker.log.with_suffix(SUFFIX))
 
@@ -312,11 +286,14 @@ class Workers:
     def close(self) -> None:
         """Let idle workers end by themselves, briefly; end the rest. None is left."""
         for worker in self._workers:
-            worker.outbox.close()
+            worker.started.outbox.close()
         for worker in self._workers:
             if worker.request is None:
                 worker.dead.wait(timeout=5.0)
             self._end(worker)
         self._workers.clear()
+        if self._spares is not None:
+            for kind, request in self._latest.items():
+                self._spares.prepare(kind, self._environment, request)
         for log in self._logs_open:
             log.join()

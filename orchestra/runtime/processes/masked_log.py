@@ -24,6 +24,7 @@ class MaskedLog:
     Args:
         path: of the log, which is added to; its folder is made.
         mask: takes secrets out; None where there are none, and the process has the log itself.
+        source: the reading end of a pipe that a process writes to already, and which this closes; the process needs no file.
 
     Attributes:
         file: for the process.
@@ -32,15 +33,20 @@ class MaskedLog:
         MachineError: the disk refuses.
     """
 
-    def __init__(self, path: Path, mask: StreamMask | None) -> None:
+    def __init__(self, path: Path, mask: StreamMask | None, source: int | None = None) -> None:
         log = open_log(path)
         self.file: BinaryIO = log
         self._copier: threading.Thread | None = None
-        if mask is not None:
+        if source is not None:
+            self._copy(source, log, mask)
+        elif mask is not None:
             read_end, write_end = os.pipe()
             self.file = os.fdopen(write_end, "wb", buffering=0)
-            self._copier = threading.Thread(target=_copy, args=(read_end, log, mask), name=path.name, daemon=True)
-            self._copier.start()
+            self._copy(read_end, log, mask)
+
+    def _copy(self, source: int, log: BinaryIO, mask: StreamMask | None) -> None:
+        self._copier = threading.Thread(target=_copy, args=(source, log, mask), name="log", daemon=True)
+        self._copier.start()
 
     def started(self) -> None:
         """Close our end: the process has its own, and the log ends with it."""
@@ -61,11 +67,11 @@ class MaskedLog:
         self.join()
 
 
-def _copy(source: int, log: BinaryIO, mask: StreamMask) -> None:
+def _copy(source: int, log: BinaryIO, mask: StreamMask | None) -> None:
     """Write what comes to the log without the secrets, until none can write any more."""
     with os.fdopen(source, "rb", buffering=0), log:
         while block := os.read(source, _BLOCK_BYTES):
             with suppress(OSError):  # a full disk must not stop the process, which would wait for the pipe
-                log.write(mask.feed(block))
+                log.write(block if mask is None else mask.feed(block))
         with suppress(OSError):
-            log.write(mask.finish())
+            log.write(b"" if mask is None else mask.finish())

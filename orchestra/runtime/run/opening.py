@@ -32,6 +32,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.engine import pools
+from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import Pauser
@@ -61,6 +62,7 @@ class Options:
         allow_changed: of a run that is resumed, run those tests again whose plan has changed.
         trust: resume a run that this user did not make on this machine.
         sign: signs the seals of the record; None for no signature.
+        spares: workers that outlive the run; None if none does.
         shared: services that this run shares with those of other suites.
         selected_by: why its tests were selected, for the record.
         seed: of a random order; None for the order of the shortest run.
@@ -83,6 +85,7 @@ class Options:
     allow_changed: bool = False
     trust: bool = False
     sign: Signer | None = None
+    spares: Spares | None = None
     shared: Mapping[str, UpRow] = field(default_factory=dict)
     selected_by: tuple[Selector, ...] = ()
     seed: int | None = None

@@ -95,6 +95,7 @@ class Session:
             masks=run.masks,
             pauser=options.pauser,
             leave=lambda: self.ask(signal.SIGINT) if not ending.asked else None,
+            spares=options.spares,
         )
         self._matrix = matrix = Matrix(
             plan.components,
