@@ -236,10 +236,13 @@ def har_of(job: Job) -> Har:
 
     Raises:
         UsageError: the file is outside of the project.
-        StepError: it cannot be read.
+        StepError: it cannot be read, or is a folder.
     """
     path, args = job.text("file"), job.args
-    har = Har(inside(path, job.root), path, job.text("url"), update=args["update"], strict=args["not_found"] == "abort")
+    file = inside(path, job.root)
+    if file.is_dir():
+        raise unfit(f"{quoted(path)} is a folder, not a HAR file", hint="name a file, such as data/api.har")
+    har = Har(file, path, job.text("url"), update=args["update"], strict=args["not_found"] == "abort")
     if not har.update:
         har.read()
     return har
