@@ -1008,7 +1008,9 @@ def test_a_bug_shows_no_secret(orchestra, write, broken, tmp_path):
     )
     verb = broken / "orchestra/verbs/health.py"
     (line,) = {line for line in verb.read_text().splitlines(keepends=True) if "masks = Masks(" in line}
-    verb.write_text(verb.read_text().replace(line, f"{line}    raise ValueError('it is ' + environment['TOKEN'])\n"))
+    verb.write_text(
+        verb.read_text().replace(line, f"{line}    raise ValueError('it is ' + inherits.environment['TOKEN'])\n")
+    )
     scratch = tmp_path / "scratch"
     scratch.mkdir()
     env = {"TMPDIR": str(scratch), "TOKEN": "xyzzy-plugh-0451"}
