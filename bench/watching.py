@@ -32,7 +32,7 @@ LIMIT = 1.5
 _PATIENCE_SECONDS = 120.0
 
 PERSON_SECONDS = 1.0
-"""The time from the end of a run to the next save: nobody saves in the same moment, and the spare worker opens its browser."""
+"""The time from the end of a run to the next save: no person saves in the same moment, and the spare worker opens its browser."""
 
 _SPEC = """\
 orchestra: 1

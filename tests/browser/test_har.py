@@ -68,6 +68,12 @@ def test_replies_are_recorded_and_come_from_the_file_from_then_on(both):
         assert result.facts["mocks"] == {"**/job?78": 1, f"har {FILE}": 2}
     for result in failed(both(PLAIN, {"har": "none.har"}), "error", "setup"):
         assert result.failure.message == 'there is no HAR file "none.har"'
+    for result in failed(both(PLAIN, {"har": {"file": ".", "update": True}}), "error", "setup"):
+        assert result.failure.message == '"." is a folder, not a HAR file'
+    for other in both.folder.glob("*/data"):
+        (other / "app.py").write_text("print()")
+    for result in failed(both(PLAIN, {"har": {"file": "data/app.py", "update": True}}), "error", "setup"):
+        assert result.failure.message == '"data/app.py" is no HAR file, so it is not written over'
 
 
 def entry(url, status=200, headers=(), method="GET", post="", **content):

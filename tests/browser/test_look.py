@@ -82,6 +82,9 @@ def test_another_size_a_page_that_does_not_rest_and_a_broken_picture_are_told_ap
         assert set(files(result)) == {"look_actual"}
     for result in failed(both(SMALL, look("gone", 1, css="#gone"), looks=WRITING)):
         assert result.failure.message == 'no picture of {css: "#gone"} within 1 s'
+    for result in failed(both(page("<p>a<p>b"), look("two", css="p"), looks=WRITING)):
+        assert result.failure.message == '{css: "p"} matches 2 elements'
+        assert result.failure.found.startswith("2 elements: 1) <p>a")
     for picture in both.folder.rglob("box-*.png"):
         picture.write_text("version https://git-lfs.github.com/spec/v1")
     for result in failed(both(SMALL, look("box", css="#box"), looks=KEPT), "error", "setup"):

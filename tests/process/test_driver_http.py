@@ -522,4 +522,5 @@ def test_graphql_is_a_post_whose_errors_fail(run):
     wrong = failure(asked({"data": None, "errors": errors}), "failed", "assertion")
     assert wrong.message.endswith("/graphql has errors of GraphQL: no such ticker")
     assert failure(asked({"errors": "odd"}), "failed", "assertion").message.endswith("GraphQL: odd")
+    assert failure(asked([1]), "failed", "assertion").message.endswith("/graphql is not one of GraphQL")
     passed(asked({"errors": errors}, graphql={"errors": "allowed"}, match={"$.errors[0].path[0]": "a"}))

@@ -46,7 +46,8 @@ class _Handler(SimpleHTTPRequestHandler):
         }
         if self.path == "/graphql":  # a query says by its variables what comes back
             body = json.loads(said["body"])
-            said = {**body["variables"]["reply"], "extensions": {**said, "body": body}}
+            reply = body["variables"]["reply"]
+            said = {**reply, "extensions": {**said, "body": body}} if isinstance(reply, dict) else reply
         self._answer(200, json.dumps(said).encode())
 
     def do_GET(self) -> None:

@@ -33,7 +33,8 @@ def pool_size(context: Context) -> Iterator[Problem]:
             if pool in pools and number > len(pools[pool]) and number > worst.get(pool, (0, ""))[0]:
                 worst[pool] = number, test_id
     for pool, (number, test_id) in worst.items():
-        message = f'the pool "{pool}" has {len(pools[pool])} entries, and "{test_id}" takes {number}'
+        entries = f"{len(pools[pool])} {'entry' if len(pools[pool]) == 1 else 'entries'}"
+        message = f'the pool "{pool}" has {entries}, and "{test_id}" takes {number}'
         yield Problem(context.place(("pools", pool), key=True), message, "add entries, or take fewer")
 
 

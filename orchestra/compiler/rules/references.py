@@ -11,6 +11,7 @@ from typing import NamedTuple
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
+from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.diagnostic import Edit
 from orchestra.names import ENV_NAME, Reference
@@ -20,6 +21,7 @@ from orchestra.yamltext.document import Path
 
 RUN_NAMES = ("attempt.dir", "test.id", "method.id")
 _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate"})
+_STEPS = frozenset({"before", "finally"})
 _EARLY_PARTS = frozenset({"title", "skip", "inputs"})
 _FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
 _KINDS = {"logins": "login", "vars": "variable", "pools": "pool"}
@@ -51,6 +53,11 @@ _LATE = frozenset({"env", "saved"})
 def _varying(test: TestSpec) -> tuple[str, ...]:
     """Return the names of a test that differ from one of its tests to the next."""
     return *(f"matrix.{name}" for name in resolve.axes(test)), *(f"row.{name}" for name in resolve.row_names(test))
+
+
+def _own_names(spec: Spec, test: TestSpec) -> frozenset[str]:
+    """Return the names that have a value in a test, and perhaps in no other."""
+    return frozenset((*_varying(test), *resolve.taken_names(spec, resolve.takes_of(spec, test))))
 
 
 @dataclass(frozen=True)
@@ -192,6 +199,7 @@ def unknown_name(context: Context) -> Iterator[Problem]:
 def misplaced_name(context: Context) -> Iterator[Problem]:
     """`${name}` has a value, but not here: `${attempt.dir}` in a title, `${port}` outside a service.
 
+    The steps of a group or of the defaults use only what each of their tests has: a row, a matrix value, an entry of a pool.
     Titles, gates and other texts that are fixed when the spec is compiled can use variables and matrix values. Tags,
     lists of names and output paths can use no names. A variable can use no other variable.
     """
@@ -201,6 +209,27 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
             known = sorted(scope.known)
             hint = f"there are {quoted(known)}" if known else "names are not replaced here: write the text itself"
             yield Problem(place, f'"${{{reference.name}}}" has no value {scope.where}', hint)
+    yield from _lacking(context)
+
+
+def _lacking(context: Context) -> Iterator[Problem]:
+    """Yield each reference in the steps of a group or of the defaults that a test of them has no value for."""
+    spec = context.spec
+    own = {test_id: _own_names(spec, test) for test_id, test in spec["tests"].items() if not resolve.is_command(test)}
+    varying = frozenset().union(*own.values())
+    for text, references in context.references:
+        shared = text.path[0] == "defaults" and text.path[1] in _STEPS
+        if not shared and (text.path[0] != "groups" or text.path[2] not in _STEPS):
+            continue
+        for reference in references:
+            if reference.name not in varying:
+                continue
+            tests = (test for test in own if shared or spec["tests"][test].get("group") == text.path[1])
+            lacking = next((test for test in tests if reference.name not in own[test]), None)
+            if lacking is not None:
+                place = context.place_inside(text.path, text.value, reference.offset)
+                message = f'"${{{reference.name}}}" has no value in the test "{lacking}", which runs this step'
+                yield Problem(place, message, "give it a value there, or move the step to the tests that have one")
 
 
 @rule

@@ -16,7 +16,7 @@ import msgspec
 
 from orchestra import nofollow, stored
 from orchestra.ledger.disk import replace_file
-from orchestra.runtime.driver.contract import Job, unfit
+from orchestra.runtime.driver.contract import Job, StepError, unfit
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside, open_plain
 
@@ -236,13 +236,31 @@ def har_of(job: Job) -> Har:
 
     Raises:
         UsageError: the file is outside of the project.
-        StepError: it cannot be read.
+        StepError: it cannot be read, or is a folder.
     """
     path, args = job.text("file"), job.args
-    har = Har(inside(path, job.root), path, job.text("url"), update=args["update"], strict=args["not_found"] == "abort")
+    file = inside(path, job.root)
+    if file.is_dir():
+        raise unfit(f"{quoted(path)} is a folder, not a HAR file", hint="name a file, such as data/api.har")
+    har = Har(file, path, job.text("url"), update=args["update"], strict=args["not_found"] == "abort")
     if not har.update:
         har.read()
+    elif file.suffix != ".har" and file.exists():
+        _refuse_other(har, path)
     return har
+
+
+def _refuse_other(har: Har, path: str) -> None:
+    """Refuse to write over a file of another kind, such as a source file that is named by mistake.
+
+    Raises:
+        StepError: it is no HAR file.
+    """
+    try:
+        har.read()
+    except StepError:
+        hint = "name another file, or remove this one"
+        raise unfit(f"{quoted(path)} is no HAR file, so it is not written over", hint=hint) from None
 
 
 async def serve(route: Any, har: Har, mask: Callable[[str], str]) -> bool:

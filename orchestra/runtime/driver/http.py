@@ -287,13 +287,15 @@ def _judge_content(what: str, body: bytes, job: Job) -> None:
     """Check the errors of GraphQL, and the schema of the reply.
 
     Raises:
-        StepError: the reply is no JSON, has errors, or is not as the schema.
+        StepError: the reply is no JSON, not one of GraphQL, has errors, or is not as the schema.
     """
     graphql, schema = job.args.get("graphql"), job.args.get("schema")
     if graphql is None and schema is None:
         return
     whole = f"the reply to {what}"
     looked = Looked(body, ["$", "$.errors"], whole)
+    if graphql is not None and not isinstance(reply := looked.value("$"), dict):
+        raise unmet(f"{whole} is not one of GraphQL", expected="a JSON object", found=quoted(reply))
     if (
         graphql is not None
         and graphql.get("errors") != "allowed"

@@ -19,6 +19,8 @@ from playwright.async_api import Error
 from orchestra import nofollow
 from orchestra.ledger.disk import replace_file
 from orchestra.runtime.driver.contract import Job, Lookup, StepError, unfit, unmet
+from orchestra.runtime.driver.failure import ambiguous
+from orchestra.runtime.driver.fault import read
 from orchestra.runtime.driver.locators import locate
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside, open_plain
@@ -68,6 +70,7 @@ async def take(page: Any, job: Job, expected: bytes, seconds: float) -> Shot:
 
     Raises:
         playwright.async_api.Error: the page does not answer.
+        StepError: several elements match the target.
     """
     given: dict[str, Any] = {**_OPTIONS, "fullPage": bool(job.args.get("full_page")) and job.step.target is None}
     if expected:
@@ -83,6 +86,9 @@ async def take(page: Any, job: Job, expected: bytes, seconds: float) -> Shot:
     except Error as error:
         details = error._details or {}  # noqa: SLF001 - as above
         if "customErrorMessage" not in details:
+            meaning = read(error.message)
+            if meaning.kind == "strict":
+                raise ambiguous(target_text(job.step.target), meaning.matches) from None
             raise
         log = "\n".join(line.strip() for line in details.get("log", ()))
         return Shot(
