@@ -7,11 +7,12 @@ import os
 import select
 import sys
 import threading
+from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 from queue import SimpleQueue
-from typing import Final
+from typing import Any, Final
 
 from orchestra.errors import SpecError, UsageError
 from orchestra.ledger.parts import numbered
@@ -87,6 +88,8 @@ class Prompt:
         self._wakes, self._waker = os.pipe()
         self._thread: threading.Thread | None = None
         self._rest = b""
+        self._tries: dict[str, Any] = {}
+        self._tried: defaultdict[str, list[Any]] = defaultdict(list)
 
     @property
     def pausing(self) -> Pausing:
@@ -131,6 +134,8 @@ class Prompt:
         """Yield where an attempt is and why it waits; of a tried step, its result."""
         failure = paused.failure
         if paused.tried:
+            if failure is None:
+                self._tried[paused.task].append(self._tries[paused.task])
             yield line("tried", "passed" if failure is None else "failed")
         else:
             yield from self._step_shown(paused)
@@ -191,7 +196,8 @@ class Prompt:
     def _try(self, paused: Paused, text: str) -> Reply | None:
         try:
             step = typed_step(text)
-            steps = compiled_step(self._root, self._plan, self._test(paused), step)
+            tried = self._tried[paused.task]
+            steps = compiled_step(self._root, self._plan, self._test(paused), step, tried)
         except SpecError as error:
             for reason in reasons(error.diagnostics):
                 warn(line("", unbroken(reason)))
@@ -200,6 +206,7 @@ class Prompt:
             warn(line("", unbroken(error.message)))
             warn(line("", unbroken(error.hint)))
             return None
+        self._tries[paused.task] = step
         warn(line("try", step_line(step)))
         return Reply("try", steps)
 

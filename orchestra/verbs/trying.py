@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -23,6 +24,8 @@ from orchestra.steps.step import Step
 from orchestra.steps.target import KINDS, NARROWING
 from orchestra.steps.vocabulary import DEFAULTS
 from orchestra.yamltext.parse import parse
+
+_NUMBERED = re.compile(r'"steps\[\d+\]')
 
 _EXAMPLE = "type a step as in the spec, `click: {role: button, name: Save}`, or a target, `{text: Saved}`"
 
@@ -51,7 +54,7 @@ def step_line(step: Any) -> str:
     return f"- {step}" if isinstance(step, str) else step_lines([step])[0]
 
 
-def compiled_step(root: Path, plan: Plan, test: Test, step: Any) -> tuple[Step, ...]:
+def compiled_step(root: Path, plan: Plan, test: Test, step: Any, tried: Sequence[Any] = ()) -> tuple[Step, ...]:
     """Return the steps of the plan that a step of the spec becomes: several if it uses a block.
 
     Args:
@@ -59,6 +62,7 @@ def compiled_step(root: Path, plan: Plan, test: Test, step: Any) -> tuple[Step, 
         plan: of the run.
         test: that is paused.
         step: as in the spec.
+        tried: the steps that were tried before it and passed: it may read what they save.
 
     Raises:
         SpecError: the spec does not compile with it.
@@ -72,7 +76,7 @@ def compiled_step(root: Path, plan: Plan, test: Test, step: Any) -> tuple[Step, 
     written = data.get("tests", {}).get(name)
     if not isinstance(written, dict):
         raise UsageError(f"the spec has no test {name} any more", "quit, and run again")
-    before = written.get("steps", [])
+    before = [*written.get("steps", []), *tried]
     tests = {**data["tests"], name: {**written, "steps": [*before, step]}}
     assembled = replace(assembled, data={**data, "tests": tests})
     usable, problems = provided(assembled, root)
@@ -101,6 +105,7 @@ def reasons(problems: Sequence[Diagnostic]) -> list[str]:
     """Return the problems of a typed step: it has no line in the spec, so without places."""
     lines = []
     for problem in problems:
-        lines.append(f"{problem.message} [{problem.rule}]")
+        message = _NUMBERED.sub('"step', problem.message)
+        lines.append(f"{message} [{problem.rule}]")
         lines += [f"hint: {problem.hint}"] if problem.hint else []
     return lines

@@ -519,6 +519,7 @@ def test_graphql_is_a_post_whose_errors_fail(run):
     sent = {"method": "POST", "type": "application/json", "body": body}
     passed(asked({"data": {"a": 1}}, match={"$.data.a": 1, **{f"$.extensions.{key}": sent[key] for key in sent}}))
     passed(asked({"data": {}, "errors": None}))
+    passed(asked({"data": {}, "errors": []}))
     wrong = failure(asked({"data": None, "errors": errors}), "failed", "assertion")
     assert wrong.message.endswith("/graphql has errors of GraphQL: no such ticker")
     assert failure(asked({"errors": "odd"}), "failed", "assertion").message.endswith("GraphQL: odd")

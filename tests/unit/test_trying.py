@@ -78,3 +78,20 @@ def test_a_step_that_does_not_compile_is_refused_with_its_reason(paused):
     (root / "s.yaml").write_text(SPEC.replace("  A:", "  C:"))
     with pytest.raises(OrchestraError, match="no test A any more"):
         compiled_step(root, plan, plan.tests[0], "reload")
+
+
+def test_a_step_reads_the_values_that_tried_steps_have_saved(paused):
+    root, plans = paused
+    plan = plans[""]
+    reads = {"fill": {"label": "a", "value": "${saved.q}"}}
+    with pytest.raises(SpecError):
+        compiled_step(root, plan, plan.tests[0], reads)
+    [step] = compiled_step(root, plan, plan.tests[0], reads, [{"set": {"q": "1"}}])
+    assert step.args["value"] == "${saved.q}"
+
+
+def test_a_word_that_is_no_step_is_reported_without_its_place_in_the_test(paused):
+    root, plans = paused
+    with pytest.raises(SpecError) as refused:
+        compiled_step(root, plans[""], plans[""].tests[0], "garbage")
+    assert reasons(refused.value.diagnostics)[0].startswith('"step" is "garbage"; allowed are ')

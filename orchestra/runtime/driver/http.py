@@ -299,7 +299,7 @@ def _judge_content(what: str, body: bytes, job: Job) -> None:
     if (
         graphql is not None
         and graphql.get("errors") != "allowed"
-        and (errors := looked.all("$.errors")) not in ([], [None])
+        and (errors := looked.all("$.errors")) not in ([], [None], [[]])
     ):
         message = f"{whole} has errors of GraphQL: {_first_error(errors[0])}"
         raise unmet(
