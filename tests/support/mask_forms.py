@@ -53,6 +53,8 @@ FORMS: dict[str, Callable[[str], str]] = {
     "url of a path": quote,
     "url, lower-case": lambda text: re.sub("%..", lambda code: code[0].lower(), quote(text, safe="")),
     "url of a form": quote_plus,
+    "decoded by a form": lambda text: text.replace("+", " "),
+    "url of what a form decoded": lambda text: quote(text.replace("+", " ")),
     "url twice": lambda text: quote(quote(text, safe=""), safe=""),
     "url twice, lower-case": lambda text: re.sub(
         "%25..", lambda code: code[0].lower(), quote(quote(text, safe=""), safe="")

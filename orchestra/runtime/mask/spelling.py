@@ -41,6 +41,8 @@ def spelling(letter: str, number: int = 1) -> bytes:
     if letter == " ":
         # A browser shows several spaces as one.
         return rb"%s{1,%d}" % (_character(" ", rb"[ \t+]|\xc2\xa0|%(?:25){0,3}2[bB]|&#43;"), 4 * number)
+    if letter == "+":  # a form decodes it as a space
+        return _character("+", rb"\+| |%(?:25){0,3}20") * number
     if letter in "'\"":
         return _quotes(letter, number)
     return _character(letter) * number
