@@ -7,11 +7,12 @@ import os
 import re
 import socket
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from contextlib import ExitStack
 from pathlib import Path
 from queue import Queue
+from subprocess import Popen
 from threading import Thread
 
 import msgspec
@@ -36,6 +37,7 @@ from orchestra.yamltext.parse import parse
 from tests.support.market import Market, impatient
 from tests.support.paths import ROOT
 from tests.support.requests import request
+from tests.support.servers import GENEROUS_SECONDS
 from tests.support.site import unused_address
 
 pytestmark = pytest.mark.browser
@@ -147,16 +149,32 @@ class Person:
         expect(self.page.locator(f"[{MARK}]")).to_have_count(0, timeout=60000)
 
 
-def with_person(port: int, deed: Callable[[Person], None]) -> None:
+def own_ports() -> Iterator[int]:
+    """Yield free ports that no other program gets by asking for any: they lie below those that the system gives out."""
+    for port in range(20000 + os.getpid() % 10000, 32000):
+        try:
+            with socket.create_server(("127.0.0.1", port)):
+                pass
+        except OSError:
+            continue
+        yield port
+
+
+def with_person(port: int, deed: Callable[[Person], object], recorder: Popen[str] | None = None) -> None:
     """Let a person act in a thread of its own: a driver of the tests may have the Playwright of this one."""
 
     def live() -> None:
         with sync_playwright() as playwright:
-            for _ in range(600):
+            due = time.monotonic() + GENEROUS_SECONDS
+            while True:
                 try:
                     page = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}").contexts[0].pages[0]
                     break
                 except Error:
+                    if recorder is not None and recorder.poll() is not None:
+                        pytest.fail("\n".join(recorder.communicate()))
+                    if time.monotonic() > due:
+                        raise
                     time.sleep(0.1)
             try:
                 page.set_default_timeout(60000)
@@ -212,8 +230,7 @@ LIVE = """\
 
 def test_what_a_person_does_becomes_a_test(market, tmp_path):
     (tmp_path / "conversation.json").write_bytes((ROOT / "specs/data/conversation.json").read_bytes())
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    port = next(own_ports())
     url = market.names("")["frontend.url"]
     wish = browser.Wish(f"{url}/", market.browser("chromium"), os.environ, tmp_path / "scratch", port)
     results: Queue[Recording] = Queue()
@@ -234,11 +251,10 @@ def test_a_recording_that_cannot_begin_or_is_closed_at_once_changes_no_file(mark
     for name in ("DISPLAY", "WAYLAND_DISPLAY"):
         monkeypatch.delenv(name, raising=False)
     unused = f"{unused_address()}/"
-    with socket.create_server(("127.0.0.1", 0)) as free:
-        port = free.getsockname()[1]
+    ports = own_ports()
     begun = [
         project.start("record", unused),
-        project.start("record", unused, "--remote", str(port)),
+        project.start("record", unused, "--remote", str(next(ports))),
     ]
     without, refused = ((*one.communicate(timeout=120), one.returncode)[1:] for one in begun)
     assert ("xvfb-run orchestra record" in without[0], without[1]) == (True, 3), without
@@ -249,9 +265,9 @@ def test_a_recording_that_cannot_begin_or_is_closed_at_once_changes_no_file(mark
             loaded: lambda person: person.page.wait_for_url(f"{loaded}/"),
             f"http://127.0.0.1:{silent.getsockname()[1]}": lambda person: opened.enter_context(silent.accept()[0]),
         }
-        for url, sign in signs.items():
+        for (url, sign), port in zip(signs.items(), ports, strict=False):
             recorder = project.start("record", url, "--remote", str(port))
-            with_person(port, sign)
+            with_person(port, sign, recorder)
             _, errors = recorder.communicate(timeout=120)
             assert ("nothing was recorded" in errors, recorder.returncode) == (True, 2), errors
     assert not (project.root / "specs").exists()
