@@ -170,7 +170,7 @@ def with_person(port: int, deed: Callable[[Person], object], recorder: Popen[str
                 try:
                     page = playwright.chromium.connect_over_cdp(f"http://127.0.0.1:{port}").contexts[0].pages[0]
                     break
-                except Error:
+                except (Error, IndexError):  # it does not listen yet, or has no page yet
                     if recorder is not None and recorder.poll() is not None:
                         pytest.fail("\n".join(recorder.communicate()))
                     if time.monotonic() > due:

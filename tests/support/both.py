@@ -98,7 +98,7 @@ class Both:
         with noted() as calls:
             begun = [self._begin(name, told, options) for name in ("playwright", "mcp")]
             cli, mcp = (one.result() for one in begun)
-        assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure)
+        assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure, calls)
         self.tools = {}
         for verb, tool in calls:
             self.tools.setdefault(verb, set()).add(tool)

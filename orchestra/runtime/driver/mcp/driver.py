@@ -190,6 +190,8 @@ class McpAttempt:
                 text = self._page.open_pages() if failed.found == NO_PAGE else self._page.pages_text()
                 if text:
                     add_pages(failed, text)
+            if self._sender.pending:
+                self._session.dirty = True  # the server could make the click in a later step, or in the next test
             raise
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
@@ -217,7 +219,7 @@ class McpAttempt:
         return self._sender.tally.effort()
 
     def _try(self, job: Job, *, follows: bool) -> None:
-        self._sender.tally, self._verb = Tally(), job.step.verb
+        self._sender.tally, self._sender.pending, self._verb = Tally(), False, job.step.verb
         watch = self._session.browser.watch
         moves, downloads = watch.moves, watch.downloads
         if job.step.verb in MOVES:

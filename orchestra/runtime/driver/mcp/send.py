@@ -61,6 +61,7 @@ class Sender:
         tally: the cost of the step so far.
         interrupted: whether the last call was cut short by a dialog: its action may not be done, its value is lost.
         acted: whether the last action had begun when its page was closed.
+        pending: whether a click that was cut short may still be made: the server has not given it up yet.
         begun: when the last action was sent, in seconds since 1970.
     """
 
@@ -72,6 +73,7 @@ class Sender:
     tally: Tally = field(default_factory=Tally)
     interrupted: bool = False
     acted: bool = False
+    pending: bool = False
     begun: float = 0.0
 
     def calls(self, job: Job, **changed: Any) -> tuple[ToolCall, ...]:

@@ -125,6 +125,7 @@ def _done(sender: Sender, call: ToolCall, begun: float, moves: int, left: float)
         if sender.page.moves != moves or sender.page.pressed(begun):
             return True
         if sender.clock() >= end:
+            sender.pending = left < SERVER_SECONDS
             return False
         sender.sleep(pause)
     raise AssertionError("pauses have no end")
