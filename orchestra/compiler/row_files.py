@@ -21,14 +21,19 @@ RULE: Final = "row-file"
 _KINDS: Final = (".csv", ".json", ".yaml", ".yml")
 
 
+def with_profiles(data: dict[str, Json]) -> Iterator[tuple[Path, dict[str, Json]]]:
+    """Yield a spec and each of its profiles, with its path; what is no mapping is left out."""
+    yield (), data
+    profiles = data.get("profiles")
+    for name, profile in profiles.items() if isinstance(profiles, dict) else ():
+        if isinstance(profile, dict):
+            yield ("profiles", name), profile
+
+
 def named(data: dict[str, Json]) -> Iterator[tuple[Path, str]]:
     """Yield the path of each `rows` of a spec that names a file, and the name: in tests, and in those of profiles."""
-    heads: list[tuple[Path, Json]] = [((), data)]
-    profiles = data.get("profiles")
-    if isinstance(profiles, dict):
-        heads += [(("profiles", name), profile) for name, profile in profiles.items()]
-    for head, spec in heads:
-        tests = spec.get("tests") if isinstance(spec, dict) else None
+    for head, spec in with_profiles(data):
+        tests = spec.get("tests")
         for test_id, test in tests.items() if isinstance(tests, dict) else ():
             rows = test.get("rows") if isinstance(test, dict) else None
             if isinstance(rows, dict) and list(rows) == ["file"] and isinstance(rows["file"], str):

@@ -10,6 +10,7 @@ from collections.abc import Iterator
 from pathlib import PurePosixPath
 from typing import Final
 
+from orchestra.compiler.row_files import with_profiles
 from orchestra.diagnostic import Diagnostic
 from orchestra.errors import SpecError
 from orchestra.yamltext.document import Document, Json, Path
@@ -22,15 +23,10 @@ _KINDS: Final = (".json", ".yaml", ".yml")
 
 def named(data: dict[str, Json]) -> Iterator[tuple[Path, str]]:
     """Yield the path of each `schema` of an `http` step that names a file, and the name: in profiles, too."""
-    heads: list[tuple[Path, Json]] = [((), data)]
-    profiles = data.get("profiles")
-    if isinstance(profiles, dict):
-        heads += [(("profiles", name), profile) for name, profile in profiles.items()]
-    for head, spec in heads:
-        if isinstance(spec, dict):
-            yield from _of_entry(spec.get("defaults"), (*head, "defaults"))
+    for head, spec in with_profiles(data):
+        yield from _of_entry(spec.get("defaults"), (*head, "defaults"))
         for section in ("groups", "logins", "blocks", "tests"):
-            entries = spec.get(section) if isinstance(spec, dict) else None
+            entries = spec.get(section)
             for name, entry in entries.items() if isinstance(entries, dict) else ():
                 yield from _of_entry(entry, (*head, section, name))
 
