@@ -97,6 +97,23 @@ def test_what_a_worker_does_not_read_is_waited_for_by_nobody():
         outbox.close()
 
 
+def test_no_spare_worker_writes_over_a_link_out_of_the_records(tmp_path, monkeypatch):
+    program(monkeypatch, IDLE)
+    home, outside, kind = tmp_path / ".orchestra" / "s" / "watched", tmp_path / "outside", ("cli", "")
+    for folder in (outside, home.parent):
+        folder.mkdir(parents=True)
+    home.symlink_to(outside)
+    spares = spare.Spares(tmp_path, home)
+    spares.prepare(kind, os.environ, request(tmp_path, [{"set": {"a": 1}}]))
+    assert spares.take(kind, os.environ) is None
+    assert list(outside.iterdir()) == []
+    home.unlink()
+    spares.prepare(kind, os.environ, request(tmp_path, [{"set": {"a": 1}}]))
+    assert [path.name for path in home.iterdir()] == ["spare-2.step"]
+    spares.close()
+    assert list(home.iterdir()) == []
+
+
 def test_what_is_sent_to_nobody_is_an_error():
     with subprocess.Popen([sys.executable, "-c", ""], stdin=subprocess.PIPE) as process:
         process.wait()

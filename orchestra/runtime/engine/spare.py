@@ -139,11 +139,12 @@ class Spares:
         errors, stderr = os.pipe()
         steps = self._home / f"spare-{self._count}{SUFFIX}"
         try:
-            self._home.mkdir(mode=0o700, parents=True, exist_ok=True)
-            steps.touch(mode=0o600)
+            os.close(nofollow.open_file(steps, os.O_WRONLY | os.O_CREAT | os.O_TRUNC, make=True))
             started = start(environment, self._root, steps, stderr, f"watch-{os.getpid()}/spare-{self._count}")
         except (OSError, OrchestraError):
             os.close(errors)
+            with suppress(OSError):
+                nofollow.unlink(steps)
             return
         finally:
             os.close(stderr)
