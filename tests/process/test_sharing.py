@@ -8,14 +8,20 @@ import signal
 import subprocess
 import threading
 import time
+from datetime import UTC, datetime
 from types import SimpleNamespace
+from unittest.mock import Mock
 
 import psutil
 import pytest
 
+from orchestra.ledger.lock import Holder
+from orchestra.runtime.run import sharing
 from orchestra.runtime.servers import watching
+from orchestra.runtime.servers.lending import Lending
 from orchestra.runtime.servers.up import UpRow
 from tests.support.project import SuiteProject
+from tests.support.servers import until
 
 SERVER = """
 import http.server, os, sys
@@ -188,3 +194,27 @@ def test_a_run_whose_owner_ends_early_starts_its_own(project, begin, end):
     user.go()
     assert user.end() == 0, user.lines
     assert len(starts(project)) == 2
+
+
+def test_a_run_that_waits_for_its_users_still_lends_them_what_they_need_again(tmp_path, monkeypatch):
+    """A user whose service has failed gives it back until the owner has restarted it, which may be at the end of the owner."""
+    home = tmp_path / ".orchestra" / "shared"
+    owner, user = ({name: Lending(home / name, Holder(1, run, "")) for name in ("seed", "web")} for run in "ab")
+    for name, lending in owner.items():
+        assert lending.own() is None
+        lending.lend(UpRow(state="healthy", by=name))
+    assert user["seed"].borrow() is not None
+    monkeypatch.setattr(sharing, "lendings", lambda *_: owner)
+    run = SimpleNamespace(
+        root=tmp_path, home=home, plan=None, environment={}, id="a", now=datetime.now(UTC), recorder=Mock()
+    )
+    settled = threading.Thread(target=sharing.Sharing(run, lambda: False).settle)
+    settled.start()
+    until(lambda: run.recorder.add.called, "the owner waits")
+    until(user["web"].borrow, "it lends the other row")
+    for lending in user.values():
+        lending.give_back()
+    settled.join()
+    assert user["web"].borrow() is None
+    for lending in (*owner.values(), *user.values()):
+        lending.close()

@@ -29,11 +29,14 @@ class Sharing:
         self.lendings = lendings(run.root, run.home.parent, run.plan, run.environment, holder)
 
     def settle(self) -> None:
-        """Lend nothing more, and wait until no other run uses what this one has lent."""
-        for lending in self.lendings.values():
-            lending.end()
+        """Wait until no other run uses what this one has lent, and lend nothing more.
+
+        While one row is in use, all are lent: a service may have failed under its users, who wait for the new one.
+        """
         noted: list[str] = []
-        while not self._over() and (used := [name for name, lending in self.lendings.items() if lending.used()]):
+        while used := self._used_at_end():
+            for lending in self.lendings.values():
+                lending.resume()
             if used != noted:
                 noted = used
                 listed = ", ".join(f'"{name}"' for name in used)
@@ -41,6 +44,12 @@ class Sharing:
                 self._run.recorder.add(Note(kind="shared", message=message))
                 self._run.recorder.sync()
             time.sleep(_LOOK_SECONDS)
+
+    def _used_at_end(self) -> list[str]:
+        """Lend nothing more, and return what is in use; nothing if the end is not to be put off."""
+        for lending in self.lendings.values():
+            lending.end()
+        return [] if self._over() else [name for name, lending in self.lendings.items() if lending.used()]
 
     def close(self) -> None:
         """Give back what was borrowed, and own nothing more."""

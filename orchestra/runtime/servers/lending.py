@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import hashlib
 import os
+import threading
 from collections.abc import Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
@@ -85,6 +86,8 @@ class Lending:
         self._owned: Lock | None = None
         self._borrowed = -1
         self._ends = False
+        self._row: UpRow | None = None
+        self._turn = threading.Lock()  # the health matrix and the end of the run are two threads
 
     def own(self) -> Holder | None:
         """Become the owner; return the owner if that is another run, None if it is this one.
@@ -104,20 +107,37 @@ class Lending:
 
     def lend(self, row: UpRow) -> None:
         """Let other runs use the row. A disk that refuses costs only the sharing."""
-        if self._owned is not None and not self._ends:
-            with suppress(OrchestraError):
-                replace_file(self._record, msgspec.json.encode(row) + b"\n")
+        with self._turn:
+            self._row = row
+            self._write()
 
     def withdraw(self) -> None:
         """Let no further run use the row; those that use it notice by themselves if it is not healthy."""
+        with self._turn:
+            self._row = None
+            self._unlink()
+
+    def end(self) -> None:
+        """Let no further run use the row, until `resume`."""
+        with self._turn:
+            self._ends = True
+            self._unlink()
+
+    def resume(self) -> None:
+        """Let other runs use the row again, if it is healthy."""
+        with self._turn:
+            self._ends = False
+            self._write()
+
+    def _write(self) -> None:
+        if self._owned is not None and self._row is not None and not self._ends:
+            with suppress(OrchestraError):
+                replace_file(self._record, msgspec.json.encode(self._row) + b"\n")
+
+    def _unlink(self) -> None:
         if self._owned is not None:
             with suppress(OSError):
                 nofollow.unlink(self._record)
-
-    def end(self) -> None:
-        """Let no further run use the row until this run ends."""
-        self._ends = True
-        self.withdraw()
 
     def used(self) -> bool:
         """Return whether another run uses the row, as far as the owner can know. Raises MachineError if the disk refuses."""
