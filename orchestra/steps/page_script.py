@@ -395,9 +395,21 @@ def _race(milliseconds: int | None) -> tuple[str, ...]:
 FILE_INPUT = """(element) => {
   const other = element.matches('a, button, input, textarea, select') ? null : element.closest('label');
   const input = other && other.control || element;
-  return input.nodeName === 'INPUT' && input.type === 'file';
+  if (input.nodeName === 'INPUT' && input.type === 'file') return true;
+  const inputs = HTMLInputElement.prototype;
+  const before = ['click', 'showPicker'].map((name) => [name, Object.getOwnPropertyDescriptor(inputs, name), inputs[name]]);
+  for (const [name, , original] of before) Object.defineProperty(inputs, name, { configurable: true, writable: true, value() {
+    for (const [key, own] of before) { delete inputs[key]; if (own) Object.defineProperty(inputs, key, own); }
+    element[Symbol('file input')] = this;
+    return original.apply(this, arguments);
+  } });
+  return false;
 }"""
-"""True if an element itself accepts files: a file input, or its label, as Playwright finds it."""
+"""True if an element itself accepts files: a file input, or its label, as Playwright finds it.
+
+On any other element it also sees to it that the next file input that a script of the page clicks lives as long as that
+element: an input that is in no document may be collected before Playwright asks for it, and the file chooser is lost.
+"""
 
 
 def observable(target: Target) -> bool:

@@ -204,6 +204,21 @@ UPLOADS = {
 }
 
 
+COLLECTED = """<button onclick="attach()">Attach</button><p id=out data-testid=out></p><script>
+const attach = () => { let input = document.createElement('input'); input.type = 'file'; const own = Object.hasOwn(HTMLInputElement.prototype, 'click');
+  input.onchange = (event) => out.textContent = `${event.target.files[0].name} ${own} ${Object.hasOwn(HTMLInputElement.prototype, 'click')}`;
+  setTimeout(() => { input.OPEN(); input = null; for (let count = 0; count < 100; count++) new ArrayBuffer(4e6); }); };
+</script>"""
+
+
+@browser
+@pytest.mark.parametrize("way", ["click", "showPicker"])
+def test_a_file_input_that_only_its_chooser_knows_is_not_lost_to_the_garbage_collector(both, way):
+    chosen = {"expect": {"testid": "out", "to": {"have_text": "a.txt true false"}}}
+    upload = {"upload": {"text": "Attach", "files": ["a.txt"]}}
+    passed(both(page(COLLECTED.replace("OPEN", way)), upload, chosen, opened=False))
+
+
 @browser
 @pytest.mark.parametrize("case", UPLOADS)
 def test_files_are_given_to_every_kind_of_widget(both, case):
