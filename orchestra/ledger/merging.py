@@ -44,8 +44,7 @@ from orchestra.ledger.event import (
 from orchestra.ledger.life import Seen
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import Evidence
-from orchestra.ledger.reading import read
-from orchestra.ledger.runs import LEDGER, is_run_id
+from orchestra.ledger.runs import is_run_id
 from orchestra.ledger.view import View
 
 RANK: Final = {"not_applicable": 0, "passed": 1, "warned": 2, "failed": 3}
@@ -84,14 +83,16 @@ class Source(NamedTuple):
         return self.view.segment.finish is not None and self.view.sealed
 
 
-def source_of(folder: Path) -> Source:
-    """Return the record of a shard. Raises LedgerError if it is damaged, MachineError if it is none of a shard.
+def source_of(folder: Path, events: Sequence[Event], view: View) -> Source:
+    """Return the record of a shard. Raises MachineError if it is none of a shard.
 
     Anyone may have written it: what becomes a name or a time of the merged run is checked.
+
+    Args:
+        folder: of its run.
+        events: all of them, verified.
+        view: of them, with their steps.
     """
-    events, view = list(read(folder / LEDGER)), View()
-    for event in events:
-        view.see(event)
     if view.start is None or view.start.shard is None:
         what = "is the run of a whole selection" if view.start is not None else "has no beginning"
         raise MachineError(f'"{folder}" is no shard: it {what}', "merge runs of `orchestra run --shard I/N`")
@@ -102,7 +103,7 @@ def source_of(folder: Path) -> Source:
         <= shard.index
         <= shard.of
         <= len(shard.selection),
-        "an event has no time in UTC": not all(_is_time(event.time) for event in events),
+        "an event has no time in UTC": not all(map(_is_time, {event.time for event in events})),
     }
     if fault := next((fault for fault, holds in odd.items() if holds), ""):
         raise MachineError(f'"{folder}" is no record of a shard: {fault}', "run the shard again")

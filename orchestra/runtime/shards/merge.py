@@ -16,7 +16,7 @@ from orchestra.errors import EXIT_MACHINE, MachineError, UsageError
 from orchestra.gates.catalogue import metric_of
 from orchestra.gates.standard import gates_of
 from orchestra.ledger import history, integrity, plan_store, run_record
-from orchestra.ledger.audit import audit
+from orchestra.ledger.audit import audit, examined
 from orchestra.ledger.author import Author
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.canonical import digest
@@ -70,10 +70,10 @@ def sources_of(folders: Sequence[Path], *, incomplete: bool) -> list[Source]:
     """
     found = []
     for folder in folders:
-        audited = audit(folder, going=incomplete)
+        audited, events, view = examined(folder, going=incomplete)
         if audited.damage is not None and not _lacks_an_end(folder, audited.damage.message):
             raise LedgerError(audited.damage)
-        found.append(source_of(folder))
+        found.append(source_of(folder, events, view))
     found.sort(key=lambda one: (one.shard.index, one.start.run, one.view.head))
     if fault := fault_of(found, incomplete=incomplete):
         hint = "" if incomplete else "; --allow-incomplete gives each test that is missing the verdict error"
