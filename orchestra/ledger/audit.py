@@ -42,6 +42,7 @@ from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import Damage, LedgerError, Tail
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.uncollected import uncollected
 from orchestra.ledger.versions import type_of
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
@@ -221,6 +222,7 @@ def audit(
     return examined(folder, going=going, signed_by=signed_by, keep=False).audited
 
 
+@uncollected()
 def examined(
     folder: Path,
     *,
@@ -238,13 +240,9 @@ def examined(
         for event in tail.poll():
             body = event.body
             fault = impossible(view, body)
-            if fault is None and isinstance(body, RunStarted | RunResumed) and body.plan_digest is not None:
-                plan, fault = _plan_of(folder, body, plan)
-            if fault is None and isinstance(body, AttemptFinished | Repeated | Attested):
-                fault, number = _evidence_fault(folder, body.evidence)
+            if fault is None and type(body) in _BINDING:
+                fault, number, plan = _binding_fault(folder, view, body, plan)
                 files += number
-            if fault is None and isinstance(body, Seal):
-                fault = integrity.seal_fault(integrity.Facts(plan, view), body)
             if fault is not None:
                 damage = Damage(tail.path, tail.line, fault)
                 break
@@ -293,6 +291,24 @@ def _ending_fault(tail: Tail, view: View) -> Damage | None:
     if view.segment.finish is None or not view.sealed:
         return Damage(tail.path, line, "the run has no end: the seal is missing")
     return None
+
+
+_BINDING: Final = frozenset({AttemptFinished, Repeated, Attested, RunStarted, RunResumed, Seal})
+"""The events that bind what is outside of them, and is looked at in its turn."""
+
+
+def _binding_fault(folder: Path, view: View, body: Body, plan: Plan) -> tuple[str | None, int, Plan]:
+    """Return the fault of what an event binds, how many files of evidence were looked at, and the plan from here on."""
+    match body:
+        case AttemptFinished() | Repeated() | Attested():
+            return *_evidence_fault(folder, body.evidence), plan
+        case RunStarted() | RunResumed() if body.plan_digest is not None:
+            found, fault = _plan_of(folder, body, plan)
+            return fault, 0, found
+        case Seal():
+            return integrity.seal_fault(integrity.Facts(plan, view), body), 0, plan
+        case _:
+            return None, 0, plan
 
 
 def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple[Plan, str | None]:

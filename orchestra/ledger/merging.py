@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -49,6 +50,9 @@ from orchestra.ledger.view import View
 
 RANK: Final = {"not_applicable": 0, "passed": 1, "warned": 2, "failed": 3}
 """Results of gates, the worst last: a gate of the shards has the worst of its results."""
+
+_PLACE: Final = itemgetter(0, 1, 2)
+"""Time, shard and number of a row of `derived`."""
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
 
@@ -199,7 +203,7 @@ def derived(sources: Sequence[Source]) -> Derived:
 
 def _timed(rows: list[tuple[str, int, int, Body]]) -> Iterator[Timed]:
     """Yield events in the order of time; those of a moment by shard, and of a shard in its own order."""
-    return (Timed(time, body) for time, _, _, body in sorted(rows, key=lambda row: row[:3]))
+    return (Timed(time, body) for time, _, _, body in sorted(rows, key=_PLACE))
 
 
 def _first_pending(one: Source) -> int:
@@ -313,7 +317,8 @@ def _renamed(body: Body, shard: Sharding) -> Body:
         case AttemptStarted(dir=folder):
             change = {"dir": _path(folder, shard)}
         case AttemptFinished(evidence=files, incidents=incidents):
-            change = {"evidence": _files(files, shard), "incidents": _incidents(incidents, shard)}
+            if files or incidents:
+                change = {"evidence": _files(files, shard), "incidents": _incidents(incidents, shard)}
         case Repeated(evidence=files, dir=folder):
             change = {"evidence": _files(files, shard), "dir": _path(folder, shard)}
         case Attested(evidence=files):

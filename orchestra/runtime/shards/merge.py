@@ -35,6 +35,7 @@ from orchestra.ledger.segment import segments
 from orchestra.ledger.shard_faults import fault_of
 from orchestra.ledger.state import state_of, write_state
 from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
+from orchestra.ledger.uncollected import uncollected
 from orchestra.ledger.view import Observer, View, look
 from orchestra.plan import Plan
 from orchestra.runtime.attempts.verdict import exit_code
@@ -95,6 +96,7 @@ def id_of(sources: Sequence[Source]) -> str:
     return run_id(ended, heads[:4], max(source.start.run for source in sources))
 
 
+@uncollected()
 def merge(
     home: Path,
     sources: Sequence[Source],
@@ -171,8 +173,8 @@ def _write(
 
         def add_all(events: Sequence[Timed]) -> None:
             nonlocal time
-            for time, body in events:  # noqa: B007 - the clock of the writer
-                add(body)
+            writer.append_all(events, view.see)
+            time = max([time, *(one.time for one in events[-1:])])
 
         add(start)
         add_all(made.before)
