@@ -166,7 +166,7 @@ def strict_fault(line: bytes, event: Event, before: Tip) -> str | None:
 def _is_as_written(line: bytes, event: Event) -> bool:
     """Return True if `link` would write the event as this line, which is canonical then.
 
-    False says nothing: a newer program may have written more fields. To ask for it first takes a third of the time.
+    False proves nothing: a newer program may have written more fields. To look here first takes a third of the time.
     """
     if type(event.body) is Unknown:
         return False
