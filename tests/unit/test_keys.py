@@ -87,7 +87,7 @@ READERS = {
     "Group": {
         "runtime/select.py": "id",
         "draw.py": "title",
-        "runtime/engine/queue.py": "after",
+        "runtime/engine/queue.py": "after outer",
     },
     "Retry": {
         "runtime/run/conclude.py": "isolated",
@@ -123,6 +123,7 @@ READERS = {
         "runtime/attempts/verdict.py": "unmet",
         "runtime/engine/pools.py": "takes",
         "runtime/gates/figures.py": "group",
+        "report/fold.py": "outer",
         "runtime/doctor.py": "browser steps",
         "runtime/engine/queue.py": "after exclusive",
         "runtime/build.py": "requires inputs",
