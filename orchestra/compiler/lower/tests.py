@@ -15,7 +15,17 @@ from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.logins import components_of_login, lower_logins
 from orchestra.compiler.lower.requires import components_of
-from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, text_map, usual
+from orchestra.compiler.lower.steps import (
+    Known,
+    fill,
+    final_text,
+    lower_command,
+    lower_step,
+    lower_steps,
+    outer,
+    text_map,
+    usual,
+)
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
 from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, RetrySpec, SpeedSpec, TestSpec
@@ -117,6 +127,8 @@ def lower_test(
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
         errors, errors_by = lower_errors(spec, test, places, methods_here)
         emulation, emulation_by = lower_emulation(spec, test, places, methods_here, known)
+        har_by = _har_by(spec, test, methods_here, known)
+        replayed = tuple(har_by.values())
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         patience = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds"))
@@ -136,7 +148,9 @@ def lower_test(
                 requires=_requires(
                     spec,
                     test,
-                    components_of(spec, (*before, *steps, *after), command, (emulation, *emulation_by.values()))
+                    components_of(
+                        spec, (*replayed, *before, *steps, *after), command, (emulation, *emulation_by.values())
+                    )
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
@@ -158,7 +172,7 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=_inputs(spec["suite"], one_id, test, known, (*before, *steps, *after)),
+                inputs=_inputs(spec["suite"], one_id, test, known, (*replayed, *before, *steps, *after)),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -169,6 +183,7 @@ def lower_test(
                 errors_by=errors_by,
                 emulation=emulation,
                 emulation_by=emulation_by,
+                har_by=har_by,
                 login="" if login is None else login.id,
                 login_page=login is not None and login.page,
                 matrix=values,
@@ -186,6 +201,15 @@ def _lowered(spec: Spec, sections: Iterable[resolve.Section], known: Known) -> t
     return tuple(
         step for path, steps in sections for step in lower_steps(spec, steps, "/" + "/".join(map(str, path)), known)
     )
+
+
+def _har_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> dict[str, Step]:
+    """Return the step `har` of each method that has one; none for a test without a page."""
+    declared: Mapping[str, Any] = spec.get("methods", {})
+    with_one = [name for name in methods if "har" in declared.get(name, ())]
+    if not with_one or resolve.kind_of(spec, test) != "browser":
+        return {}
+    return {name: lower_step("har", declared[name]["har"], (f"/methods/{name}/har",), known) for name in with_one}
 
 
 def _inputs(

@@ -148,6 +148,14 @@ class MethodSpec(TypedDict, total=False):
     ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
+    har: Annotated[
+        str | dict[str, Any],
+        Key(
+            "a HAR file that answers the requests of its tests with pages from their first step, or records them",
+            {"file": "data/api.har", "url": "**/api/**"},
+            ref="Har",
+        ),
+    ]
     speed: Annotated[
         dict[str, SpeedSpec],
         Key(

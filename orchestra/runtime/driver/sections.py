@@ -163,7 +163,9 @@ class _Attempt:
         begun, held = self._clock(), self._early.held
         self._evidence_by = begun + test.timeout_seconds + held_seconds(self._request) + LATE_EVIDENCE_SECONDS
         self._limit = self._deadline(test.timeout_seconds)
-        ended = self._section("before", test.before, test.timeout_seconds)
+        ended = self._replay()
+        if ended is None:
+            ended = self._section("before", test.before, test.timeout_seconds)
         if ended is None:
             ended = self._section("steps", test.steps, test.timeout_seconds)
         beside = self._beside(ended)
@@ -209,6 +211,16 @@ class _Attempt:
             network=self._network,
             notes=self._pauses.notes(),
         )
+
+    def _replay(self) -> tuple[Outcome, AttemptFailure] | None:
+        """Let the HAR file of the method answer requests, or record them. Return why it cannot."""
+        step = self._request.test.har_by.get(self._request.method.id)
+        if step is not None and self._session is not None:
+            try:
+                self._step(step, self._limit)
+            except StepError as failed:
+                return failed.outcome, _failure(failed, self._mask, "before", None, step)
+        return None
 
     def _beside(self, ended: tuple[Outcome, AttemptFailure] | None) -> tuple[Outcome, AttemptFailure] | None:
         """End the attempt, after a check of the events of the page outside its steps."""
