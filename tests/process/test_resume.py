@@ -193,7 +193,10 @@ def test_a_group_ends_with_the_groups_inside_it(project):
     assert (project.run("run", "--resume").code, ran(project)) == (0, "frzr")
     groups = [event["body"]["group"] for event in project.events("group_completed")]
     assert groups[4:] == ["refunds", "orders"]
-    suites = {one["name"]: one["suite"] for one in json.loads(project.run("report", "--format", "ctrf").out)["results"]["tests"]}
+    suites = {
+        one["name"]: one["suite"]
+        for one in json.loads(project.run("report", "--format", "ctrf").out)["results"]["tests"]
+    }
     assert suites["r r"][1:] == ["cli", "orders", "refunds"]
     assert "group      orders \u203a refunds" in project.run("show", "r").out
     assert "Orders \u203a Refunds" in project.run("plan").out

@@ -356,6 +356,8 @@ tests:
       - download: {testid: export, as: a.txt, expect: {text: {contain: "", match: "(?:x|)"}}}
       - use: {says: {text: ""}}
       - use: {says: {text: "${vars.word}"}}
+      - dialog: {accept: true, message: {contain: "", match: ".*"}}
+      - dialog: {accept: true, message: ""}
   B002:
     steps:
       - expect: {testid: reply, to: {match: "^$"}}

@@ -55,6 +55,7 @@ from orchestra.steps import vacuous
 from orchestra.steps.step import Step
 from orchestra.steps.target import target_of
 from orchestra.steps.texts import BODIES, as_text
+from orchestra.steps.verb import MESSAGE
 from orchestra.steps.vocabulary import VERBS
 
 EVIDENCE_SECONDS = 10.0
@@ -234,6 +235,9 @@ class _Attempt:
             self._findings = findings_of(seen.signs.items(), seen.dialogs, errors, app)
         except PatternError as error:
             return ended or ("error", pattern_failure(error, test, self._request.method.id, "allow"))
+        if ended is None and seen.unmet is not None:
+            failed, pointers = seen.unmet
+            return failed.outcome, msgspec.structs.replace(_failure(failed, self._mask), pointers=pointers)
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
         return ended if bad is None else ("failed", bad)
 
@@ -340,7 +344,7 @@ class _Attempt:
             try:
                 return self._do(job)
             except StepError as failed:
-                if "message" in job.args:
+                if "message" in job.args and MESSAGE in VERBS[step.verb].fields:
                     failed.message = f"{job.args['message']}: {failed.message}"
                 raise
         except StepError:
