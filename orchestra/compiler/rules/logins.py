@@ -42,9 +42,9 @@ def _nearest(context: Context, test_id: str) -> Path:
     test = context.spec["tests"][test_id]
     if "login" in test:
         return "tests", test_id, "login"
-    group = test.get("group", "")
-    if "login" in context.spec.get("groups", {}).get(group, {}):
-        return "groups", group, "login"
+    for name, group in reversed(resolve.groups_of(context.spec, test)):
+        if "login" in group:
+            return "groups", name, "login"
     return "defaults", "login"
 
 

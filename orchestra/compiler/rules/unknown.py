@@ -68,10 +68,13 @@ def unknown_test(context: Context) -> Iterator[Problem]:
 
 @rule
 def unknown_group(context: Context) -> Iterator[Problem]:
-    """`group` of a test or `after` of a group names a group that is not declared under `groups:`."""
+    """`group` of a test or of a group, or `after` of a group, names a group that is not declared under `groups:`."""
     groups = _entries(context, "groups")
     named: list[tuple[Path, str]] = [
-        (("tests", name, "group"), test["group"]) for name, test in context.spec["tests"].items() if "group" in test
+        ((section, name, "group"), entry["group"])
+        for section in ("tests", "groups")
+        for name, entry in _entries(context, section).items()
+        if "group" in entry
     ]
     named += _listed(context, ("groups", "after"))
     yield from _refuse("group", _strangers(context, named, groups), groups)
