@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
+from orchestra import names
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import EnvFileSpec, Spec
 from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec, NeedSpec, TestSpec
@@ -82,11 +83,39 @@ def is_command(test: TestSpec) -> bool:
     return "command" in test or "use" in test
 
 
-def login_of(spec: Spec, test: TestSpec) -> str:
-    """Return the login that a test begins with: the nearest of test, group and defaults; empty for none."""
+def _named_login(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    named = test.get("login", group.get("login", spec.get("defaults", {}).get("login", NO_LOGIN)))
+    written = test.get("login", group.get("login", spec.get("defaults", {}).get("login", NO_LOGIN)))
+    return names.substitute(written, known, scalar_text) if "${" in written else written
+
+
+def login_of(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
+    """Return the login that one test of an entry begins with: the nearest of test, group and defaults; empty for none.
+
+    Args:
+        spec: the whole spec.
+        test: one of its entries.
+        known: the values of names in the test, such as `matrix.role`.
+    """
+    named = _named_login(spec, test, known)
     return "" if named == NO_LOGIN or is_command(test) else named
+
+
+def logins_by_test(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
+    """Return the login that each test of an entry names, by its id; `none` for none."""
+    variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    return {
+        one: _named_login(spec, test, {**variables, **values_known(test, values)})
+        for one, values in matrix_tests(test_id, test)
+    }
+
+
+def logins_of(spec: Spec, test: TestSpec) -> tuple[str, ...]:
+    """Return the logins that the tests of an entry begin with: several where a name in the text chooses them."""
+    written = login_of(spec, test, {})
+    if "${" not in written:
+        return (written,) if written else ()
+    return tuple(name for name in dict.fromkeys(logins_by_test(spec, "", test).values()) if name != NO_LOGIN)
 
 
 def takes_of(spec: Spec, test: TestSpec) -> dict[str, str]:
@@ -122,10 +151,11 @@ def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """Yield the lists of steps that a test runs: those of its login, of all tests, its group's and its own."""
+    """Yield the lists of steps that a test runs: those of its logins, of all tests, its group's and its own."""
     defaults = defaults_of(spec, test)
     group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    yield login_steps(spec, login_of(spec, test))
+    for login in logins_of(spec, test):
+        yield login_steps(spec, login)
     yield defaults.get("before", [])
     yield group.get("before", [])
     yield test.get("before", [])

@@ -111,7 +111,6 @@ def lower_test(
 ) -> tuple[Test, ...]:
     """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
-    login = (logins or {}).get(resolve.login_of(spec, test))
     defaults = spec.get("defaults", {})
     group_name = test.get("group", "")
     group = spec.get("groups", {}).get(group_name, {})
@@ -119,6 +118,7 @@ def lower_test(
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
         known = {**variables, **resolve.values_known(test, values)} if values else variables
+        login = (logins or {}).get(resolve.login_of(spec, test, known))
         pointer = f"/tests/{test_id}"
         everywhere = resolve.defaults_of(spec, test)
         before = lower_steps(spec, everywhere.get("before", []), "/defaults/before", known)

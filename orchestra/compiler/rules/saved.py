@@ -96,7 +96,7 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
     if not reads:
         return
     groups: Mapping[str, Any] = context.spec.get("groups", {})
-    kept: dict[str, set[str]] = {"": set()}
+    kept: dict[str, set[str]] = {}
     for login in context.spec.get("logins", {}):
         saved = kept[login] = set[str]()
         yield from _walk(
@@ -111,7 +111,9 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
         name = test.get("group", "")
         group = groups.get(name, {})
         everywhere = resolve.defaults_of(context.spec, test)
-        have = {*kept.get(resolve.login_of(context.spec, test), ())}
+        named = dict.fromkeys(resolve.logins_by_test(context.spec, test_id, test).values())
+        by_login = [kept.get(login, set()) for login in named]
+        have = set[str]().union(*by_login[:1]).intersection(*by_login)
         for path, steps in (
             (("defaults", "before"), everywhere.get("before", [])),
             (("groups", name, "before"), group.get("before", [])),
