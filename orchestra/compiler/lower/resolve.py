@@ -10,7 +10,7 @@ import heapq
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
 from orchestra import names
 from orchestra.compiler.schema.key import StepSpec
@@ -19,6 +19,10 @@ from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec,
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.plan import EnvFile
 from orchestra.steps.vocabulary import VERBS
+from orchestra.yamltext.document import Path
+
+Section: TypeAlias = tuple[Path, Sequence[StepSpec]]
+"""A list of steps, and its path in the spec."""
 
 _BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
 
@@ -83,14 +87,34 @@ def is_command(test: TestSpec) -> bool:
     return "command" in test or "use" in test
 
 
+def group_path(spec: Spec, name: str) -> list[tuple[str, GroupSpec]]:
+    """Return a group and those around it with their names, the outermost first; what is not declared is passed over."""
+    groups = spec.get("groups", {})
+    path: list[tuple[str, GroupSpec]] = []
+    while name in groups and all(name != inner for inner, _ in path):  # a group in itself is reported by a rule
+        path.insert(0, (name, groups[name]))
+        name = groups[name].get("group", "")
+    return path
+
+
+def groups_of(spec: Spec, test: TestSpec) -> list[tuple[str, GroupSpec]]:
+    """Return the groups that a test is in with their names, the outermost first."""
+    return group_path(spec, test["group"]) if "group" in test else []
+
+
+def in_group(spec: Spec, test: TestSpec, name: str) -> bool:
+    """Return True if a test is in a group, or in one inside it."""
+    return any(name == known for known, _ in groups_of(spec, test))
+
+
 def _named_login(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    written = test.get("login", group.get("login", spec.get("defaults", {}).get("login", NO_LOGIN)))
+    places: tuple[Mapping[str, Any], ...] = (spec.get("defaults", {}), *(one for _, one in groups_of(spec, test)), test)
+    written: str = next((place["login"] for place in reversed(places) if "login" in place), NO_LOGIN)
     return names.substitute(written, known, scalar_text) if "${" in written else written
 
 
 def login_of(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
-    """Return the login that one test of an entry begins with: the nearest of test, group and defaults; empty for none.
+    """Return the login that one test of an entry begins with: the nearest of test, groups and defaults; empty for none.
 
     Args:
         spec: the whole spec.
@@ -119,9 +143,11 @@ def logins_of(spec: Spec, test: TestSpec) -> tuple[str, ...]:
 
 
 def takes_of(spec: Spec, test: TestSpec) -> dict[str, str]:
-    """Return the pools of which a test leases entries, by the name for it: the nearest of test, group and defaults."""
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    named = {**spec.get("defaults", {}).get("takes", {}), **group.get("takes", {}), **test.get("takes", {})}
+    """Return the pools of which a test leases entries, by the name for it: the nearest of test, groups and defaults."""
+    named = dict(spec.get("defaults", {}).get("takes", {}))
+    for _, group in groups_of(spec, test):
+        named |= group.get("takes", {})
+    named |= test.get("takes", {})
     return {name: pool for name, pool in named.items() if pool != NO_LOGIN}
 
 
@@ -151,18 +177,28 @@ def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """Yield the lists of steps that a test runs: those of its logins, of all tests, its group's and its own."""
-    defaults = defaults_of(spec, test)
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
+    """Yield the lists of steps that a test runs: those of its logins, of all tests, its groups' and its own."""
     for login in logins_of(spec, test):
         yield login_steps(spec, login)
-    yield defaults.get("before", [])
-    yield group.get("before", [])
-    yield test.get("before", [])
+    yield from (steps for _, steps in opening(spec, "", test))
     yield test.get("steps", [])
-    yield test.get("finally", [])
-    yield group.get("finally", [])
-    yield defaults.get("finally", [])
+    yield from (steps for _, steps in closing(spec, "", test))
+
+
+def opening(spec: Spec, test_id: str, test: TestSpec) -> Iterator[Section]:
+    """Yield the lists of steps before those of a test with their paths, as they run: outer ones first."""
+    yield ("defaults", "before"), defaults_of(spec, test).get("before", [])
+    for name, group in groups_of(spec, test):
+        yield ("groups", name, "before"), group.get("before", [])
+    yield ("tests", test_id, "before"), test.get("before", [])
+
+
+def closing(spec: Spec, test_id: str, test: TestSpec) -> Iterator[Section]:
+    """Yield the lists of steps after those of a test with their paths, as they run: inner ones first."""
+    yield ("tests", test_id, "finally"), test.get("finally", [])
+    for name, group in reversed(groups_of(spec, test)):
+        yield ("groups", name, "finally"), group.get("finally", [])
+    yield ("defaults", "finally"), defaults_of(spec, test).get("finally", [])
 
 
 def kind_of(spec: Spec, test: TestSpec) -> Needs:
@@ -321,12 +357,14 @@ def need_names(items: Iterable[str | NeedSpec]) -> list[str]:
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
     """Return the ids in the spec whose success a test needs, each with the effect if it did not pass.
 
-    Its own list comes first and wins, then its group's, without itself.
+    Its own list comes first and wins, then those of its groups from the innermost on, without itself.
     """
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    shared = [need for need in map(need_of, group.get("needs", ())) if need[0].partition("[")[0] != test_id]
-    own = [need_of(item) for item in test.get("needs", ())]
-    return {**dict(own), **{name: effect for name, effect in shared if name not in dict(own)}}
+    needs = dict(map(need_of, test.get("needs", ())))
+    for _, group in reversed(groups_of(spec, test)):
+        for name, effect in map(need_of, group.get("needs", ())):
+            if name.partition("[")[0] != test_id:
+                needs.setdefault(name, effect)
+    return needs
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:

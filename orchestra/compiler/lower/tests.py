@@ -28,7 +28,7 @@ from orchestra.compiler.lower.steps import (
 )
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
-from orchestra.compiler.schema.tests import MethodSpec, RetrySpec, SpeedSpec, TestSpec
+from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, RetrySpec, SpeedSpec, TestSpec
 from orchestra.plan import (
     EVERY_RUN,
     NO_TLS,
@@ -112,26 +112,21 @@ def lower_test(
     """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
     defaults = spec.get("defaults", {})
-    group_name = test.get("group", "")
-    group = spec.get("groups", {}).get(group_name, {})
+    groups = resolve.groups_of(spec, test)
+    places = [group for _, group in groups]
     needs = resolve.effective_needs(spec, test_id, test)
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
         known = {**variables, **resolve.values_known(test, values)} if values else variables
         login = (logins or {}).get(resolve.login_of(spec, test, known))
         pointer = f"/tests/{test_id}"
-        everywhere = resolve.defaults_of(spec, test)
-        before = lower_steps(spec, everywhere.get("before", []), "/defaults/before", known)
-        before += lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
-        before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)
+        before = _lowered(spec, resolve.opening(spec, test_id, test), known)
         steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)
-        after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
-        after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
-        after += lower_steps(spec, everywhere.get("finally", []), "/defaults/finally", known)
+        after = _lowered(spec, resolve.closing(spec, test_id, test), known)
         command = _command_of(spec, test, known)
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
-        errors, errors_by = lower_errors(spec, test, group, methods_here)
-        emulation, emulation_by = lower_emulation(spec, test, group, methods_here, known)
+        errors, errors_by = lower_errors(spec, test, places, methods_here)
+        emulation, emulation_by = lower_emulation(spec, test, places, methods_here, known)
         har_by = _har_by(spec, test, methods_here, known)
         replayed = tuple(har_by.values())
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
@@ -144,7 +139,8 @@ def lower_test(
                 title=final_text(test.get("title", test_id), known),
                 methods=methods_here,
                 of=test_id if values else "",
-                group=group_name,
+                group=test.get("group", ""),
+                outer=tuple(name for name, _ in reversed(groups[:-1])),
                 browser=_TEST.browser if browser == _TEST.browser else browser,
                 needs=_ids(needs, expanded),
                 unmet=_unmet(needs, expanded),
@@ -200,6 +196,13 @@ def lower_test(
     return tuple(made)
 
 
+def _lowered(spec: Spec, sections: Iterable[resolve.Section], known: Known) -> tuple[Step, ...]:
+    """Return the steps of several lists, one after the other."""
+    return tuple(
+        step for path, steps in sections for step in lower_steps(spec, steps, "/" + "/".join(map(str, path)), known)
+    )
+
+
 def _har_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> dict[str, Step]:
     """Return the step `har` of each method that has one; none for a test without a page."""
     declared: Mapping[str, Any] = spec.get("methods", {})
@@ -236,6 +239,13 @@ def _unmet(needs: Mapping[str, str], expanded: Mapping[str, tuple[str, ...]]) ->
     return {one: effect for one, effect in effects.items() if effect != resolve.BLOCK}
 
 
+def _group(name: str, title: str, path: Sequence[tuple[str, GroupSpec]]) -> Group:
+    """Return a group that waits for all that those around it wait for."""
+    inner_first = list(reversed(path))
+    after = dict.fromkeys(other for _, group in inner_first for other in group.get("after", ()))
+    return Group(name, title, tuple(after), tuple(around for around, _ in inner_first[1:]))
+
+
 def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:
     """Return the tests in the order in which one worker would run them.
 
@@ -248,7 +258,9 @@ def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...
         start, end = f"<{group.id}", f">{group.id}"
         nodes += [start, end]
         before[start] = [f">{other}" for other in group.after]
-        before[end] = [start]
+        before.setdefault(end, []).append(start)
+        for around in group.outer:
+            before.setdefault(f">{around}", []).append(end)
     for test in tests:
         before[test.id] = [*test.needs, *test.after]
         if test.group:
@@ -338,7 +350,7 @@ def lower(
         test_id: tuple(one for one, _ in resolve.matrix_tests(test_id, test)) for test_id, test in spec["tests"].items()
     }
     groups = tuple(
-        Group(name, final_text(group.get("title", name), known), tuple(group.get("after", [])))
+        _group(name, final_text(group.get("title", name), known), resolve.group_path(spec, name))
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)

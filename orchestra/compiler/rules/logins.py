@@ -34,17 +34,17 @@ def login_session(context: Context) -> Iterator[Problem]:
                 continue
             message = f'"{test_id}" cannot begin with the login {quoted(logins)}: {reason}'
             hint = "write login: none, or name other methods in its `methods`"
-            yield Problem(context.place(_nearest(context, test_id), key=True), message, hint)
+            yield Problem(context.place(nearest(context, test_id), key=True), message, hint)
 
 
-def _nearest(context: Context, test_id: str) -> Path:
+def nearest(context: Context, test_id: str) -> Path:
     """Return where the login of a test is named."""
     test = context.spec["tests"][test_id]
     if "login" in test:
         return "tests", test_id, "login"
-    group = test.get("group", "")
-    if "login" in context.spec.get("groups", {}).get(group, {}):
-        return "groups", group, "login"
+    for name, group in reversed(resolve.groups_of(context.spec, test)):
+        if "login" in group:
+            return "groups", name, "login"
     return "defaults", "login"
 
 

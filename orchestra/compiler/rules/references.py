@@ -226,7 +226,7 @@ def _lacking(context: Context) -> Iterator[Problem]:
         for reference in references:
             if reference.name not in varying:
                 continue
-            tests = (test for test in own if shared or spec["tests"][test].get("group") == text.path[1])
+            tests = (test for test in own if shared or resolve.in_group(spec, spec["tests"][test], str(text.path[1])))
             lacking = next((test for test in tests if reference.name not in own[test]), None)
             if lacking is not None:
                 place = context.place_inside(text.path, text.value, reference.offset)

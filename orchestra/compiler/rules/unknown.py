@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.resolve import NO_LOGIN
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
+from orchestra.compiler.rules.logins import nearest
 from orchestra.compiler.rules.pools import takes
 from orchestra.compiler.schema.key import ID
 from orchestra.diagnostic import Place
@@ -68,10 +69,13 @@ def unknown_test(context: Context) -> Iterator[Problem]:
 
 @rule
 def unknown_group(context: Context) -> Iterator[Problem]:
-    """`group` of a test or `after` of a group names a group that is not declared under `groups:`."""
+    """`group` of a test or of a group, or `after` of a group, names a group that is not declared under `groups:`."""
     groups = _entries(context, "groups")
     named: list[tuple[Path, str]] = [
-        (("tests", name, "group"), test["group"]) for name, test in context.spec["tests"].items() if "group" in test
+        ((section, name, "group"), entry["group"])
+        for section in ("tests", "groups")
+        for name, entry in _entries(context, section).items()
+        if "group" in entry
     ]
     named += _listed(context, ("groups", "after"))
     yield from _refuse("group", _strangers(context, named, groups), groups)
@@ -104,14 +108,13 @@ def unknown_login(context: Context) -> Iterator[Problem]:
 def _chosen_logins(context: Context, known: Collection[str]) -> Iterator[Problem]:
     """Yield the unknown logins that names in a text choose, at the text that the test has nearest."""
     for test_id, test in context.spec["tests"].items():
-        group = _entries(context, "groups").get(test.get("group", ""), {})
-        path: Path = ("groups", test.get("group", ""), "login") if "login" in group else ("defaults", "login")
-        path = ("tests", test_id, "login") if "login" in test else path
         if "${" in resolve.login_of(context.spec, test, {}):
             for one, login in resolve.logins_by_test(context.spec, test_id, test).items():
                 if login not in known and "${" not in login:
                     message = f'unknown login "{login}" of "{one}"{did_you_mean(login, known)}'
-                    yield Problem(context.place(path), message, f"there are {quoted(sorted(known))}")
+                    yield Problem(
+                        context.place(nearest(context, test_id)), message, f"there are {quoted(sorted(known))}"
+                    )
 
 
 @rule

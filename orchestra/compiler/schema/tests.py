@@ -341,13 +341,23 @@ class GroupSpec(_Finally, total=False):
     """A named set of tests."""
 
     title: Annotated[str, Key("the title for people", "Basic functions")]
+    group: Annotated[
+        str,
+        Key(
+            "the group that it is in: its tests are tests of that group, too, and have what that gives its tests",
+            "orders",
+        ),
+    ]
     after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
     needs: Annotated[list[str | NeedSpec], Key("tests that every test of the group needs", ["B001"])]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
     takes: Annotated[dict[str, str], _TAKES]
-    before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
+    before: Annotated[
+        list[StepSpec],
+        Key("steps before each test, after those of the group around it", [{"goto": "${frontend.url}/"}], ref="Steps"),
+    ]
 
 
 class CaseSpec(TypedDict):
