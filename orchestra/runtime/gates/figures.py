@@ -105,7 +105,8 @@ def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
     """Return the metrics of the cases of wrapped runners."""
     counts: Counter[str] = Counter()
     for given in done:
-        counts.update(given.cases)
+        if given.cases:
+            counts.update(given.cases)
     bad = sum(counts[verdict] for verdict in BAD)
     return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
 
