@@ -12,6 +12,7 @@ import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, TypeAlias, cast
 
+from orchestra import names
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import EnvFileSpec, Spec
 from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec, NeedSpec, TestSpec
@@ -106,11 +107,39 @@ def in_group(spec: Spec, test: TestSpec, name: str) -> bool:
     return any(name == known for known, _ in groups_of(spec, test))
 
 
-def login_of(spec: Spec, test: TestSpec) -> str:
-    """Return the login that a test begins with: the nearest of test, groups and defaults; empty for none."""
+def _named_login(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
     places: tuple[Mapping[str, Any], ...] = (spec.get("defaults", {}), *(one for _, one in groups_of(spec, test)), test)
-    named: str = next((place["login"] for place in reversed(places) if "login" in place), NO_LOGIN)
+    written: str = next((place["login"] for place in reversed(places) if "login" in place), NO_LOGIN)
+    return names.substitute(written, known, scalar_text) if "${" in written else written
+
+
+def login_of(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
+    """Return the login that one test of an entry begins with: the nearest of test, groups and defaults; empty for none.
+
+    Args:
+        spec: the whole spec.
+        test: one of its entries.
+        known: the values of names in the test, such as `matrix.role`.
+    """
+    named = _named_login(spec, test, known)
     return "" if named == NO_LOGIN or is_command(test) else named
+
+
+def logins_by_test(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
+    """Return the login that each test of an entry names, by its id; `none` for none."""
+    variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    return {
+        one: _named_login(spec, test, {**variables, **values_known(test, values)})
+        for one, values in matrix_tests(test_id, test)
+    }
+
+
+def logins_of(spec: Spec, test: TestSpec) -> tuple[str, ...]:
+    """Return the logins that the tests of an entry begin with: several where a name in the text chooses them."""
+    written = login_of(spec, test, {})
+    if "${" not in written:
+        return (written,) if written else ()
+    return tuple(name for name in dict.fromkeys(logins_by_test(spec, "", test).values()) if name != NO_LOGIN)
 
 
 def takes_of(spec: Spec, test: TestSpec) -> dict[str, str]:
@@ -148,8 +177,9 @@ def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """Yield the lists of steps that a test runs: those of its login, of all tests, its groups' and its own."""
-    yield login_steps(spec, login_of(spec, test))
+    """Yield the lists of steps that a test runs: those of its logins, of all tests, its groups' and its own."""
+    for login in logins_of(spec, test):
+        yield login_steps(spec, login)
     yield from (steps for _, steps in opening(spec, "", test))
     yield test.get("steps", [])
     yield from (steps for _, steps in closing(spec, "", test))

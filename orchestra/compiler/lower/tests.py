@@ -111,7 +111,6 @@ def lower_test(
 ) -> tuple[Test, ...]:
     """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
-    login = (logins or {}).get(resolve.login_of(spec, test))
     defaults = spec.get("defaults", {})
     groups = resolve.groups_of(spec, test)
     places = [group for _, group in groups]
@@ -119,6 +118,7 @@ def lower_test(
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
         known = {**variables, **resolve.values_known(test, values)} if values else variables
+        login = (logins or {}).get(resolve.login_of(spec, test, known))
         pointer = f"/tests/{test_id}"
         before = _lowered(spec, resolve.opening(spec, test_id, test), known)
         steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)

@@ -74,10 +74,10 @@ class Casting:
         """
         own: Mapping[str, Any] = test
         everywhere: Mapping[str, Any] = resolve.defaults_of(self.context.spec, test)
-        login = resolve.login_of(self.context.spec, test)
+        logins = resolve.logins_of(self.context.spec, test)
         groups: Sequence[tuple[str, Mapping[str, Any]]] = resolve.groups_of(self.context.spec, test)
         sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
-            (("logins", login, "steps"), resolve.login_steps(self.context.spec, login)),
+            *((("logins", login, "steps"), resolve.login_steps(self.context.spec, login)) for login in logins),
             *((("tests", test_id, key), own.get(key, ())) for key in ("before", "steps", "finally")),
             *((("groups", name, key), group.get(key, ())) for name, group in groups for key in ("before", "finally")),
             *((("defaults", key), everywhere.get(key, ())) for key in ("before", "finally")),

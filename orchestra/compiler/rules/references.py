@@ -22,7 +22,7 @@ from orchestra.yamltext.document import Path
 RUN_NAMES = ("attempt.dir", "test.id", "method.id")
 _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate"})
 _STEPS = frozenset({"before", "finally"})
-_EARLY_PARTS = frozenset({"title", "skip", "inputs"})
+_EARLY_PARTS = frozenset({"title", "skip", "inputs", "login"})
 _FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
 _KINDS = {"logins": "login", "vars": "variable", "pools": "pool"}
 _SECRET = re.compile(
@@ -132,6 +132,7 @@ class _Scopes:
         if section in _KINDS:
             return (_KINDS[section],)
         early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
+        early = early or (section == "defaults" and rest[0] == "login")
         har = section == "methods" and rest[1] == "har"
         return ("method",) if har else ("early",) if early else ("nowhere",)
 

@@ -95,7 +95,7 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
     reads = _reads(context)
     if not reads:
         return
-    kept: dict[str, set[str]] = {"": set()}
+    kept: dict[str, set[str]] = {}
     for login in context.spec.get("logins", {}):
         saved = kept[login] = set[str]()
         yield from _walk(
@@ -107,7 +107,9 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
     for test_id, test in context.spec["tests"].items():
         if not shared and test_id not in own:
             continue
-        have = {*kept.get(resolve.login_of(context.spec, test), ())}
+        named = dict.fromkeys(resolve.logins_by_test(context.spec, test_id, test).values())
+        by_login = [kept.get(login, set()) for login in named]
+        have = set[str]().union(*by_login[:1]).intersection(*by_login)
         for path, steps in (
             *resolve.opening(context.spec, test_id, test),
             (("tests", test_id, "steps"), test.get("steps", [])),

@@ -236,7 +236,8 @@ class KnownFailureSpec(TypedDict, total=False):
 
 
 _LOGIN = Key(
-    "the login that each page and the `http` steps begin with (docs/logins.md); `none` for none, where an outer place names one",
+    "the login that each page and the `http` steps begin with (docs/logins.md); `none` for none, where an outer place names one;"
+    " of a test, a matrix value or a value of its row can choose it: `${matrix.role}`",
     "admin",
 )
 
