@@ -165,7 +165,7 @@ NO_NUMBER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 @pytest.mark.parametrize("case", NO_NUMBER)
 def test_a_text_without_a_number_meets_no_bounds_and_no_negation(both, case):
     target, to = NO_NUMBER[case]
-    for result in failed(both(page(BODY), {"expect": {**target, "to": to, "within_seconds": 0.2}}, opened=False)):
+    for result in failed(both(page(BODY), {"expect": {**target, "to": to, "within_seconds": 1}}, opened=False)):
         assert "no number in: " in str(result.failure.found)
 
 
