@@ -164,6 +164,15 @@ def test_storage_of_every_kind_is_forgotten_between_tests(run):
 
 
 @browser
+def test_storage_of_the_only_site_is_forgotten_between_tests(run):
+    judge = {"evaluate": {"script": STORED, "equals": NOTHING}}
+    assert passed(run(OPEN, {"evaluate": STORE})).storage not in (None, "-")
+    assert passed(run(OPEN, judge, {"evaluate": STORE})).storage not in (None, "-")
+    assert passed(run({"goto": "${other}"}, judge)).storage == "-"
+    assert passed(run(OPEN, judge)).storage == "-"
+
+
+@browser
 def test_a_page_reset_keeps_what_is_stored(run):
     passed(run(OPEN, {"evaluate": STORE}, {"viewport": {"width": 400, "height": 400}}))
     kept = ["1", "2", "c=3", "", ["e"], 1280]
@@ -404,6 +413,14 @@ def test_what_was_stored_is_there_behind_a_renderer_that_crashed(run, site):
     failure(crashed, "error", "crash")
     found = {"evaluate": {"script": "() => [localStorage.getItem('a'), document.cookie]", "equals": ["1", "c=3"]}}
     assert passed(run(OPEN, found, reset="page")).continuity == "lost"
+
+
+@browser
+def test_what_came_back_with_a_new_browser_is_forgotten_without_a_visit(run):
+    passed(run(OPEN, {"evaluate": "() => { localStorage.setItem('a', '1'); }"}, reset="page"))
+    run.browser_process().kill()
+    passed(run({"goto": "${other}"}, reset="page"))
+    passed(run(OPEN, {"evaluate": {"script": STORED, "equals": NOTHING}}))
 
 
 @browser
