@@ -110,6 +110,21 @@ def failure(result, outcome, fault):
 
 
 @browser
+def test_a_test_that_fails_before_its_first_page_has_no_network_of_the_test_before(run):
+    result = run(
+        OPEN,
+        {"evaluate": "() => fetch('/missing')"},
+        {"click": {"css": "#none", "within_seconds": 0.2}},
+        evidence="on_failure",
+    )
+    assert "network.log" in {one.path for one in result.evidence}
+    result = run({"click": {"css": "#none", "within_seconds": 0.2}}, evidence="on_failure")
+    failure(result, "failed", "assertion")
+    assert "failure.png" in {one.path for one in result.evidence}
+    assert "network.log" not in {one.path for one in result.evidence}
+
+
+@browser
 def test_the_session_is_the_same_in_every_test_and_told_with_each(run):
     first = passed(run(OPEN, HEADING))
     server = run.server_pid
