@@ -17,6 +17,7 @@ from orchestra.compiler.schema.health import (
     LiveSpec,
     ReadySpec,
     RepairSpec,
+    ResetHttpSpec,
     ServiceSpec,
     StopSpec,
 )
@@ -341,6 +342,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     JobSpec: _of(Job(())),
     BackoffSpec: _of(Backoff()),
     RepairSpec: _of(RecoveryStep(REPAIR.name)),
+    ResetHttpSpec: _of(Probe("", {})),
     ComponentSpec: _of(Component("", "")),
     ErrorsSpec: _of(Errors()),
     SessionSpec: _of(_METHOD, single="single_session"),
