@@ -54,7 +54,7 @@ def expanded(components: Iterable[Component], workers: int) -> tuple[Component, 
 
 
 def once(components: Iterable[Component]) -> tuple[Component, ...]:
-    """Return the components of which there is one. What needs one with instances has instances itself."""
+    """Return the components of which there is one. A component that needs one with instances has instances itself."""
     return tuple(component for component in components if component.per != PER_WORKER)
 
 

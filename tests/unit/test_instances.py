@@ -4,17 +4,19 @@ from __future__ import annotations
 
 from types import SimpleNamespace
 
+import msgspec
 import pytest
 
+from orchestra.compiler.emit.tables import health_table
 from orchestra.instances import component_of, expanded, most, once, required, uses_instance, worker_of, worst
-from orchestra.plan import Component, Method, Plan, Probe, Ready, RecoveryStep, ResetStep, Service
+from orchestra.ledger.view import View
+from orchestra.plan import Component, Job, Method, Plan, Probe, Ready, RecoveryStep, ResetStep, Service
 from orchestra.plan import Test as Case
 from orchestra.runtime.engine.slots import most_at_once
 from orchestra.runtime.gates.figures import figures
 from orchestra.runtime.run.holding import Holding
 from orchestra.runtime.run.opening import Task
 from orchestra.runtime.servers.recovery import bound_seconds, reset_seconds
-from tests.support.runs import view
 
 BASE = Component("base", "Database")
 APP = Component("app", "", needs=("base",), service=Service(("serve",), ports=(8000, 8009)), per="worker")
@@ -65,8 +67,18 @@ def test_the_worst_instance_that_was_started_is_the_state_of_its_component():
         for name, state in (("app.1", "failed"), ("app.2", "healthy"), ("app.3", "failed"))
     }
     plan = Plan("s", "", (TEST,), (Method("cli", "", "http"),), components=ROWS)
-    values = figures(plan, view([]), rows)
+    values = figures(plan, View(), rows)
     assert (values["health.app"], values["servers_down"]) == ("failed", 2)
+
+
+def test_the_page_of_a_suite_says_of_what_there_are_instances():
+    steps = ResetStep(("wipe", "it")), ResetStep((), Probe("http", {"method": "POST", "path": "/reset"})), ResetStep()
+    app = msgspec.structs.replace(APP, needs=(), reset=steps)
+    seed = Component("seed", "Data", job=Job(("seed",)), per="worker")
+    table = health_table(Plan("s", "", (TEST,), (Method("cli", "", "http"),), components=(app, seed)))
+    reset = "reset by `wipe it`, POST /reset, restart"
+    assert f"service `serve`, port 8000 to 8009, one for each worker, {reset}" in table
+    assert "job `seed`, one for each worker" in table
 
 
 def test_a_recovery_after_a_failed_reset_has_time_for_the_reset_after_each_step():

@@ -59,7 +59,7 @@ def remove_left(home: Path, own: str = "") -> None:
 
     Args:
         home: `.orchestra/<suite>`, absolute.
-        own: the run that resumes, which makes its own anew.
+        own: the run that resumes, which makes its own again.
 
     Raises:
         MachineError: the disk refuses.
