@@ -108,11 +108,11 @@ class RecoveryStep(Part, frozen=True):
 
 
 class ResetStep(Part, frozen=True):
-    """One step of the reset of an instance: the command `run` within `timeout_seconds`, the `request`, or a restart."""
+    """One step of the reset of an instance: the command `run` or the `request`, within `timeout_seconds`, or a restart."""
 
     run: tuple[str, ...] = ()
     request: Probe | None = None
-    timeout_seconds: float = 300.0
+    timeout_seconds: float = 60.0
 
 
 class Component(Part, frozen=True):

@@ -78,7 +78,7 @@ health:
 tests:
 """
 ONE = "  {}: {{command: {{argv: [python, visit.py, '${{app.url}}', {}]}}}}\n"
-HTTP = "{http: {path: /reset, timeout_seconds: 30}}"
+HTTP = "{http: {path: /reset}, timeout_seconds: 30}"
 
 
 def make(project: SuiteProject, reset: str, tests: str, spec: str = SPEC) -> SuiteProject:

@@ -82,7 +82,7 @@ def test_the_page_of_a_suite_says_of_what_there_are_instances():
 
 
 def test_a_recovery_after_a_failed_reset_has_time_for_the_reset_after_each_step():
-    steps = ResetStep(("wipe",), None, 10.0), ResetStep((), Probe("http", {}, 2.0))
+    steps = ResetStep(("wipe",), None, 10.0), ResetStep((), Probe("http", {}), 2.0)
     app = Component(
         "app",
         "",
@@ -91,8 +91,8 @@ def test_a_recovery_after_a_failed_reset_has_time_for_the_reset_after_each_step(
         recover=(RecoveryStep("restart"),),
         reset=steps,
     )
-    assert reset_seconds(app) == 17.0
-    assert bound_seconds(app, reset=True) == bound_seconds(app) + 17.0
+    assert reset_seconds(app) == 22.0
+    assert bound_seconds(app, reset=True) == bound_seconds(app) + 22.0
     assert reset_seconds(Component("app", "", service=Service(("serve",)), reset=(ResetStep(),))) > 0
 
 

@@ -20,6 +20,7 @@ _SERVICE = Service(())
 _JOB = Job(())
 _BACKOFF = Backoff()
 _STEP = RecoveryStep(REPAIR.name)
+_RESET = ResetStep()
 _COMPONENT = Component("", "")
 
 
@@ -104,8 +105,8 @@ def _reset(step: Any, known: Known) -> ResetStep:
     """Return a step of a reset. Its request has the keys of the probe `http`."""
     if not isinstance(step, dict):
         return ResetStep()
+    seconds = usual(step.get("timeout_seconds", _RESET.timeout_seconds), _RESET.timeout_seconds)
     if "run" in step:
-        seconds = usual(step.get("timeout_seconds", _STEP.timeout_seconds), _STEP.timeout_seconds)
         return ResetStep(texts(step["run"], known), None, seconds)
     written = step["http"]
     args = {
@@ -115,8 +116,7 @@ def _reset(step: Any, known: Known) -> ResetStep:
     }
     if "headers" in written:
         args["headers"] = text_map(written["headers"], known)
-    seconds = usual(written.get("timeout_seconds", _PROBE.timeout_seconds), _PROBE.timeout_seconds)
-    return ResetStep((), Probe("http", args, seconds))
+    return ResetStep((), Probe("http", args), seconds)
 
 
 def lower_component(

@@ -100,13 +100,14 @@ class ResetHttpSpec(TypedDict, total=False):
     method: Annotated[Literal["POST", "PUT", "DELETE", "GET"], Key("the method", "POST", default="POST")]
     headers: Annotated[dict[str, str], Key("request headers", {"X-Testing": "1"})]
     status: Annotated[int, Key("the status of success (default: 200, 201, 202, 204)", 204, minimum=100)]
+
+
+class ResetStepSpec(TypedDict, total=False):
+    """A step of a reset: a command or a request."""
+
+    run: Annotated[Argv, Key(RUN_DOC, ["python", "-m", "app.reset", "${worker.dir}"], min_items=1)]
+    http: Annotated[ResetHttpSpec, Key("a request and its status of success", {"path": "/testing/reset"})]
     timeout_seconds: Annotated[float, Key("its time limit", 10, above=0, default=PLAN)]
-
-
-class ResetRequestSpec(TypedDict, total=False):
-    """A request as a step of a reset."""
-
-    http: Required[Annotated[ResetHttpSpec, Key("a request and its status of success", {"path": "/testing/reset"})]]
 
 
 class IdentitySpec(TypedDict, total=False):
@@ -117,9 +118,7 @@ class IdentitySpec(TypedDict, total=False):
 
 
 RecoverySpec: TypeAlias = Annotated[str, Key("a recovery step", "restart", choices=RECOVERY_WORDS)] | RepairSpec
-ResetSpec: TypeAlias = (
-    Annotated[str, Key("a step of a reset", "restart", choices=RENEWAL_WORDS)] | RepairSpec | ResetRequestSpec
-)
+ResetSpec: TypeAlias = Annotated[str, Key("a step of a reset", "restart", choices=RENEWAL_WORDS)] | ResetStepSpec
 RenewalSpec: TypeAlias = Annotated[str, Key("a renewal", "restart", choices=RENEWAL_WORDS)] | RepairSpec
 
 

@@ -9,6 +9,8 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from orchestra.errors import OrchestraError
 from orchestra.plan import Component, ResetStep
 from orchestra.recovery import RECOVERY
@@ -115,7 +117,8 @@ class Climb:
         uses, lost = member.reset_for, None
         for step in member.component.reset:
             if step.request is not None:
-                answer = await ask(member, step.request)
+                within = msgspec.structs.replace(step.request, timeout_seconds=step.timeout_seconds)
+                answer = await ask(member, within)
                 lost = Trouble(f"could not be reset: {answer.reason}", answer.hint) if answer.reason else None
             elif step.run:
                 lost = await repaired(member, step.run, step.timeout_seconds, "a reset", "reset")

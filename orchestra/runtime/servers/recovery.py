@@ -157,10 +157,8 @@ def reset_seconds(component: Component) -> float:
     """Return how long the reset of an instance takes at most."""
     total = 0.0
     for step in component.reset:
-        if step.request is not None:
-            total += step.request.timeout_seconds
-        else:
-            total += step.timeout_seconds + _END_SECONDS if step.run else start_bound_seconds(component)
+        restarts = not step.run and step.request is None
+        total += start_bound_seconds(component) if restarts else step.timeout_seconds + _END_SECONDS
     return total
 
 
