@@ -2,7 +2,8 @@
 
     python -m bench shards
 
-A split is compared with the least that the slowest shard of any split of the same units can have. A merge is compared with
+A split is compared with the least that the slowest shard of any split of the same units can have; by durations with an error,
+also with what any split can expect that does not know the errors. A merge is compared with
 reading the ledgers of its shards, every line verified against its chain, and with their audit; they take turns.
 """
 
@@ -13,7 +14,7 @@ import random
 import statistics
 import tempfile
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
@@ -46,24 +47,46 @@ KNOWN_SIGMA: Final = 0.3
 """Of the logarithms of the ratio of a known duration to the true one."""
 
 SEEDS: Final = 5
+ERRORS: Final = 10
+"""Samples of the errors for each sample of the durations."""
+
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
 
 
 def _balance(tests: int, numbers: tuple[int, ...]) -> Iterator[list[str]]:
-    """Yield a row a number of shards: the worst of some samples."""
+    """Yield a row a number of shards: the worst of some samples, and the mean of more errors on each."""
     plan = plan_of(tests)
     tasks = [f"cli:{test.id}" for test in plan.tests]
     for number in numbers:
-        mean, known, guessed = 0.0, 0.0, 0.0
+        mean, known, guessed, expected = 0.0, 0.0, [], []
         for seed in range(SEEDS):
             chance = random.Random(seed)
             true = {task: chance.lognormvariate(0.0, SIGMA) for task in tasks}
-            near = {task: seconds * chance.lognormvariate(0.0, KNOWN_SIGMA) for task, seconds in true.items()}
-            exact, rough = split(plan, tasks, number, true), split(plan, tasks, number, near)
-            slowest = max(math.fsum(true[task] for task in shard.tasks) for shard in rough.shards)
-            mean = max(mean, exact.slowest / exact.share)
-            known, guessed = max(known, exact.slowest / exact.least), max(guessed, slowest / exact.least)
-        yield [str(number), f"{mean:.4f}", f"{known:.4f}", f"{guessed:.4f}"]
+            exact = split(plan, tasks, number, true)
+            mean, known = max(mean, exact.slowest / exact.share), max(known, exact.slowest / exact.least)
+            guessed.append([_guessed(plan, number, true, exact.least, chance) for _ in range(ERRORS)])
+            expected.append(_at_best(number, true))
+        worst, usual = max(some[0] for some in guessed), statistics.mean(one for some in guessed for one in some)
+        yield [
+            str(number),
+            *(f"{figure:.4f}" for figure in (mean, known, worst, usual, statistics.mean(expected))),
+        ]
+
+
+def _guessed(plan: Plan, number: int, true: Mapping[str, float], least: float, chance: random.Random) -> float:
+    """Return the slowest shard over the least possible, where each duration is known with an error."""
+    near = {task: seconds * chance.lognormvariate(0.0, KNOWN_SIGMA) for task, seconds in true.items()}
+    shards = split(plan, list(true), number, near).shards
+    return max(math.fsum(true[task] for task in shard.tasks) for shard in shards) / least
+
+
+def _at_best(number: int, true: Mapping[str, float]) -> float:
+    """Return the slowest shard over the mean that a split can be expected to have at best, where it knows the errors only by
+    their size: each shard has the same part of their variance, and the slowest is the greatest of so many normal values.
+    """
+    variance = math.expm1(KNOWN_SIGMA**2) * math.fsum(seconds**2 for seconds in true.values()) / number
+    greatest = statistics.NormalDist().inv_cdf((number - 0.375) / (number + 0.25))  # Blom 1958
+    return 1 + greatest * math.sqrt(variance) * number / math.fsum(true.values())
 
 
 def _events(plan: Plan, run: str, place: Sharding, tasks: tuple[str, ...]) -> Iterator[Body]:
@@ -143,7 +166,14 @@ def run(
     tests: int = 1000, numbers: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16), each: int = 2500, rounds: int = 5
 ) -> str:
     """Measure both and return their tables in Markdown."""
-    heads = ["shards", "slowest over mean", "over the least possible", f"with durations known to {KNOWN_SIGMA}"]
+    heads = [
+        "shards",
+        "slowest over mean",
+        "over the least possible",
+        f"durations known to {KNOWN_SIGMA}: worst",
+        "mean",
+    ]
+    heads.append("expected at best")
     balance = table(f"Balance: {tests:,} tests, log-normal", heads, list(_balance(tests, numbers)))
     with tempfile.TemporaryDirectory() as folder:
         folders = written(Path(folder), 4, each)

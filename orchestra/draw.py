@@ -246,7 +246,7 @@ def grouped(plan: Plan) -> list[tuple[str, str, list[Test]]]:
     members[""] = []
     for test in plan.tests:
         members[test.group].append(test)
-    titles = {group.id: group.title for group in plan.groups}
+    titles = plan.group_titles()
     return [(group, titles.get(group, ""), tests) for group, tests in members.items() if tests]
 
 

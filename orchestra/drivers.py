@@ -56,7 +56,7 @@ class DriverKind(msgspec.Struct, frozen=True):
         return not self.pages or (self.verbs is not None and verb not in self.verbs)
 
 
-OWN_KEYS: Final = ("session", "poll_seconds", "emulate")
+OWN_KEYS: Final = ("session", "poll_seconds", "emulate", "har")
 """Keys of a method that have a meaning for some drivers only: those with sessions that last over several tests, or with
 browsers.
 """
@@ -67,7 +67,7 @@ _ALL: tuple[DriverKind, ...] = (
         "Playwright, in a worker with a warm browser",
         frozenset({"browser", "http", "command"}),
         "orchestra.runtime.driver.playwright.driver",
-        keys=frozenset({"emulate"}),
+        keys=frozenset({"emulate", "har"}),
     ),
     # A command needs a process of its own, so an MCP session cannot run it.
     DriverKind(
@@ -76,7 +76,7 @@ _ALL: tuple[DriverKind, ...] = (
         frozenset({"browser", "http"}),
         "orchestra.runtime.driver.mcp.driver",
         ("chromium", "firefox"),
-        keys=frozenset({"session", "poll_seconds", "emulate"}),
+        keys=frozenset({"session", "poll_seconds", "emulate", "har"}),
         tool_calls=True,
     ),
     DriverKind("command", "programs and requests", frozenset({"http", "command"}), browsers=()),

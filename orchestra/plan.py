@@ -23,6 +23,9 @@ from orchestra.layers import Level
 from orchestra.recovery import RECOVERY
 from orchestra.steps.step import Step
 
+NESTED: Final = " \u203a "
+"""Between a group and one inside it, in texts."""
+
 FORMAT = 2
 READ = frozenset({1, 2})
 """The formats that can be read: old runs keep the plans that they executed."""
@@ -175,11 +178,15 @@ class Method(Part, frozen=True):
 
 
 class Group(Part, frozen=True):
-    """A named set of tests; `after` names groups whose tests all end before one of these starts."""
+    """A named set of tests; `after` names groups whose tests all end before one of these starts.
+
+    `outer` has the groups around it, the innermost first. Its `after` has theirs, too.
+    """
 
     id: str
     title: str
     after: tuple[str, ...] = ()
+    outer: tuple[str, ...] = ()
 
 
 class Retry(Part, frozen=True):
@@ -315,11 +322,13 @@ class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
     `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has the errors of the methods for
-    which they are not `errors`, and `emulation_by` likewise. `login` is the id of the state that it begins with; with
-    `login_page` that is made in a page.
+    which they are not `errors`, and `emulation_by` likewise. `har_by` has the step `har` of the methods that have one.
+    `login` is the id of the state that it begins with; with `login_page` that is made in a page.
 
     An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
     way.
+
+    `outer` has the groups around its `group`, the innermost first.
 
     `takes` has, by the name that the texts of the test use, the pool of which it leases an entry.
 
@@ -332,6 +341,7 @@ class Test(Part, frozen=True):
     methods: tuple[str, ...]
     of: str = ""
     group: str = ""
+    outer: tuple[str, ...] = ()
     browser: Annotated[str, msgspec.Meta(extra_json_schema={"enum": list(ENGINES)})] = DEFAULT_ENGINE
     needs: tuple[str, ...] = ()
     unmet: dict[str, Literal["run", "skip"]] = {}
@@ -356,6 +366,7 @@ class Test(Part, frozen=True):
     errors_by: dict[str, Errors] = {}
     emulation: Emulation = PLAIN_PAGE
     emulation_by: dict[str, Emulation] = {}
+    har_by: dict[str, Step] = {}
     login: str = ""
     login_page: bool = False
     matrix: dict[str, Any] = {}
@@ -363,6 +374,11 @@ class Test(Part, frozen=True):
     steps: tuple[Step, ...] = ()
     finally_: tuple[Step, ...] = msgspec.field(default=(), name="finally")
     command: Command | None = None
+
+    @property
+    def groups(self) -> tuple[str, ...]:
+        """The groups that it is in, the innermost first; none without a group."""
+        return (self.group, *self.outer) if self.group else ()
 
 
 class Baseline(Part, frozen=True):
@@ -479,6 +495,14 @@ class Plan(Part, frozen=True):
     def login_of(self, test: Test) -> Login | None:
         """Return the login that a test begins with; None without one."""
         return next((login for login in self.logins if login.id == test.login), None)
+
+    def group_titles(self) -> dict[str, str]:
+        """Return the title of each group by its id, after those of the groups around it."""
+        own = {group.id: group.title for group in self.groups}
+        return {
+            group.id: NESTED.join([*(own[outer] for outer in reversed(group.outer)), group.title])
+            for group in self.groups
+        }
 
     def pools_of(self, test: Test) -> tuple[Pool, ...]:
         """Return the pools of which a test leases entries, in the order of the plan."""

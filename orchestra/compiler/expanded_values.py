@@ -55,7 +55,7 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
         kinds: tuple[type, ...] = (int,) if schema["type"] == "integer" else (int, float)
         if type(value) not in kinds or not _within(value, schema):
             yield _diagnostic(step, path, value, schema, source)
-    if step.verb in ("expect", "download"):
+    if step.verb in ("expect", "download", "dialog"):
         for where, text in vacuous.in_step(step):
             place = source.place((*_path(step.at[-1]), step.verb, *where))
             message = f"{vacuous.message(where, text)}{_used(step, source)}"

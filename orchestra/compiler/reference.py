@@ -184,6 +184,7 @@ def _takes(schema: Schema) -> str:
 
 _STEP_LINKS = {
     "LoginCheck": "steps.md#http",
+    "Har": "steps.md#har",
     "Target": "#targets",
     "Conditions": "#conditions",
     "EachConditions": "#conditions",

@@ -9,7 +9,7 @@ given. `impossible` is pure: it compares an event with the view of the events be
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
@@ -22,6 +22,7 @@ from orchestra.ledger.event import (
     AttemptStarted,
     Attested,
     Body,
+    Event,
     Logs,
     Note,
     Repeated,
@@ -39,8 +40,9 @@ from orchestra.ledger.life import Life
 from orchestra.ledger.merging import folder_of, source_of
 from orchestra.ledger.outcome import FINE
 from orchestra.ledger.parts import Evidence
-from orchestra.ledger.reading import Damage, LedgerError, Tail, read
+from orchestra.ledger.reading import Damage, LedgerError, Tail
 from orchestra.ledger.runs import LEDGER
+from orchestra.ledger.uncollected import uncollected
 from orchestra.ledger.versions import type_of
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
@@ -67,6 +69,20 @@ class Audited(NamedTuple):
     verdicts: int
     ended: bool
     signer: str = ""
+
+
+class Examined(NamedTuple):
+    """An audited record, with what was read for it.
+
+    Attributes:
+        audited: the result.
+        events: those before the damage, all without one; none where they were not to be kept.
+        view: of them.
+    """
+
+    audited: Audited
+    events: list[Event]
+    view: View
 
 
 def impossible(view: View, body: Body) -> str | None:
@@ -203,7 +219,20 @@ def audit(
     Raises:
         MachineError: the ledger cannot be read.
     """
-    tail, view, plan, files = Tail(folder / LEDGER, strict=True), View(steps=False), Plan("", "", (), ()), 0
+    return examined(folder, going=going, signed_by=signed_by, keep=False).audited
+
+
+@uncollected()
+def examined(
+    folder: Path,
+    *,
+    going: bool = False,
+    signed_by: Callable[[Mapping[str, Any]], str | None] | None = None,
+    keep: bool = True,
+) -> Examined:
+    """Audit a run, and keep what was read: its events, and its view with all steps. Args and errors as of `audit`."""
+    tail, view, plan, files = Tail(folder / LEDGER, strict=True), View(steps=keep), Plan("", "", (), ()), 0
+    events: list[Event] = []
     bound: dict[type[Body], tuple[Path, int]] = {}
     seal = b""
     damage: Damage | None = None
@@ -211,17 +240,15 @@ def audit(
         for event in tail.poll():
             body = event.body
             fault = impossible(view, body)
-            if fault is None and isinstance(body, RunStarted | RunResumed) and body.plan_digest is not None:
-                plan, fault = _plan_of(folder, body, plan)
-            if fault is None and isinstance(body, AttemptFinished | Repeated | Attested):
-                fault, number = _evidence_fault(folder, body.evidence)
+            if fault is None and type(body) in _BINDING:
+                fault, number, plan = _binding_fault(folder, view, body, plan)
                 files += number
-            if fault is None and isinstance(body, Seal):
-                fault = integrity.seal_fault(integrity.Facts(plan, view), body)
             if fault is not None:
                 damage = Damage(tail.path, tail.line, fault)
                 break
             view.see(event)
+            if keep or (view.start is not None and view.start.merged is not None):
+                events.append(event)
             if isinstance(body, Logs | Reports):
                 bound[type(body)] = tail.path, tail.line
             seal = tail.text if view.sealed else seal
@@ -232,14 +259,15 @@ def audit(
         files += number
         damage = damage or _ending_fault(tail, view)
     if damage is None:
-        damage, number = _shards_fault(folder, view)
+        damage, number = _shards_fault(folder, view, events)
         files += number
     last: Mapping[str, Any] = parse(seal)["body"] if seal else {}
     if damage is None and signed_by is not None:
         fault = signed_by(last) if view.sealed else "it has no end yet, and no seal to sign"
         damage = Damage(tail.path, tail.line, fault) if fault is not None else None
     ended = view.segment.finish is not None and view.sealed
-    return Audited(damage, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
+    audited = Audited(damage, tail.tip.seq, files, len(view.verdicts), ended, str(last.get("signed_by", "")))
+    return Examined(audited, events, view)
 
 
 def _bound_fault(folder: Path, view: View, bound: Mapping[type[Body], tuple[Path, int]]) -> tuple[Damage | None, int]:
@@ -263,6 +291,24 @@ def _ending_fault(tail: Tail, view: View) -> Damage | None:
     if view.segment.finish is None or not view.sealed:
         return Damage(tail.path, line, "the run has no end: the seal is missing")
     return None
+
+
+_BINDING: Final = frozenset({AttemptFinished, Repeated, Attested, RunStarted, RunResumed, Seal})
+"""The events that bind what is outside of them, and is looked at in its turn."""
+
+
+def _binding_fault(folder: Path, view: View, body: Body, plan: Plan) -> tuple[str | None, int, Plan]:
+    """Return the fault of what an event binds, how many files of evidence were looked at, and the plan from here on."""
+    match body:
+        case AttemptFinished() | Repeated() | Attested():
+            return *_evidence_fault(folder, body.evidence), plan
+        case RunStarted() | RunResumed() if body.plan_digest is not None:
+            found, fault = _plan_of(folder, body, plan)
+            return fault, 0, found
+        case Seal():
+            return integrity.seal_fault(integrity.Facts(plan, view), body), 0, plan
+        case _:
+            return None, 0, plan
 
 
 def _plan_of(folder: Path, body: RunStarted | RunResumed, before: Plan) -> tuple[Plan, str | None]:
@@ -292,7 +338,7 @@ def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None
     return None, number
 
 
-def _shards_fault(folder: Path, view: View) -> tuple[Damage | None, int]:
+def _shards_fault(folder: Path, view: View, events: Sequence[Event]) -> tuple[Damage | None, int]:
     """Return the damage of a merged run that its shards show, and how many of their files were looked at.
 
     The chain of each shard is audited like a run, must end as the merged one binds it, and must give its events.
@@ -304,18 +350,18 @@ def _shards_fault(folder: Path, view: View) -> tuple[Damage | None, int]:
     sources = []
     for bound in start.merged.shards:
         place = folder / folder_of(bound.index)
-        audited = audit(place, going=not bound.ended)
+        audited, its, seen = examined(place, going=not bound.ended)
         number += audited.files
         if audited.damage is not None:
             return audited.damage, number
         try:
-            sources.append(source := source_of(place))
+            sources.append(source := source_of(place, its, seen))
         except MachineError as error:
             return Damage(place / LEDGER, 1, error.message), number
         if (source.view.seq, source.view.head) != (bound.events, bound.head):
             wrong = f"its {source.view.seq} events end in another hash than that of the {bound.events} that the merged run binds"
             return Damage(place / LEDGER, source.view.seq, wrong), number
-    bodies = [event.body for event in read(folder / LEDGER)][1:]
+    bodies = [event.body for event in events if event.body is not start]
     fault = shard_faults.derivation_fault(start, bodies, sources)
     return Damage(folder / LEDGER, 1, fault) if fault is not None else None, number
 

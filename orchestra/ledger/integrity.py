@@ -8,6 +8,8 @@ policy.
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass
+from functools import cached_property
 from typing import Final, NamedTuple
 
 from orchestra.ledger.event import AttemptFinished, Seal, VerdictGiven
@@ -31,19 +33,27 @@ _JUDGES_BY: Final[Mapping[str, frozenset[str]]] = {
 """Steps that check something if they have one of these fields."""
 
 
-class Facts(NamedTuple):
+@dataclass(frozen=True)
+class Facts:
     """The input of the rules: the plan that the run executed, and its view."""
 
     plan: Plan
     view: View
 
-    def good(self) -> Iterator[tuple[VerdictGiven, Test | None, Life, AttemptFinished]]:
-        """Yield the tasks that executed and are good: verdict, test, life of the task, its last attempt."""
-        tests = {test.id: test for test in self.plan.tests}
-        for task, given in self.view.verdicts.items():
-            life = self.view.lives[task]
-            if given.verdict in GOOD and given.attempts and life.last is not None:
-                yield given, tests.get(given.test), life, life.last
+    @cached_property
+    def tests(self) -> dict[str, Test]:
+        """The tests of the plan by id."""
+        return {test.id: test for test in self.plan.tests}
+
+    @cached_property
+    def good(self) -> Sequence[tuple[VerdictGiven, Test | None, Life, AttemptFinished]]:
+        """The tasks that executed and are good: verdict, test, life of the task, its last attempt."""
+        tests, lives = self.tests, self.view.lives
+        return [
+            (given, tests.get(given.test), life, last)
+            for task, given in self.view.verdicts.items()
+            if given.verdict in GOOD and given.attempts and (last := (life := lives[task]).last) is not None
+        ]
 
 
 def _all_selected(facts: Facts) -> Iterator[str]:
@@ -54,7 +64,7 @@ def _all_selected(facts: Facts) -> Iterator[str]:
 
 
 def _steps_ran(facts: Facts) -> Iterator[str]:
-    for given, test, life, _ in facts.good():
+    for given, test, life, _ in facts.good:
         if test is None or not (test.before or test.steps):
             continue
         sums = life.sums
@@ -65,7 +75,7 @@ def _steps_ran(facts: Facts) -> Iterator[str]:
 
 
 def _expectations(facts: Facts) -> Iterator[str]:
-    for given, test, _, _ in facts.good():
+    for given, test, _, _ in facts.good:
         if (
             test is not None
             and test.command is None
@@ -81,18 +91,18 @@ def judges(step: Step) -> bool:
 
 
 def _time_taken(facts: Facts) -> Iterator[str]:
-    for given, _, _, last in facts.good():
+    for given, _, _, last in facts.good:
         if last.seconds < NO_TIME:
             yield f"{given.task} passed in {last.seconds * 1000:.3f} ms"
 
 
 def _evidence_kept(facts: Facts) -> Iterator[str]:
-    tests = {test.id: test for test in facts.plan.tests}
     for task, life in facts.view.lives.items():
         for body in (seen.body for seen in life.attempts):
-            test = tests.get(body.test)
-            wanted = test is not None and test.evidence != "off" and _has_page(test)
-            if wanted and body.outcome == "failed" and not body.evidence:
+            if body.outcome != "failed" or body.evidence:
+                continue
+            test = facts.tests.get(body.test)
+            if test is not None and test.evidence != "off" and _has_page(test):
                 yield f"{task} failed in attempt {body.attempt}, and has no evidence"
 
 
@@ -122,7 +132,7 @@ def _clean_tree(facts: Facts) -> Iterator[str]:
 
 
 def _not_degraded(facts: Facts) -> Iterator[str]:
-    for given, _, _, _ in facts.good():
+    for given, _, _, _ in facts.good:
         if given.degraded:
             yield f"{given.task} passed with {', '.join(given.degraded)}"
 

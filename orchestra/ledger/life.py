@@ -119,7 +119,10 @@ class Life:
     @property
     def suspects(self) -> int:
         """Return the number of attempts that failed during an incident."""
-        return sum(attempt.body.infra_suspect for attempt in self.attempts)
+        number = 0
+        for attempt in self.attempts:
+            number += attempt.body.infra_suspect
+        return number
 
     @property
     def held(self) -> int:

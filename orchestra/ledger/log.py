@@ -7,10 +7,11 @@ further files (`segment`); to all but these two classes it is one.
 
 from __future__ import annotations
 
+import itertools
 import os
 import re
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from types import TracebackType
@@ -26,6 +27,9 @@ from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, sync_f
 from orchestra.ledger.event import Body, Event, Note, Seal
 from orchestra.ledger.reading import Tail
 from orchestra.ledger.segment import SEGMENT_BYTES, segment_body, segment_path
+
+_BLOCK_BYTES: Final = 1 << 18
+"""So much `append_all` writes at a time."""
 
 _APPEND = os.O_RDWR | os.O_CREAT | os.O_APPEND
 
@@ -138,6 +142,25 @@ class Writer:
             self.sync()
         return event
 
+    def append_all(self, timed: Iterable[tuple[str, Body]], seen: Callable[[Event], object]) -> None:
+        """Write events that have their times already, many at a time.
+
+        Args:
+            timed: time and body of each. A time is as `utc_stamp` gives it; it becomes that of the event before it if that
+                one is later.
+            seen: called with each event, in order, when it is in the file.
+
+        Raises:
+            MachineError, ValueError, TypeError: as of `append`; `seen` was called with all that the file holds.
+        """
+        ahead = iter(timed)
+        for first in ahead:
+            with self._lock:
+                self._make_room(first[0])
+                block = self._put_block(itertools.chain([first], ahead))
+            for event in block:
+                seen(event)
+
     def sync(self) -> int:
         """Return when all that was appended is on the disk, with the number of its last event.
 
@@ -201,8 +224,10 @@ class Writer:
             note = Note(message=message, kind="torn", data={"bytes": tail.torn, "line": tail.line + 1})
             seen(self.append(note, sync=True))
 
-    def _make_room(self) -> None:
+    def _make_room(self, time: str = "") -> None:
         """Go on in the next file when this one is full, and begin it if that is still to be done after a crash.
+
+        `time` is that of the event that follows; the clock has it where it is empty.
 
         The content of the file before is on disk before the next one is created. `_tip` alone commits the step: if it
         fails, or a signal handler raises in it, the next append takes it.
@@ -222,23 +247,41 @@ class Writer:
                 body = segment_body(self.path, self._tip)
             except OSError as error:
                 raise disk_error(error, self.path, "read") from error
-            self._put(body)
+            self._put(body, time)
 
-    def _put(self, body: Body) -> Event:
-        event, line = link(self._tip, utc_stamp(self._now()), body, self._mask, self._author.secret)
+    def _put(self, body: Body, time: str = "") -> Event:
+        event, line = link(self._tip, time or utc_stamp(self._now()), body, self._mask, self._author.secret)
+        self._write(line, _after(self._tip, event, line))
+        return event
+
+    def _put_block(self, timed: Iterator[tuple[str, Body]]) -> list[Event]:
+        """Write the first events, up to the size of a block or the end of the file, and return them."""
+        tip, events, lines = self._tip, [], []
+        end = min(self._limit, tip.end + _BLOCK_BYTES)
+        for time, body in timed:
+            event, line = link(tip, time, body, self._mask, self._author.secret)
+            events.append(event)
+            lines.append(line)
+            tip = _after(tip, event, line)
+            if tip.end >= end:
+                break
+        self._write(b"".join(lines), tip)
+        return events
+
+    def _write(self, text: bytes, tip: Tip) -> None:
+        """Write whole lines, the last of which is that of `tip`."""
         file = self._files[self._tip.segment]
         # A signal handler may raise between any two lines here. `_dirty` outlives that: the next append cuts first.
         try:
             if self._dirty:
                 os.ftruncate(file, self._tip.end)
             self._dirty = True
-            _write_all(file, line)
+            _write_all(file, text)
         except OSError as error:
             self._cut()
             raise disk_error(error, self.path, "write") from error
-        self._tip = Tip(event.seq, event.hash, event.time, self._tip.end + len(line), self._tip.segment)
+        self._tip = tip
         self._dirty = False
-        return event
 
     def _sync(self) -> int:
         """As `sync`; its lock is held, so the file is that of the tip."""
@@ -266,6 +309,10 @@ class Writer:
     def _let_go(self) -> None:
         while self._files:
             os.close(self._files.popitem()[1])
+
+
+def _after(tip: Tip, event: Event, line: bytes) -> Tip:
+    return Tip(event.seq, event.hash, event.time, tip.end + len(line), tip.segment)
 
 
 def _open(path: Path) -> int:

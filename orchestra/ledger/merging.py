@@ -13,6 +13,7 @@ from __future__ import annotations
 import re
 from collections.abc import Iterable, Iterator, Sequence
 from datetime import datetime
+from operator import itemgetter
 from pathlib import Path
 from typing import Final, NamedTuple
 
@@ -44,12 +45,14 @@ from orchestra.ledger.event import (
 from orchestra.ledger.life import Seen
 from orchestra.ledger.origin import Provenance
 from orchestra.ledger.parts import Evidence
-from orchestra.ledger.reading import read
-from orchestra.ledger.runs import LEDGER, is_run_id
+from orchestra.ledger.runs import is_run_id
 from orchestra.ledger.view import View
 
 RANK: Final = {"not_applicable": 0, "passed": 1, "warned": 2, "failed": 3}
 """Results of gates, the worst last: a gate of the shards has the worst of its results."""
+
+_PLACE: Final = itemgetter(0, 1, 2)
+"""Time, shard and number of a row of `derived`."""
 
 _TIME: Final = re.compile(r"[0-9]{4}-[0-9]{2}-[0-9]{2}T[0-9]{2}:[0-9]{2}:[0-9]{2}\.[0-9]{6}Z", re.ASCII)
 
@@ -84,14 +87,16 @@ class Source(NamedTuple):
         return self.view.segment.finish is not None and self.view.sealed
 
 
-def source_of(folder: Path) -> Source:
-    """Return the record of a shard. Raises LedgerError if it is damaged, MachineError if it is none of a shard.
+def source_of(folder: Path, events: Sequence[Event], view: View) -> Source:
+    """Return the record of a shard. Raises MachineError if it is none of a shard.
 
     Anyone may have written it: what becomes a name or a time of the merged run is checked.
+
+    Args:
+        folder: of its run.
+        events: all of them, verified.
+        view: of them, with their steps.
     """
-    events, view = list(read(folder / LEDGER)), View()
-    for event in events:
-        view.see(event)
     if view.start is None or view.start.shard is None:
         what = "is the run of a whole selection" if view.start is not None else "has no beginning"
         raise MachineError(f'"{folder}" is no shard: it {what}', "merge runs of `orchestra run --shard I/N`")
@@ -102,7 +107,7 @@ def source_of(folder: Path) -> Source:
         <= shard.index
         <= shard.of
         <= len(shard.selection),
-        "an event has no time in UTC": not all(_is_time(event.time) for event in events),
+        "an event has no time in UTC": not all(map(_is_time, {event.time for event in events})),
     }
     if fault := next((fault for fault, holds in odd.items() if holds), ""):
         raise MachineError(f'"{folder}" is no record of a shard: {fault}', "run the shard again")
@@ -198,7 +203,7 @@ def derived(sources: Sequence[Source]) -> Derived:
 
 def _timed(rows: list[tuple[str, int, int, Body]]) -> Iterator[Timed]:
     """Yield events in the order of time; those of a moment by shard, and of a shard in its own order."""
-    return (Timed(time, body) for time, _, _, body in sorted(rows, key=lambda row: row[:3]))
+    return (Timed(time, body) for time, _, _, body in sorted(rows, key=_PLACE))
 
 
 def _first_pending(one: Source) -> int:
@@ -312,7 +317,8 @@ def _renamed(body: Body, shard: Sharding) -> Body:
         case AttemptStarted(dir=folder):
             change = {"dir": _path(folder, shard)}
         case AttemptFinished(evidence=files, incidents=incidents):
-            change = {"evidence": _files(files, shard), "incidents": _incidents(incidents, shard)}
+            if files or incidents:
+                change = {"evidence": _files(files, shard), "incidents": _incidents(incidents, shard)}
         case Repeated(evidence=files, dir=folder):
             change = {"evidence": _files(files, shard), "dir": _path(folder, shard)}
         case Attested(evidence=files):

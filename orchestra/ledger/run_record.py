@@ -178,7 +178,8 @@ def record_of(view: View) -> RunRecord | None:
         return None
     origin = view.start.provenance
     finish = view.segment.finish
-    executions = {task: _execution(view, task) for task in sorted(view.verdicts)}
+    known = [_known_by(view, number) for number in range(len(view.segments))]
+    executions = {task: _execution(view, task, known) for task in sorted(view.verdicts)}
     return RunRecord(
         run=view.start.run,
         machine=machine_shape(origin),
@@ -195,7 +196,8 @@ def record_of(view: View) -> RunRecord | None:
     )
 
 
-def _execution(view: View, task: str) -> Execution:
+def _execution(view: View, task: str, known: Sequence[str]) -> Execution:
+    """Return the execution of a task; `known` is what the inputs of each segment are known by."""
     given, life = view.verdicts[task], view.lives[task]
     attempts = sorted(_counted(view, task), key=lambda seen: seen.seq)
     failed = [seen.body.error.message for seen in attempts if seen.body.error is not None]
@@ -204,7 +206,7 @@ def _execution(view: View, task: str) -> Execution:
         verdict=given.verdict,
         browser=life.started.body.browser if life.started is not None else "",
         inputs=(given.inputs or "") if given.reads else "",
-        attempts=tuple(_attempt(view, seen, given, life) for seen in attempts),
+        attempts=tuple(_attempt(view, seen, given, life, known) for seen in attempts),
         repeats=tuple(
             round(repeat.seconds, 6) for repeat in life.repeats if repeat.outcome == "passed" and not repeat.disturbed
         ),
@@ -236,13 +238,13 @@ def _counted(view: View, task: str) -> Iterator[Seen[AttemptFinished]]:
                 yield seen
 
 
-def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life: Life) -> Attempt:
+def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life: Life, known: Sequence[str]) -> Attempt:
     body, number = seen.body, view.segment_of(seen.seq)
     inputs = body.inputs
     if not inputs and given.reads and number == view.segment_of(life.given_at):
         inputs = given.inputs or ""  # an attempt of version 0.1 does not record them
-    inputs = inputs or _known_by(view, number)
-    usual = ((given.inputs or "") if given.reads else "") or _known_by(view, 0)
+    inputs = inputs or known[number]
+    usual = ((given.inputs or "") if given.reads else "") or known[0]
     cause = body.error.kind if body.error is not None else ""
     return Attempt(body.outcome, round(body.seconds, 6), cause, "" if inputs == usual else inputs)
 

@@ -23,6 +23,7 @@ class Spent:
         closing: after the last verdict.
         executed: the seconds that attempts and repeats report of themselves, of all workers together.
         windows: the seconds in which tests were under way, of all workers together.
+        time: of the event up to which they are counted.
     """
 
     opening: float = 0.0
@@ -33,12 +34,12 @@ class Spent:
     closing: float = 0.0
     executed: float = 0.0
     windows: float = 0.0
-    _time: str = ""
+    time: str = ""
     _at: datetime | None = None
 
     def began(self, time: str, opening: float) -> None:
         """Begin a segment at an event; what lies between two segments is no time of the run."""
-        self._time, self._at = time, datetime.fromisoformat(time)
+        self.time, self._at = time, datetime.fromisoformat(time)
         self.opening += opening
 
     def until(self, time: str, *, tests: int, started: bool, waiting: bool, servers: bool) -> None:
@@ -51,11 +52,11 @@ class Spent:
             waiting: whether a test had no verdict.
             servers: whether a component was starting or recovering.
         """
-        if self._at is None or time == self._time:
+        if self._at is None or time == self.time:
             return
         now = datetime.fromisoformat(time)
         seconds = max(0.0, (now - self._at).total_seconds())
-        self._time, self._at = time, now
+        self.time, self._at = time, now
         if tests:
             self.under_way += seconds
             self.windows += seconds * tests

@@ -122,24 +122,27 @@ class View:
 
     def see(self, event: Event) -> None:
         """Take one event in. One of a type or a version that this program does not know is counted, and no more."""
-        body = event.body
-        self.seq, self.head, self.time = event.seq, event.hash, event.time
-        self.begun = self.begun or event.time
-        self.sealed = type(body) is Seal
-        if type(body) not in _CLOSING:
-            self.ended = event.time
-        if type(body) not in _OUTSIDE and not self.segment.closed:
-            self._spend(event.time)
+        time, kind = event.time, type(event.body)
+        self.seq, self.head, self.time = event.seq, event.hash, time
+        self.begun = self.begun or time
+        self.sealed = kind is Seal
+        if kind not in _CLOSING:
+            self.ended = time
+        of_run = kind not in _OUTSIDE
+        if of_run and not self.segments[-1].closed:
+            self._spend(time)
         self._take(event)
-        if not self.segment.closed and type(body) not in _OUTSIDE:
-            self.segment.ended = event.time
+        if of_run and not (segment := self.segments[-1]).closed:
+            segment.ended = time
 
     def _spend(self, time: str) -> None:
         """Count the time up to an event, by what went on until then."""
+        if time == self.spent.time:
+            return
         self.spent.until(
             time,
             tests=len(self.current),
-            started=self.segment.attempted,
+            started=self.segments[-1].attempted,
             waiting=bool(self.pending) or self.phase in {"idle", "starting"},
             servers=bool(self.health.rising),
         )
@@ -292,7 +295,7 @@ class View:
         self.phase = "running"
         self.pending.pop(task, None)
         self.current[task] = seen
-        self.segment.attempted = True
+        self.segments[-1].attempted = True
         self._life(task).started = seen
 
     def _attempt_finished(self, seen: Seen[AttemptFinished]) -> None:

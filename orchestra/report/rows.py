@@ -54,6 +54,7 @@ class Row:
         cases: of a wrapped runner, of the last attempt.
         tries: every attempt that counts, in order.
         needs, after: tests of the plan that this one needs, or follows.
+        outer: the groups around its group, the innermost first.
         unmet: the needs whose failure does not block it, with the effect.
     """
 
@@ -82,6 +83,7 @@ class Row:
     needs: tuple[str, ...] = ()
     unmet: Mapping[str, str] = field(default_factory=dict)
     after: tuple[str, ...] = ()
+    outer: tuple[str, ...] = ()
 
     @property
     def odd_cases(self) -> tuple[Case, ...]:

@@ -42,7 +42,7 @@ def _tests(plan: Plan, word: str) -> list[Test]:
     if kind == "tag" and name:
         return [test for test in tests if name in test.tags]
     if kind == "group" and name:
-        return [test for test in tests if test.group == name]
+        return [test for test in tests if name in test.groups]
     if exact := [test for test in tests if word in {test.id, test.of}]:
         return exact
     low, dots, high = word.partition("..")
@@ -51,7 +51,7 @@ def _tests(plan: Plan, word: str) -> list[Test]:
         return [test for test in tests if first <= natural(test.of or test.id) <= last]
     if any(mark in word for mark in "*?["):
         return [test for test in tests if fnmatchcase(test.id, word)]
-    return [test for test in tests if test.group == word]
+    return [test for test in tests if word in test.groups]
 
 
 def select(plan: Plan, words: Sequence[str], methods: Iterable[str] = ()) -> list[str]:

@@ -207,7 +207,8 @@ def _sent(plan: Plan, test: Test) -> Iterator[str]:
     login = plan.login_of(test)
     if looks((*test.before, *test.steps, *test.finally_)):
         yield f"{folder_of(plan.suite, test.id)}/**"
-    yield from project_files((*test.before, *test.steps, *test.finally_, *(() if login is None else login.steps)))
+    of_login = () if login is None else login.steps
+    yield from project_files((*test.har_by.values(), *test.before, *test.steps, *test.finally_, *of_login))
 
 
 def _row_reason(root: Path, row: Component, build: Build, since: Revision) -> str:

@@ -49,6 +49,9 @@ def in_step(step: Step) -> Iterator[tuple[Where, str]]:
             yield from _in_conditions(args.get(key, {}), (key,))
         for part, wanted in args.get("page", {}).items():
             yield from _in_conditions(wanted, ("page", part))
+    elif step.verb == "dialog":
+        if isinstance(message := args.get("message"), dict):
+            yield from _in_conditions(message, ("message",))
     elif step.verb == "download":
         text = args.get("expect", {}).get("text", {})
         if _empty(text.get("contain")):

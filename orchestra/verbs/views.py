@@ -12,7 +12,7 @@ from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import LAST, is_run_id
-from orchestra.plan import Command, Component, Errors, Method, Plan, Probe, ResetStep, Test, closure
+from orchestra.plan import NESTED, Command, Component, Errors, Method, Plan, Probe, ResetStep, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.runtime.select import select, with_needs
@@ -232,7 +232,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
     place = places.find(f"/tests/{test.of or test.id}")
     rows: list[tuple[str, str]] = [
         ("at", str(place) if place is not None else ""),
-        ("group", test.group),
+        ("group", NESTED.join(reversed(test.groups))),
         ("methods", " ".join(test.methods)),
         ("needs", " ".join(draw.needs_of(test))),
         ("needed by", " ".join(other.id for other in compiled.tests if test.id in other.needs)),

@@ -5,11 +5,13 @@ from __future__ import annotations
 import base64
 import json
 
+import msgspec
 import pytest
 
 from orchestra.runtime.driver.contract import StepError
 from orchestra.runtime.driver.har import Answer, Har, Sent
 from tests.support.both import failed, passed
+from tests.support.requests import steps
 from tests.support.site import page
 
 PLAIN = page("<p>plain</p>")
@@ -74,6 +76,25 @@ def test_replies_are_recorded_and_come_from_the_file_from_then_on(both):
         (other / "app.py").write_text("print()")
     for result in failed(both(PLAIN, {"har": {"file": "data/app.py", "update": True}}), "error", "setup"):
         assert result.failure.message == '"data/app.py" is no HAR file, so it is not written over'
+
+
+@pytest.mark.browser
+def test_the_har_of_a_method_answers_from_the_first_step_of_each_test(both):
+    def of_method(**more):
+        (step,) = steps([har(**more)])
+        return {"cli": msgspec.structs.replace(step, at=("/methods/cli/har",))}
+
+    for result in passed(both(PLAIN, COUNTED, har_by=of_method(update=True))):
+        assert set(result.facts["recorded"]) == {f"har {FILE}"}
+        assert all(step.verb != "har" for step in result.steps)
+    for result in passed(both(PLAIN, SAME, before=[PLAIN, COUNTED], har_by=of_method())):
+        assert result.facts["mocks"] == {f"har {FILE}": 3}
+    missing = of_method(file="none.har")
+    for result in failed(both(PLAIN, last=[PLAIN], har_by=missing), "error", "setup"):
+        assert result.failure.message == 'there is no HAR file "none.har"'
+        assert (result.failure.section, result.failure.step) == ("before", None)
+        assert result.failure.pointers == ("/methods/cli/har",)
+        assert [step.section for step in result.steps] == ["finally"]
 
 
 def entry(url, status=200, headers=(), method="GET", post="", **content):

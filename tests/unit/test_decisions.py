@@ -37,13 +37,13 @@ PLAN = Plan(
     suite="s",
     title="",
     tests=(
-        Case("B1", "", ("cli", "mcp"), group="basic", tags=("smoke",)),
-        Case("B2[chromium]", "", ("cli",), of="B2", group="basic", needs=("B1",)),
+        Case("B1", "", ("cli", "mcp"), group="basic", outer=("all",), tags=("smoke",)),
+        Case("B2[chromium]", "", ("cli",), of="B2", group="basic", outer=("all",), needs=("B1",)),
         Case("B2[firefox]", "", ("cli",), of="B2", group="basic"),
         Case("B10", "", ("cli", "mcp"), needs=("B2[chromium]",)),
     ),
     methods=(Method("cli", "", "playwright"), Method("mcp", "", "mcp")),
-    groups=(Group("basic", ""),),
+    groups=(Group("basic", "", outer=("all",)), Group("all", "")),
     speed=SPEED,
 )
 
@@ -53,6 +53,8 @@ PLAN = Plan(
     [
         ([], [], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]", "cli:B10", "mcp:B1", "mcp:B10"]),
         (["B2"], [], ["cli:B2[chromium]", "cli:B2[firefox]"]),
+        (["all"], [], ["cli:B1", "cli:B2[chromium]", "mcp:B1"]),
+        (["group:all"], ["mcp"], ["mcp:B1"]),
         (["B2[firefox]"], [], ["cli:B2[firefox]"]),
         (["B1..B2"], ["cli"], ["cli:B1", "cli:B2[chromium]", "cli:B2[firefox]"]),
         (["mcp:B1..B99"], [], ["mcp:B1", "mcp:B10"]),
@@ -293,7 +295,7 @@ def test_figures_count_every_verdict_once():
         more=["cli:B2[chromium]"],
     )
     rows = {"backend": SimpleNamespace(state="healthy", required=True)}
-    gates = (Gate("after", "g", "method.cli.seconds_p95 < 1.0 && group.basic.seconds_p50 < 1.0"),
+    gates = (Gate("after", "g", "method.cli.seconds_p95 < 1.0 && group.basic.seconds_p50 < group.all.seconds_p95"),
              Gate("after", "h", "failed == 0", message="{method.mcp.seconds_p50} s"))  # fmt: skip
     plan = msgspec.structs.replace(PLAN, gates=gates)
     values = figures(plan, ran, rows)
@@ -301,7 +303,7 @@ def test_figures_count_every_verdict_once():
         "total": 6, "executed": 4, "passed": 2, "failed": 1, "flaky": 1, "skipped": 1, "retries": 1, "skipped_silently": 1,
         "pass_rate": 0.75, "flaky_rate": 1 / 3, "agreement": 0.5, "seconds_p50": 2.5, "seconds_max": 40.0,
         "coverage": 4 / 6, "method.cli.seconds_p50": 1.5, "method.cli.seconds_p95": 2.0, "method.mcp.seconds_p50": 21.5,
-        "group.basic.seconds_p50": 2.0, "group.basic.seconds_p95": 3.0,
+        "group.basic.seconds_p50": 2.0, "group.basic.seconds_p95": 3.0, "group.all.seconds_p95": 3.0,
         "health.backend": "healthy", "class.good": 3, "class.ok": 1, "method.mcp.failed": 1, "method.cli.pass_rate": 1.0,
     }  # fmt: skip
     assert {name: values[name] for name in wanted} == wanted

@@ -21,8 +21,9 @@ from orchestra.ledger.chain import GENESIS
 from orchestra.ledger.event import GateJudged, Note, RunResumed, Seal, Unknown
 from orchestra.ledger.log import Writer, run_id, utc_stamp
 from orchestra.ledger.reading import LedgerError, Tail, read
+from orchestra.ledger.segment import segments
 from orchestra.ledger.versions import event_schema
-from tests.support.ledgers import Clock, note, relinked, verify
+from tests.support.ledgers import START, Clock, note, relinked, verify
 
 
 def filled(path, count=5):
@@ -228,6 +229,68 @@ def test_an_auditor_minds_time_going_back_odd_json_and_a_false_seal(tmp_path):
     path.write_bytes(text[:cut] + told + text[cut:] + b"\n")
     assert len(list(read(path))) == 1
     assert verify(path) == (path, 1, "it is not in canonical JSON (RFC 8785)")
+
+
+@pytest.mark.parametrize(
+    "body, fault",
+    [
+        ('{"data":{"a":1e-9,"b":0.5},"kind":"x","message":"é"}', None),
+        ('{"data":{},"kind":"","message":"with its defaults, as others may write them"}', None),
+        ('{"message":"a field of a newer version","more":[1]}', None),
+        ('{"message":"x","data":{}}', "odd"),
+        ('{"data":{"a":1.0},"message":"x"}', "odd"),
+        ('{"data":{"a":0.50},"message":"x"}', "odd"),
+        (r'{"message":"\u0061"}', "odd"),
+        ('{"message":"x" }', "odd"),
+        ('{"message":"x","message":"x"}', "odd"),
+        ('{"data":{"a":-0},"message":"x"}', "odd"),
+    ],
+)
+def test_an_auditor_takes_canonical_lines_whoever_wrote_them_and_no_others(tmp_path, body, fault):
+    path = tmp_path / "events.jsonl"
+    front = f'{{"body":{body}'
+    back = f',"prev":"{GENESIS}","seq":1,"time":"2026-01-02T03:04:05.000006Z","type":"note","v":1}}'
+    told = hashlib.sha256((front + back).encode()).hexdigest()
+    path.write_bytes(f'{front},"hash":"{told}"{back}\n'.encode())
+    assert len(list(read(path))) == 1
+    assert verify(path) == (fault and (path, 1, "it is not in canonical JSON (RFC 8785)"))
+
+
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@given(
+    texts=st.lists(st.tuples(st.integers(0, 5), st.text(max_size=40)), max_size=20),
+    size=st.integers(1, 4000),
+    block=st.integers(1, 2000),
+)
+def test_events_written_many_at_a_time_are_those_written_one_by_one(tmp_path, monkeypatch, texts, size, block):
+    monkeypatch.setattr(log_module, "_BLOCK_BYTES", block)
+    timed = [(utc_stamp(START + timedelta(seconds=second)), note(text)) for second, text in texts]
+    files = []
+    for name in ("one", "many"):
+        path, clock, seen = tmp_path / f"{name}.jsonl", [START], []
+        with Writer(path, now=lambda clock=clock: clock[0], segment_bytes=size) as writer:
+            if name == "many":
+                writer.append_all(iter(timed), seen.append)
+            for (second, _), (_, body) in zip(texts, timed, strict=True) if name == "one" else ():
+                clock[0] = START + timedelta(seconds=second)
+                seen.append(writer.append(body))
+        assert [event for event in read(path) if event.type != "segment"] == seen
+        files.append([file.read_bytes().replace(b"many", b"one") for file in segments(path)])
+        for file in list(segments(path)):
+            file.unlink()
+    assert [len(text) for text in files[0]] == [len(text) for text in files[1]]
+    assert files[0][0] == files[1][0]
+
+
+def test_a_body_without_json_ends_a_block_before_it(tmp_path):
+    path, seen = tmp_path / "events.jsonl", []
+    stamp = utc_stamp(START)
+    with Writer(path, now=Clock()) as writer:
+        with pytest.raises(TypeError):
+            writer.append_all([(stamp, note("a")), (stamp, Unknown({})), (stamp, note("b"))], seen.append)
+        assert seen == list(read(path))
+        writer.append(note("goes on"))
+    assert verify(path) is None
 
 
 def test_a_clock_set_back_does_not_turn_the_record_back(tmp_path):

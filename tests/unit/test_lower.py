@@ -15,6 +15,7 @@ from orchestra import names, plan
 from orchestra.compiler.build import Built, build
 from orchestra.compiler.lower.tests import lower, lower_test
 from orchestra.compiler.rules.references import RUN_NAMES
+from orchestra.steps.step import Step
 from tests.support.golden import check
 from tests.support.paths import DATA
 
@@ -307,6 +308,37 @@ tests:
     }
 
 
+def test_the_har_of_a_method_is_for_its_tests_with_a_page(tmp_path):
+    text = """
+orchestra: 1
+suite: s
+vars: {name: api}
+health: {shop: {url: "http://127.0.0.1:8000"}, other: {url: "http://127.0.0.1:8001"}}
+methods:
+  cli: {driver: playwright, har: "${vars.name}.har"}
+  mcp: {driver: mcp, har: {file: "${test.id}.har", url: "${shop.url}/**", update: true}}
+  live: {driver: playwright}
+tests:
+  T1: {inputs: [a/*.py], steps: [reload]}
+  T2: {methods: [cli, live], steps: [reload]}
+  T3: {steps: [{http: {GET: "https://a"}}]}
+"""
+    plan = plan_of(tmp_path, text)
+    tests = {test.id: test for test in plan.tests}
+    asked = {"url": "**", "not_found": "abort", "update": False}
+    replayed = Step("har", ("/methods/cli/har",), None, {**asked, "file": "api.har"})
+    recorded = {"file": "${test.id}.har", "url": "${shop.url}/**", "not_found": "abort", "update": True}
+    mcp = Step("har", ("/methods/mcp/har",), None, recorded)
+    assert {test: one.har_by for test, one in tests.items()} == {
+        "T1": {"cli": replayed, "mcp": mcp},
+        "T2": {"cli": replayed},
+        "T3": {},
+    }
+    assert (tests["T1"].requires, tests["T2"].requires) == (("shop",), ())
+    assert tests["T1"].inputs == ("a/*.py", "api.har")
+    assert plan.digest() != plan_of(tmp_path, text.replace("api}", "app}")).digest()
+
+
 def test_expectations_that_turn_out_to_be_empty(tmp_path: Path):
     text = """
 orchestra: 1
@@ -324,6 +356,8 @@ tests:
       - download: {testid: export, as: a.txt, expect: {text: {contain: "", match: "(?:x|)"}}}
       - use: {says: {text: ""}}
       - use: {says: {text: "${vars.word}"}}
+      - dialog: {accept: true, message: {contain: "", match: ".*"}}
+      - dialog: {accept: true, message: ""}
   B002:
     steps:
       - expect: {testid: reply, to: {match: "^$"}}

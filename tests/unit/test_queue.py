@@ -20,18 +20,24 @@ def plans(draw):
     """Plans whose tests are listed in an order that their edges allow, as lowering lists them."""
     groups = draw(st.integers(0, 3))
     group_after = [draw(st.sets(st.integers(0, i - 1), max_size=2)) if i else set() for i in range(groups)]
+    outer = [()] * groups
+    for i in range(1, groups):
+        outer[i] = draw(st.sampled_from([(), *((j, *outer[j]) for j in (i - 1, *outer[i - 1]))]))
+        group_after[i] = (group_after[i] - set(outer[i])).union(*(group_after[j] for j in outer[i]))
     methods = draw(st.integers(1, 2))
     tests = []
     for index in range(draw(st.integers(1, 12))):
         edges = draw(st.sets(st.integers(0, index - 1), max_size=3)) if index else set()
         split = draw(st.integers(0, 3))
+        group = min(groups - 1, index * groups // 12)
         names = [f"t{other}" for other in sorted(edges)]
         tests.append(
             Case(
                 id=f"t{index}",
                 title="",
                 methods=tuple(f"m{i}" for i in range(methods)),
-                group=f"g{min(groups - 1, index * groups // 12)}" if groups else "",
+                group=f"g{group}" if groups else "",
+                outer=tuple(f"g{i}" for i in outer[group]) if groups else (),
                 needs=tuple(names[:split]),
                 after=tuple(names[split:]),
                 resources={"r": draw(st.integers(1, 2))} if draw(st.booleans()) else {},
@@ -44,7 +50,10 @@ def plans(draw):
         title="",
         tests=tuple(tests),
         methods=tuple(Method(f"m{i}", "", "command", parallel=draw(st.booleans())) for i in range(methods)),
-        groups=tuple(Group(f"g{i}", "", tuple(f"g{j}" for j in sorted(group_after[i]))) for i in range(groups)),
+        groups=tuple(
+            Group(f"g{i}", "", tuple(f"g{j}" for j in sorted(group_after[i])), tuple(f"g{j}" for j in outer[i]))
+            for i in range(groups)
+        ),
         resources={"r": 2},
         pools=(Pool("p", ({"name": "ana"}, {"name": "${env.B}"}, {"name": "c"})),),
     )
@@ -100,7 +109,7 @@ def test_every_selected_task_runs_once_and_in_order(plan, seed, data, shuffled):
                 assert at["end", before] < at["start", task]
         for other in selection:
             by, _, its = other.partition(":")
-            if by == method and tests[its].group and tests[its].group in after.get(tests[name].group, ()):
+            if by == method and {*tests[its].groups} & {*after.get(tests[name].group, ())}:
                 assert at["end", other] < at["start", task]
     order = [method.id for method in plan.methods]
     for method in plan.methods:
@@ -173,6 +182,27 @@ def test_the_longest_remaining_path_goes_first():
     queue.push("m:short")
     queue.push("m:head")
     assert [queue.take("m"), queue.take("m"), queue.take("m")] == ["m:head", "m:short", None]
+
+
+def test_a_group_is_complete_with_the_groups_inside_it_and_passes_their_order_on():
+    inside = {"group": "in", "outer": ("out",)}
+    tests = (Case("a", "", ("m",), group="out"), Case("b", "", ("m",), **inside), Case("c", "", ("m",), group="next"))
+    groups = (Group("out", ""), Group("in", "", ("first",), ("out",)), Group("next", "", ("out",)), Group("first", ""))
+    plan = Plan("s", "", (*tests, Case("f", "", ("m",), group="first")), (Method("m", "", "command"),), groups)
+    queue = Queue(plan, ["m:a", "m:b", "m:c"])
+    queue.push("m:c")
+    for name in ("m:a", "m:b"):
+        assert queue.take("m") is None
+        queue.push(name)
+        assert queue.take("m") == name
+        assert not queue.completed("m", "out")
+        queue.release(name)
+        queue.done(name)
+    assert queue.completed("m", "out")
+    assert queue.take("m") == "m:c"
+    queue = Queue(plan, ["m:f", "m:c"])
+    queue.push("m:c")
+    assert queue.take("m") is None
 
 
 def test_an_empty_group_passes_its_own_order_on():

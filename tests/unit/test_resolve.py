@@ -117,6 +117,19 @@ def test_a_test_does_not_need_itself_by_way_of_its_group():
     assert resolve.effective_needs(one, "Z", {}) == {}
 
 
+def test_groups_in_groups():
+    groups = {"in": {"group": "mid", "login": "b"}, "mid": {"group": "out", "needs": [{"test": "A", "else": "run"}]}}
+    one = spec(groups={**groups, "out": {"login": "a", "needs": ["A", "B"]}, "self": {"group": "self"}})
+    assert [name for name, _ in resolve.group_path(one, "in")] == ["out", "mid", "in"]
+    assert [name for name, _ in resolve.group_path(one, "self")] == ["self"]
+    assert resolve.groups_of(one, {}) == resolve.groups_of(one, {"group": "lost"}) == []
+    assert resolve.in_group(one, {"group": "in"}, "out")
+    assert not resolve.in_group(one, {"group": "mid"}, "in")
+    assert resolve.login_of(one, {"group": "in"}) == "b"
+    assert resolve.login_of(one, {"group": "mid"}) == "a"
+    assert resolve.effective_needs(one, "C", {"group": "in"}) == {"A": "run", "B": "block"}
+
+
 @given(
     st.integers(0, 12).flatmap(
         lambda n: st.tuples(st.permutations(range(n)), st.lists(st.tuples(st.integers(0, 11), st.integers(0, 11))))

@@ -159,6 +159,14 @@ PYTHON: list[tuple[Step, str]] = [
     ),
     (Step("dialog", args={"accept": True}), "page.once('dialog', lambda dialog: dialog.accept())"),
     (Step("dialog", args={"accept": True, "text": "x"}), "page.once('dialog', lambda dialog: dialog.accept('x'))"),
+    (
+        Step("dialog", args={"accept": True, "type": "alert", "message": "x"}),
+        "page.once('dialog', lambda dialog: dialog.accept())  # expected: dialog.type == 'alert' and dialog.message == 'x'",
+    ),
+    (
+        Step("dialog", args={"accept": False, "message": {"contain": "x", "match": "^y"}}),
+        "page.once('dialog', lambda dialog: dialog.dismiss())  # expected: 'x' in dialog.message and re.search('^y', dialog.message)",
+    ),
     (Step("dialog", args={"accept": False, "text": "x"}), "page.once('dialog', lambda dialog: dialog.dismiss())"),
     (Step("viewport", args={"width": 1, "height": 2}), "page.set_viewport_size({'width': 1, 'height': 2})"),
     (Step("back"), "page.go_back()"),

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any, cast
 
-from orchestra.compiler.lower.resolve import scalar_text
+from orchestra.compiler.lower.resolve import groups_of, scalar_text
 from orchestra.compiler.lower.steps import Known, fill
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import EmulateSpec, GroupSpec, TestSpec
@@ -20,25 +20,24 @@ TEXTS = ("device", "locale", "timezone", "user_agent")
 def places(spec: Spec, test_id: str, method: str = "") -> Iterator[tuple[Path, EmulateSpec]]:
     """Yield each `emulate` that concerns a test, with its path, the widest first; that of a method where one is named."""
     test = spec["tests"][test_id]
-    group = test.get("group", "")
     sections: tuple[tuple[Path, Mapping[str, Any]], ...] = (
         (("defaults",), spec.get("defaults", {})),
         (("methods", method), spec.get("methods", {}).get(method, {})),
-        (("groups", group), spec.get("groups", {}).get(group, {})),
+        *((("groups", name), group) for name, group in groups_of(spec, test)),
         (("tests", test_id), test),
     )
     yield from (((*path, "emulate"), section["emulate"]) for path, section in sections if "emulate" in section)
 
 
 def lower_emulation(
-    spec: Spec, test: TestSpec, group: GroupSpec, methods: Iterable[str], known: Known
+    spec: Spec, test: TestSpec, groups: Sequence[GroupSpec], methods: Iterable[str], known: Known
 ) -> tuple[Emulation, dict[str, Emulation]]:
     """Return the emulation of a test, and of those of its methods that differ.
 
     The nearest place wins, key by key: test, group, method, defaults. Headers are laid over by name.
     """
     wide = [place["emulate"] for place in (spec.get("defaults", {}),) if "emulate" in place]
-    near = [place["emulate"] for place in (group, test) if "emulate" in place]
+    near = [place["emulate"] for place in (*groups, test) if "emulate" in place]
     common = laid((*wide, *near), known)
     declared = spec.get("methods", {})
     by = {

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
 from orchestra.compiler.schema.spec import Spec
@@ -14,14 +14,14 @@ _PLAIN = Test("", "", ()).errors
 
 
 def lower_errors(
-    spec: Spec, test: TestSpec, group: GroupSpec, methods: Iterable[str]
+    spec: Spec, test: TestSpec, groups: Sequence[GroupSpec], methods: Iterable[str]
 ) -> tuple[Errors, dict[str, Errors]]:
     """Return the `errors` of a test, and of those of its methods that differ.
 
     The nearest place wins, key by key: test, group, method, suite. `allow` of all places counts, and `log_patterns` is
     laid over by component.
     """
-    near = [place["errors"] for place in (group, test) if "errors" in place]
+    near = [place["errors"] for place in (*groups, test) if "errors" in place]
     wide = [spec["errors"]] if "errors" in spec else []
     common = _laid((*wide, *near))
     declared = spec.get("methods", {})

@@ -22,7 +22,7 @@ def lower_logins(spec: Spec, methods: Mapping[str, MethodSpec], known: Known) ->
         check = (
             lower_step("http", login["check"]["http"], (f"/logins/{name}/check",), known) if "check" in login else None
         )
-        emulation, emulation_by = lower_emulation(spec, {}, {}, methods, known)
+        emulation, emulation_by = lower_emulation(spec, {}, (), methods, known)
         made.append(
             Login(
                 id=name,

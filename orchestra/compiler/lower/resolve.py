@@ -10,14 +10,19 @@ import heapq
 import itertools
 import json
 from collections.abc import Iterable, Iterator, Mapping, Sequence
-from typing import Any, cast
+from typing import Any, TypeAlias, cast
 
+from orchestra import names
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import EnvFileSpec, Spec
 from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec, NeedSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.plan import EnvFile
 from orchestra.steps.vocabulary import VERBS
+from orchestra.yamltext.document import Path
+
+Section: TypeAlias = tuple[Path, Sequence[StepSpec]]
+"""A list of steps, and its path in the spec."""
 
 _BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
 
@@ -82,17 +87,67 @@ def is_command(test: TestSpec) -> bool:
     return "command" in test or "use" in test
 
 
-def login_of(spec: Spec, test: TestSpec) -> str:
-    """Return the login that a test begins with: the nearest of test, group and defaults; empty for none."""
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    named = test.get("login", group.get("login", spec.get("defaults", {}).get("login", NO_LOGIN)))
+def group_path(spec: Spec, name: str) -> list[tuple[str, GroupSpec]]:
+    """Return a group and those around it with their names, the outermost first; what is not declared is passed over."""
+    groups = spec.get("groups", {})
+    path: list[tuple[str, GroupSpec]] = []
+    while name in groups and all(name != inner for inner, _ in path):  # a group in itself is reported by a rule
+        path.insert(0, (name, groups[name]))
+        name = groups[name].get("group", "")
+    return path
+
+
+def groups_of(spec: Spec, test: TestSpec) -> list[tuple[str, GroupSpec]]:
+    """Return the groups that a test is in with their names, the outermost first."""
+    return group_path(spec, test["group"]) if "group" in test else []
+
+
+def in_group(spec: Spec, test: TestSpec, name: str) -> bool:
+    """Return True if a test is in a group, or in one inside it."""
+    return any(name == known for known, _ in groups_of(spec, test))
+
+
+def _named_login(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
+    places: tuple[Mapping[str, Any], ...] = (spec.get("defaults", {}), *(one for _, one in groups_of(spec, test)), test)
+    written: str = next((place["login"] for place in reversed(places) if "login" in place), NO_LOGIN)
+    return names.substitute(written, known, scalar_text) if "${" in written else written
+
+
+def login_of(spec: Spec, test: TestSpec, known: Mapping[str, Any]) -> str:
+    """Return the login that one test of an entry begins with: the nearest of test, groups and defaults; empty for none.
+
+    Args:
+        spec: the whole spec.
+        test: one of its entries.
+        known: the values of names in the test, such as `matrix.role`.
+    """
+    named = _named_login(spec, test, known)
     return "" if named == NO_LOGIN or is_command(test) else named
 
 
+def logins_by_test(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
+    """Return the login that each test of an entry names, by its id; `none` for none."""
+    variables = {f"vars.{name}": value for name, value in spec.get("vars", {}).items()}
+    return {
+        one: _named_login(spec, test, {**variables, **values_known(test, values)})
+        for one, values in matrix_tests(test_id, test)
+    }
+
+
+def logins_of(spec: Spec, test: TestSpec) -> tuple[str, ...]:
+    """Return the logins that the tests of an entry begin with: several where a name in the text chooses them."""
+    written = login_of(spec, test, {})
+    if "${" not in written:
+        return (written,) if written else ()
+    return tuple(name for name in dict.fromkeys(logins_by_test(spec, "", test).values()) if name != NO_LOGIN)
+
+
 def takes_of(spec: Spec, test: TestSpec) -> dict[str, str]:
-    """Return the pools of which a test leases entries, by the name for it: the nearest of test, group and defaults."""
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    named = {**spec.get("defaults", {}).get("takes", {}), **group.get("takes", {}), **test.get("takes", {})}
+    """Return the pools of which a test leases entries, by the name for it: the nearest of test, groups and defaults."""
+    named = dict(spec.get("defaults", {}).get("takes", {}))
+    for _, group in groups_of(spec, test):
+        named |= group.get("takes", {})
+    named |= test.get("takes", {})
     return {name: pool for name, pool in named.items() if pool != NO_LOGIN}
 
 
@@ -122,17 +177,28 @@ def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
-    """Yield the lists of steps that a test runs: those of its login, of all tests, its group's and its own."""
-    defaults = defaults_of(spec, test)
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    yield login_steps(spec, login_of(spec, test))
-    yield defaults.get("before", [])
-    yield group.get("before", [])
-    yield test.get("before", [])
+    """Yield the lists of steps that a test runs: those of its logins, of all tests, its groups' and its own."""
+    for login in logins_of(spec, test):
+        yield login_steps(spec, login)
+    yield from (steps for _, steps in opening(spec, "", test))
     yield test.get("steps", [])
-    yield test.get("finally", [])
-    yield group.get("finally", [])
-    yield defaults.get("finally", [])
+    yield from (steps for _, steps in closing(spec, "", test))
+
+
+def opening(spec: Spec, test_id: str, test: TestSpec) -> Iterator[Section]:
+    """Yield the lists of steps before those of a test with their paths, as they run: outer ones first."""
+    yield ("defaults", "before"), defaults_of(spec, test).get("before", [])
+    for name, group in groups_of(spec, test):
+        yield ("groups", name, "before"), group.get("before", [])
+    yield ("tests", test_id, "before"), test.get("before", [])
+
+
+def closing(spec: Spec, test_id: str, test: TestSpec) -> Iterator[Section]:
+    """Yield the lists of steps after those of a test with their paths, as they run: inner ones first."""
+    yield ("tests", test_id, "finally"), test.get("finally", [])
+    for name, group in reversed(groups_of(spec, test)):
+        yield ("groups", name, "finally"), group.get("finally", [])
+    yield ("defaults", "finally"), defaults_of(spec, test).get("finally", [])
 
 
 def kind_of(spec: Spec, test: TestSpec) -> Needs:
@@ -291,12 +357,14 @@ def need_names(items: Iterable[str | NeedSpec]) -> list[str]:
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
     """Return the ids in the spec whose success a test needs, each with the effect if it did not pass.
 
-    Its own list comes first and wins, then its group's, without itself.
+    Its own list comes first and wins, then those of its groups from the innermost on, without itself.
     """
-    group: GroupSpec = spec.get("groups", {}).get(test.get("group", ""), {})
-    shared = [need for need in map(need_of, group.get("needs", ())) if need[0].partition("[")[0] != test_id]
-    own = [need_of(item) for item in test.get("needs", ())]
-    return {**dict(own), **{name: effect for name, effect in shared if name not in dict(own)}}
+    needs = dict(map(need_of, test.get("needs", ())))
+    for _, group in reversed(groups_of(spec, test)):
+        for name, effect in map(need_of, group.get("needs", ())):
+            if name.partition("[")[0] != test_id:
+                needs.setdefault(name, effect)
+    return needs
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:

@@ -15,10 +15,20 @@ from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.logins import components_of_login, lower_logins
 from orchestra.compiler.lower.requires import components_of
-from orchestra.compiler.lower.steps import Known, fill, final_text, lower_command, lower_steps, outer, text_map, usual
+from orchestra.compiler.lower.steps import (
+    Known,
+    fill,
+    final_text,
+    lower_command,
+    lower_step,
+    lower_steps,
+    outer,
+    text_map,
+    usual,
+)
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
-from orchestra.compiler.schema.tests import MethodSpec, RetrySpec, SpeedSpec, TestSpec
+from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, RetrySpec, SpeedSpec, TestSpec
 from orchestra.plan import (
     EVERY_RUN,
     NO_TLS,
@@ -101,27 +111,24 @@ def lower_test(
 ) -> tuple[Test, ...]:
     """Return the tests that one entry of the spec makes; `expanded` maps each id of the spec to the ids of its tests."""
     test = spec["tests"][test_id]
-    login = (logins or {}).get(resolve.login_of(spec, test))
     defaults = spec.get("defaults", {})
-    group_name = test.get("group", "")
-    group = spec.get("groups", {}).get(group_name, {})
+    groups = resolve.groups_of(spec, test)
+    places = [group for _, group in groups]
     needs = resolve.effective_needs(spec, test_id, test)
     made = []
     for one_id, values in resolve.matrix_tests(test_id, test):
         known = {**variables, **resolve.values_known(test, values)} if values else variables
+        login = (logins or {}).get(resolve.login_of(spec, test, known))
         pointer = f"/tests/{test_id}"
-        everywhere = resolve.defaults_of(spec, test)
-        before = lower_steps(spec, everywhere.get("before", []), "/defaults/before", known)
-        before += lower_steps(spec, group.get("before", []), f"/groups/{group_name}/before", known)
-        before += lower_steps(spec, test.get("before", []), f"{pointer}/before", known)
+        before = _lowered(spec, resolve.opening(spec, test_id, test), known)
         steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)
-        after = lower_steps(spec, test.get("finally", []), f"{pointer}/finally", known)
-        after += lower_steps(spec, group.get("finally", []), f"/groups/{group_name}/finally", known)
-        after += lower_steps(spec, everywhere.get("finally", []), "/defaults/finally", known)
+        after = _lowered(spec, resolve.closing(spec, test_id, test), known)
         command = _command_of(spec, test, known)
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
-        errors, errors_by = lower_errors(spec, test, group, methods_here)
-        emulation, emulation_by = lower_emulation(spec, test, group, methods_here, known)
+        errors, errors_by = lower_errors(spec, test, places, methods_here)
+        emulation, emulation_by = lower_emulation(spec, test, places, methods_here, known)
+        har_by = _har_by(spec, test, methods_here, known)
+        replayed = tuple(har_by.values())
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         patience = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds"))
@@ -132,7 +139,8 @@ def lower_test(
                 title=final_text(test.get("title", test_id), known),
                 methods=methods_here,
                 of=test_id if values else "",
-                group=group_name,
+                group=test.get("group", ""),
+                outer=tuple(name for name, _ in reversed(groups[:-1])),
                 browser=_TEST.browser if browser == _TEST.browser else browser,
                 needs=_ids(needs, expanded),
                 unmet=_unmet(needs, expanded),
@@ -140,7 +148,9 @@ def lower_test(
                 requires=_requires(
                     spec,
                     test,
-                    components_of(spec, (*before, *steps, *after), command, (emulation, *emulation_by.values()))
+                    components_of(
+                        spec, (*replayed, *before, *steps, *after), command, (emulation, *emulation_by.values())
+                    )
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
@@ -162,7 +172,7 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=_inputs(spec["suite"], one_id, test, known, (*before, *steps, *after)),
+                inputs=_inputs(spec["suite"], one_id, test, known, (*replayed, *before, *steps, *after)),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -173,6 +183,7 @@ def lower_test(
                 errors_by=errors_by,
                 emulation=emulation,
                 emulation_by=emulation_by,
+                har_by=har_by,
                 login="" if login is None else login.id,
                 login_page=login is not None and login.page,
                 matrix=values,
@@ -183,6 +194,22 @@ def lower_test(
             )
         )
     return tuple(made)
+
+
+def _lowered(spec: Spec, sections: Iterable[resolve.Section], known: Known) -> tuple[Step, ...]:
+    """Return the steps of several lists, one after the other."""
+    return tuple(
+        step for path, steps in sections for step in lower_steps(spec, steps, "/" + "/".join(map(str, path)), known)
+    )
+
+
+def _har_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> dict[str, Step]:
+    """Return the step `har` of each method that has one; none for a test without a page."""
+    declared: Mapping[str, Any] = spec.get("methods", {})
+    with_one = [name for name in methods if "har" in declared.get(name, ())]
+    if not with_one or resolve.kind_of(spec, test) != "browser":
+        return {}
+    return {name: lower_step("har", declared[name]["har"], (f"/methods/{name}/har",), known) for name in with_one}
 
 
 def _inputs(
@@ -212,6 +239,13 @@ def _unmet(needs: Mapping[str, str], expanded: Mapping[str, tuple[str, ...]]) ->
     return {one: effect for one, effect in effects.items() if effect != resolve.BLOCK}
 
 
+def _group(name: str, title: str, path: Sequence[tuple[str, GroupSpec]]) -> Group:
+    """Return a group that waits for all that those around it wait for."""
+    inner_first = list(reversed(path))
+    after = dict.fromkeys(other for _, group in inner_first for other in group.get("after", ()))
+    return Group(name, title, tuple(after), tuple(around for around, _ in inner_first[1:]))
+
+
 def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:
     """Return the tests in the order in which one worker would run them.
 
@@ -224,7 +258,9 @@ def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...
         start, end = f"<{group.id}", f">{group.id}"
         nodes += [start, end]
         before[start] = [f">{other}" for other in group.after]
-        before[end] = [start]
+        before.setdefault(end, []).append(start)
+        for around in group.outer:
+            before.setdefault(f">{around}", []).append(end)
     for test in tests:
         before[test.id] = [*test.needs, *test.after]
         if test.group:
@@ -314,7 +350,7 @@ def lower(
         test_id: tuple(one for one, _ in resolve.matrix_tests(test_id, test)) for test_id, test in spec["tests"].items()
     }
     groups = tuple(
-        Group(name, final_text(group.get("title", name), known), tuple(group.get("after", [])))
+        _group(name, final_text(group.get("title", name), known), resolve.group_path(spec, name))
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)

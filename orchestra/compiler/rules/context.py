@@ -28,7 +28,8 @@ from orchestra.probes.table import probes_of
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
-# A step: the path of its list, its number there (of a login `check`), and the arguments of its verb.
+# A step: the path of its list, its number there (of a login `check`; of `har` of a method its name), and the arguments of its
+# verb.
 _Written: TypeAlias = tuple[Path, int | str, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -117,6 +118,10 @@ class Context:
                         _collect(part, (name, key), (), texts)
             elif name != "profiles":
                 _collect(value, (name,), (), texts)
+        hars = [
+            (("methods",), name, entry["har"]) for name, entry in self.spec.get("methods", {}).items() if "har" in entry
+        ]
+        by_verb.update({"har": [*hars, *by_verb.get("har", ())]} if hars else {})
         return by_verb, texts
 
     def steps(self, verb: str) -> list[Step]:

@@ -32,10 +32,13 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
         for test_id, test in tests.items()
     }
     groups = context.spec.get("groups", {})
-    if not any(_group_cycles(context)):
+    if not any(_group_cycles(context)) and not any(_crossed(context)):
+        edges |= {_END + name: [] for name in groups}
         for name, group in groups.items():
             edges[_START + name] = [_END + other for other in group.get("after", ()) if other != name]
-            edges[_END + name] = []
+            if group.get("group") in groups:
+                edges[_START + name].append(_START + group["group"])
+                edges[_END + group["group"]].append(_END + name)
         for test_id, test in tests.items():
             if test.get("group") in groups:
                 edges[test_id].append(_START + test["group"])
@@ -51,18 +54,17 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
 
 def _in_order(context: Context) -> bool:
     """Return True if every test comes after all that it waits for, as in most specs: then there is no cycle."""
-    ids, groups = context.test_ids, context.spec.get("groups", {})
+    ids = context.test_ids
     earlier = _earlier_groups(context)
     seen: set[str] = set()
     closed: set[str] = set()  # the groups that a test before has waited for
     for test_id, test in context.spec["tests"].items():
         waits = [*resolve.need_names(test.get("needs", ())), *test.get("after", ())]
-        if "group" in test:
-            group = test["group"]
-            if group in closed:
+        for name, group in resolve.groups_of(context.spec, test):
+            if name in closed:
                 return False
-            closed |= earlier.get(group, set())
-            waits += [name for name in resolve.need_names(groups.get(group, {}).get("needs", ())) if name != test_id]
+            closed |= earlier.get(name, set())
+            waits += [need for need in resolve.need_names(group.get("needs", ())) if need != test_id]
         for name in waits:
             if ids.get(name) not in seen:
                 return False
@@ -116,6 +118,44 @@ def group_cycle(context: Context) -> Iterator[Problem]:
         yield _plain(context, ("groups", cycle[0], "after", after.index(cycle[1])), "after", cycle)
 
 
+def _nested_cycles(context: Context) -> Iterator[list[str]]:
+    edges = {name: [group["group"]] for name, group in context.spec.get("groups", {}).items() if "group" in group}
+    yield from ([name] for name, outer in edges.items() if outer == [name])
+    yield from cycles(edges, lambda name: context.place(("groups", name)))
+
+
+def _crossed(context: Context) -> Iterator[tuple[str, int, str, str]]:
+    """Yield each `after` between a group and one around it: the group, the index, the other group, and where that is."""
+    around = {
+        name: {outer for outer, _ in resolve.group_path(context.spec, name) if outer != name}
+        for name in context.spec.get("groups", {})
+    }
+    for name, group in context.spec.get("groups", {}).items():
+        for index, other in enumerate(group.get("after", ())):
+            if other in around[name]:
+                yield name, index, other, "around"
+            elif name in around.get(other, ()):
+                yield name, index, other, "inside"
+
+
+@rule
+def group_nesting(context: Context) -> Iterator[Problem]:
+    """A group is inside itself by `group`, or waits by `after` for a group around it or inside it, so none can start.
+
+    A group is in the group that its `group` names, as a test is. Remove one of the entries.
+    """
+    found = list(_nested_cycles(context))
+    for cycle in found:
+        shown = " -> ".join(f'"{name}"' for name in (*cycle, cycle[0]))
+        place = context.place(("groups", cycle[0], "group"))
+        yield Problem(place, f"a group is inside itself: {shown}", 'remove one of these entries of "group"')
+    if found:
+        return
+    for name, index, other, where in _crossed(context):
+        message = f'"{name}" waits for "{other}", which is {where} it, so none of them can start'
+        yield Problem(context.place(("groups", name, "after", index)), message, "remove the entry")
+
+
 @rule
 def health_cycle(context: Context) -> Iterator[Problem]:
     """Components wait for each other in a cycle by `needs`, so none can start. Remove one of the entries."""
@@ -159,4 +199,4 @@ def self_dependency(context: Context) -> Iterator[Problem]:
                     yield Problem(place, f'"{name}" names itself in "{key}"', "remove the entry")
 
 
-RULES = (dependency_cycle, group_cycle, health_cycle, block_cycle, self_dependency)
+RULES = (dependency_cycle, group_cycle, group_nesting, health_cycle, block_cycle, self_dependency)

@@ -72,15 +72,14 @@ class Casting:
 
         With a driver: the first one that it cannot carry out.
         """
-        name = test.get("group", "")
-        group: Mapping[str, Any] = self.context.spec.get("groups", {}).get(name, {})
         own: Mapping[str, Any] = test
         everywhere: Mapping[str, Any] = resolve.defaults_of(self.context.spec, test)
-        login = resolve.login_of(self.context.spec, test)
+        logins = resolve.logins_of(self.context.spec, test)
+        groups: Sequence[tuple[str, Mapping[str, Any]]] = resolve.groups_of(self.context.spec, test)
         sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
-            (("logins", login, "steps"), resolve.login_steps(self.context.spec, login)),
+            *((("logins", login, "steps"), resolve.login_steps(self.context.spec, login)) for login in logins),
             *((("tests", test_id, key), own.get(key, ())) for key in ("before", "steps", "finally")),
-            *((("groups", name, key), group.get(key, ())) for key in ("before", "finally")),
+            *((("groups", name, key), group.get(key, ())) for name, group in groups for key in ("before", "finally")),
             *((("defaults", key), everywhere.get(key, ())) for key in ("before", "finally")),
         )
         for section, steps in sections:
@@ -260,11 +259,10 @@ def need_method(context: Context) -> Iterator[Problem]:
     """A test runs by a method by which one of its needs does not run, so the need can never be met there."""
     casting = Casting(context)
     tests = context.spec["tests"]
-    groups = context.spec.get("groups", {})
     if casting.all_alike:
         return
     for test_id, test in tests.items():
-        if "needs" not in test and "needs" not in groups.get(test.get("group", ""), ()):
+        if "needs" not in test and not any("needs" in group for _, group in resolve.groups_of(context.spec, test)):
             continue
         mine = casting.methods_of(test)
         for name in resolve.effective_needs(context.spec, test_id, test):

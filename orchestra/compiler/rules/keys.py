@@ -36,7 +36,7 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
 
     `session` and `poll_seconds` are for drivers whose sessions last over several tests, as those of `mcp` do. With
-    `playwright` each test has a fresh context of its own. `emulate` is for drivers with browsers.
+    `playwright` each test has a fresh context of its own. `emulate` and `har` are for drivers with browsers.
     """
     for name, method in context.spec.get("methods", {}).items():
         for key in OWN_KEYS:
@@ -92,7 +92,8 @@ def idle_key(context: Context) -> Iterator[Problem]:
     """A key of a step has no effect in combination with its other keys.
 
     `within_seconds` of `type` and `press` is for an element, that of `evaluate` for an element or for `equals` or `below`,
-    `full_page` of `screenshot` and `look` for the page, `text` of `dialog` for an accepted dialog, `base` of `http` for a path,
+    `full_page` of `screenshot` and `look` for the page, `text` of `dialog` for an accepted prompt and its `message` for a dialog
+    that a script opens, `base` of `http` for a path,
     `exact` for a text match, `within_seconds` of `page` for a page that opens and that of `scroll` for an element,
     `opens_with` and `message` for something in them. `cool_down_seconds` of a component needs `fail_back: true`.
     """
@@ -103,9 +104,7 @@ def idle_key(context: Context) -> Iterator[Problem]:
                 hint = f"remove it, {'name an element, or write `equals` or `below`' if asks else 'or name an element'}"
                 yield _idle(context, step.path(verb, "within_seconds"), "without an element to wait for", hint)
     yield from _of_pictures(context)
-    for step in context.steps("dialog"):
-        if "text" in step.body and step.body.get("accept") is False:
-            yield _idle(context, step.path("dialog", "text"), "on a dialog that is dismissed", "write accept: true")
+    yield from _of_dialogs(context)
     for step in context.steps("http"):
         url = next((str(step.body[one]) for one in HTTP_METHODS if one in step.body), "")
         if "base" in step.body and "://" in url:
@@ -124,6 +123,18 @@ def _of_pictures(context: Context) -> Iterator[Problem]:
         for step in context.steps(verb):
             if mapping_of(step.body).get("full_page") and _has_target(step.body):
                 yield _idle(context, step.path(verb, "full_page"), "on the picture of an element", "remove it")
+
+
+def _of_dialogs(context: Context) -> Iterator[Problem]:
+    for step in context.steps("dialog"):
+        if "text" in step.body and step.body.get("accept") is False:
+            yield _idle(context, step.path("dialog", "text"), "on a dialog that is dismissed", "write accept: true")
+        elif "text" in step.body and step.body.get("type", "prompt") != "prompt":
+            where = f"on the type {step.body['type']}"
+            yield _idle(context, step.path("dialog", "text"), where, "remove it, or write type: prompt")
+        if "message" in step.body and step.body.get("type") == "beforeunload":
+            where = "on the type beforeunload, whose message is the browser's own"
+            yield _idle(context, step.path("dialog", "message"), where, "remove it")
 
 
 def _of_pages(context: Context) -> Iterator[Problem]:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.rules.drivers import Casting
 from orchestra.yamltext.document import Path
 
@@ -20,8 +20,8 @@ def login_session(context: Context) -> Iterator[Problem]:
     """
     casting = Casting(context)
     for test_id, test in context.spec["tests"].items():
-        login = resolve.login_of(context.spec, test)
-        if not login or resolve.kind_of(context.spec, test) != "browser":
+        logins = resolve.logins_of(context.spec, test)
+        if not logins or resolve.kind_of(context.spec, test) != "browser":
             continue
         for method in casting.methods_of(test):
             driver = casting.driver_of(method)
@@ -32,19 +32,19 @@ def login_session(context: Context) -> Iterator[Problem]:
                 reason = f'the method "{method}" hands the storage from test to test (reset: {reset})'
             else:
                 continue
-            message = f'"{test_id}" cannot begin with the login "{login}": {reason}'
+            message = f'"{test_id}" cannot begin with the login {quoted(logins)}: {reason}'
             hint = "write login: none, or name other methods in its `methods`"
-            yield Problem(context.place(_nearest(context, test_id), key=True), message, hint)
+            yield Problem(context.place(nearest(context, test_id), key=True), message, hint)
 
 
-def _nearest(context: Context, test_id: str) -> Path:
+def nearest(context: Context, test_id: str) -> Path:
     """Return where the login of a test is named."""
     test = context.spec["tests"][test_id]
     if "login" in test:
         return "tests", test_id, "login"
-    group = test.get("group", "")
-    if "login" in context.spec.get("groups", {}).get(group, {}):
-        return "groups", group, "login"
+    for name, group in reversed(resolve.groups_of(context.spec, test)):
+        if "login" in group:
+            return "groups", name, "login"
     return "defaults", "login"
 
 

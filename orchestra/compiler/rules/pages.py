@@ -22,23 +22,15 @@ def page_name(context: Context) -> Iterator[Problem]:
     """
     if not context.steps("page") and not context.steps("close_page"):
         return
-    groups: Mapping[str, Any] = context.spec.get("groups", {})
     for login in context.spec.get("logins", {}):
         steps = resolve.login_steps(context.spec, login)
         yield from _walk(context, steps, ("logins", login, "steps"), {MAIN}, ())
     for test_id, test in context.spec["tests"].items():
-        name, own = test.get("group", ""), ("tests", test_id)
-        group = groups.get(name, {})
-        everywhere = resolve.defaults_of(context.spec, test)
         named = {MAIN}
-        sections: tuple[tuple[Path, Sequence[StepSpec]], ...] = (
-            (("defaults", "before"), everywhere.get("before", [])),
-            (("groups", name, "before"), group.get("before", [])),
-            ((*own, "before"), test.get("before", [])),
-            ((*own, "steps"), test.get("steps", [])),
-            ((*own, "finally"), test.get("finally", [])),
-            (("groups", name, "finally"), group.get("finally", [])),
-            (("defaults", "finally"), everywhere.get("finally", [])),
+        sections: tuple[resolve.Section, ...] = (
+            *resolve.opening(context.spec, test_id, test),
+            (("tests", test_id, "steps"), test.get("steps", [])),
+            *resolve.closing(context.spec, test_id, test),
         )
         for path, steps in sections:
             yield from _walk(context, steps, path, named, ())

@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from orchestra.compiler.rules.context import Context, Problem, errors_of, rule, targets
+from orchestra.compiler.rules.context import Context, Problem, errors_of, mapping_of, rule, targets
 from orchestra.diagnostic import Edit
 from orchestra.json_schema import SchemaFaultError
 from orchestra.json_schema import check as check_schema
@@ -75,6 +75,9 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
         match = step.body.get("expect", {}).get("text", {}).get("match")
         if match is not None:
             yield step.path("download", "expect", "text", "match"), match
+    for step in context.steps("dialog"):
+        if "match" in mapping_of(step.body.get("message")):
+            yield step.path("dialog", "message", "match"), step.body["message"]["match"]
 
 
 def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:
@@ -109,9 +112,9 @@ def pattern_syntax(context: Context) -> Iterator[Problem]:
     """A regular expression has a syntax error.
 
     The page evaluates `match` of `expect` and `pattern` of `have_number`, so they are written as in JavaScript. `match`
-    of the `name` of a target is read by both languages. All others (`stdout`, `stderr`, `match` of probes and of
-    downloads, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as in Python. A pattern has
-    at most 2000 letters. docs/limits.md has the limits of a search.
+    of the `name` of a target is read by both languages. All others (`stdout`, `stderr`, `match` of probes, of downloads
+    and of dialogs, `allow` and `log_patterns` of `errors`, `match` of `known_failures`) are written as in Python. A
+    pattern has at most 2000 letters. docs/limits.md has the limits of a search.
     """
     for language, patterns, fault_of in (
         ("Python", _python_patterns(context), _python_fault),
@@ -143,7 +146,9 @@ def always_true(context: Context) -> Iterator[Problem]:
             if args.get(key) == "":
                 yield Problem(context.place((*at, key)), vacuous.message((key,), ""), vacuous.HINT)
     for path, pattern in _python_patterns(context):
-        in_step = path[-1] == "match" and "download" in path  # looked at once names are replaced
+        in_step = path[-1] == "match" and not {"download", "dialog"}.isdisjoint(
+            path
+        )  # looked at once names are replaced
         if not in_step and "${" not in pattern and vacuous.matches_everything(pattern):
             key = (
                 "log_patterns"

@@ -25,7 +25,7 @@ INSTANCE_NAMES = ("worker.dir", "worker.number")
 
 _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate"})
 _STEPS = frozenset({"before", "finally"})
-_EARLY_PARTS = frozenset({"title", "skip", "inputs"})
+_EARLY_PARTS = frozenset({"title", "skip", "inputs", "login"})
 _FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
 _KINDS = {"logins": "login", "vars": "variable", "pools": "pool"}
 _SECRET = re.compile(
@@ -136,7 +136,9 @@ class _Scopes:
         if section in _KINDS:
             return (_KINDS[section],)
         early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
-        return ("early",) if early else ("nowhere",)
+        early = early or (section == "defaults" and rest[0] == "login")
+        har = section == "methods" and rest[1] == "har"
+        return ("method",) if har else ("early",) if early else ("nowhere",)
 
     def _make(self, key: tuple[str, ...]) -> _Scope:
         kind, *rest = key
@@ -157,8 +159,8 @@ class _Scopes:
             case "health" | "service":
                 where, more = ("here", ()) if kind == "health" else ("in a service", ("port",))
                 return _Scope(where, self._variables | self.addresses | {*more, *matrix}, frozenset({"env"}))
-            case "variable" | "pool":
-                known = self.addresses if kind == "variable" else self._variables
+            case "variable" | "pool" | "method":
+                known = {"variable": self.addresses, "pool": self._variables, "method": frozenset(run)}[kind]
                 return _Scope(f"in a {kind}", known, frozenset({"env"}))
             case _:
                 return _Scope("here", frozenset())
@@ -228,7 +230,7 @@ def _lacking(context: Context) -> Iterator[Problem]:
         for reference in references:
             if reference.name not in varying:
                 continue
-            tests = (test for test in own if shared or spec["tests"][test].get("group") == text.path[1])
+            tests = (test for test in own if shared or resolve.in_group(spec, spec["tests"][test], str(text.path[1])))
             lacking = next((test for test in tests if reference.name not in own[test]), None)
             if lacking is not None:
                 place = context.place_inside(text.path, text.value, reference.offset)

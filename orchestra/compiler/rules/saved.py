@@ -89,14 +89,13 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
     """`${saved.NAME}` is read, and no earlier step saves that name.
 
     A value lives until the end of its test; what a login saves, each of its tests can read. The order is the steps of the
-    login, `before` of the defaults and of the group, `before`, `steps` or the command, and `finally` of the test, `finally`
-    of the group and of the defaults, with the steps of blocks in place of their uses.
+    login, `before` of the defaults and of the groups from the outermost on, `before`, `steps` or the command, and `finally` of
+    the test, `finally` of the groups from the innermost on and of the defaults, with the steps of blocks in place of their uses.
     """
     reads = _reads(context)
     if not reads:
         return
-    groups: Mapping[str, Any] = context.spec.get("groups", {})
-    kept: dict[str, set[str]] = {"": set()}
+    kept: dict[str, set[str]] = {}
     for login in context.spec.get("logins", {}):
         saved = kept[login] = set[str]()
         yield from _walk(
@@ -108,25 +107,18 @@ def unsaved_name(context: Context) -> Iterator[Problem]:
     for test_id, test in context.spec["tests"].items():
         if not shared and test_id not in own:
             continue
-        name = test.get("group", "")
-        group = groups.get(name, {})
-        everywhere = resolve.defaults_of(context.spec, test)
-        have = {*kept.get(resolve.login_of(context.spec, test), ())}
+        named = dict.fromkeys(resolve.logins_by_test(context.spec, test_id, test).values())
+        by_login = [kept.get(login, set()) for login in named]
+        have = set[str]().union(*by_login[:1]).intersection(*by_login)
         for path, steps in (
-            (("defaults", "before"), everywhere.get("before", [])),
-            (("groups", name, "before"), group.get("before", [])),
-            (("tests", test_id, "before"), test.get("before", [])),
+            *resolve.opening(context.spec, test_id, test),
             (("tests", test_id, "steps"), test.get("steps", [])),
         ):
             yield from _walk(context, reads, steps, path, have, ())
         block = next(iter(test.get("use", {})), "")
         for path in (("tests", test_id, "command"), ("tests", test_id, "use"), ("blocks", block, "command")):
             yield from _unsaved(context, reads.get(path, ()), have)
-        for path, steps in (
-            (("tests", test_id, "finally"), test.get("finally", [])),
-            (("groups", name, "finally"), group.get("finally", [])),
-            (("defaults", "finally"), everywhere.get("finally", [])),
-        ):
+        for path, steps in resolve.closing(context.spec, test_id, test):
             yield from _walk(context, reads, steps, path, have, ())
 
 

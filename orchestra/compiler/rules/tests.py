@@ -238,7 +238,8 @@ def _users(context: Context, section: Path) -> Iterator[str]:
         elif owner[0] == "defaults":
             yield from (name for name, test in context.spec["tests"].items() if not resolve.is_command(test))
         elif owner[0] == "groups":
-            yield from (name for name, test in context.spec["tests"].items() if test.get("group") == owner[1])
+            tests = context.spec["tests"].items()
+            yield from (name for name, test in tests if resolve.in_group(context.spec, test, str(owner[1])))
         else:
             steps = context.steps("use")
             stack += [step.section[:2] for step in reversed(steps) if resolve.block_use(step.body)[0] == owner[1]]

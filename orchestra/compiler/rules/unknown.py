@@ -10,6 +10,7 @@ from typing import Any, NamedTuple
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.resolve import NO_LOGIN
 from orchestra.compiler.rules.context import Context, Problem, errors_of, quoted, rule
+from orchestra.compiler.rules.logins import nearest
 from orchestra.compiler.rules.pools import takes
 from orchestra.compiler.schema.key import ID
 from orchestra.diagnostic import Place
@@ -68,10 +69,13 @@ def unknown_test(context: Context) -> Iterator[Problem]:
 
 @rule
 def unknown_group(context: Context) -> Iterator[Problem]:
-    """`group` of a test or `after` of a group names a group that is not declared under `groups:`."""
+    """`group` of a test or of a group, or `after` of a group, names a group that is not declared under `groups:`."""
     groups = _entries(context, "groups")
     named: list[tuple[Path, str]] = [
-        (("tests", name, "group"), test["group"]) for name, test in context.spec["tests"].items() if "group" in test
+        ((section, name, "group"), entry["group"])
+        for section in ("tests", "groups")
+        for name, entry in _entries(context, section).items()
+        if "group" in entry
     ]
     named += _listed(context, ("groups", "after"))
     yield from _refuse("group", _strangers(context, named, groups), groups)
@@ -81,21 +85,36 @@ def unknown_group(context: Context) -> Iterator[Problem]:
 def unknown_login(context: Context) -> Iterator[Problem]:
     """`login` of a test, a group or `defaults` names none of `logins:`, or a login has the name `none`.
 
-    `none` is the word for no login.
+    `none` is the word for no login. With `login: ${matrix.role}` each test of the matrix has its own, and so with `${row.NAME}`.
     """
     logins = _entries(context, "logins")
     if NO_LOGIN in logins:
         place = context.place(("logins", NO_LOGIN), key=True)
         yield Problem(place, f'"{NO_LOGIN}" is the word for no login', "choose another name")
+    spec, known = context.spec, {**logins, NO_LOGIN: {}}
     named: list[tuple[Path, str]] = [
-        ((section, name, "login"), entry["login"])
-        for section in ("groups", "tests")
-        for name, entry in _entries(context, section).items()
-        if "login" in entry
+        (("groups", name, "login"), group["login"])
+        for name, group in _entries(context, "groups").items()
+        if "login" in group
     ]
-    if "login" in context.spec.get("defaults", {}):
-        named.append((("defaults", "login"), context.spec["defaults"]["login"]))
-    yield from _refuse("login", _strangers(context, named, {**logins, NO_LOGIN: {}}), logins)
+    if "login" in spec.get("defaults", {}):
+        named.append((("defaults", "login"), spec["defaults"]["login"]))
+    named += [(("tests", name, "login"), test["login"]) for name, test in spec["tests"].items() if "login" in test]
+    written = [(path, login) for path, login in named if "${" not in login]
+    yield from _refuse("login", _strangers(context, written, known), logins)
+    yield from _chosen_logins(context, known)
+
+
+def _chosen_logins(context: Context, known: Collection[str]) -> Iterator[Problem]:
+    """Yield the unknown logins that names in a text choose, at the text that the test has nearest."""
+    for test_id, test in context.spec["tests"].items():
+        if "${" in resolve.login_of(context.spec, test, {}):
+            for one, login in resolve.logins_by_test(context.spec, test_id, test).items():
+                if login not in known and "${" not in login:
+                    message = f'unknown login "{login}" of "{one}"{did_you_mean(login, known)}'
+                    yield Problem(
+                        context.place(nearest(context, test_id)), message, f"there are {quoted(sorted(known))}"
+                    )
 
 
 @rule

@@ -38,6 +38,7 @@ def definitions() -> dict[str, Schema]:
         "LoginCheck": mapping_of(
             "a request that shows whether a login still holds", {"http": _verb(VERBS["http"])}, minProperties=1
         ),
+        "Har": _verb(VERBS["har"]),
         "Target": mapping_of(
             "an element of the page",
             _target_properties(),

@@ -148,6 +148,14 @@ class MethodSpec(TypedDict, total=False):
     ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
+    har: Annotated[
+        str | dict[str, Any],
+        Key(
+            "a HAR file that answers the requests of its tests with pages from their first step, or records them",
+            {"file": "data/api.har", "url": "**/api/**"},
+            ref="Har",
+        ),
+    ]
     speed: Annotated[
         dict[str, SpeedSpec],
         Key(
@@ -228,7 +236,8 @@ class KnownFailureSpec(TypedDict, total=False):
 
 
 _LOGIN = Key(
-    "the login that each page and the `http` steps begin with (docs/logins.md); `none` for none, where an outer place names one",
+    "the login that each page and the `http` steps begin with (docs/logins.md); `none` for none, where an outer place names one;"
+    " of a test, a matrix value or a value of its row can choose it: `${matrix.role}`",
     "admin",
 )
 
@@ -332,13 +341,23 @@ class GroupSpec(_Finally, total=False):
     """A named set of tests."""
 
     title: Annotated[str, Key("the title for people", "Basic functions")]
+    group: Annotated[
+        str,
+        Key(
+            "the group that it is in: its tests are tests of that group, too, and have what that gives its tests",
+            "orders",
+        ),
+    ]
     after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
     needs: Annotated[list[str | NeedSpec], Key("tests that every test of the group needs", ["B001"])]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]
     takes: Annotated[dict[str, str], _TAKES]
-    before: Annotated[list[StepSpec], Key("steps before each test", [{"goto": "${frontend.url}/"}], ref="Steps")]
+    before: Annotated[
+        list[StepSpec],
+        Key("steps before each test, after those of the group around it", [{"goto": "${frontend.url}/"}], ref="Steps"),
+    ]
 
 
 class CaseSpec(TypedDict):

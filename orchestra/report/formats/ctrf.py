@@ -91,7 +91,7 @@ def _test(suite: str, row: Row, folder: str) -> dict[str, Any]:
         "name": name_of(row),
         "status": _status(row),
         "duration": _milliseconds(row.seconds),
-        "suite": [suite, row.method, *([row.group] if row.group else [])],
+        "suite": [suite, row.method, *reversed(row.outer), *([row.group] if row.group else [])],
         "rawStatus": row.verdict,
         "type": "e2e",
     }

@@ -77,7 +77,7 @@ def pattern_failure(error: PatternError, test: Test, method: str, *keys: str) ->
         method: its own.
         keys: that lead to the list of the pattern in `errors`.
     """
-    places = (f"/tests/{test.of or test.id}", f"/groups/{test.group}", f"/methods/{method}", "")
+    places = (f"/tests/{test.of or test.id}", *(f"/groups/{name}" for name in test.groups), f"/methods/{method}", "")
     path = "/".join(key.replace("~", "~0").replace("/", "~1") for key in ("errors", *keys, error.pattern))
     return AttemptFailure(
         "setup", error.message, pointers=tuple(f"{place}/{path}" for place in places), hint=error.hint

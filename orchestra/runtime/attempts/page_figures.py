@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra.layers import LAYERS
 from orchestra.ledger.event import AttemptFinished
-from orchestra.ledger.life import StepSums
+from orchestra.ledger.life import Life, StepSums
 from orchestra.ledger.parts import Host, Network, Traffic
 from orchestra.ledger.view import View
 from orchestra.plan import Plan
@@ -95,7 +95,7 @@ def page_figures(plan: Plan, view: View) -> dict[str, Any]:
     found = _Pages()
     for life in view.lives.values():
         if (last := life.last) is not None and not last.retry:
-            found.take(last, life.sums, logs=looked.get((last.test, last.method), False))
+            found.take(last, life, logs=looked.get((last.test, last.method), False))
     return found.figures()
 
 
@@ -114,14 +114,14 @@ class _Pages:
     _most_requests: int = 0
     _most_bytes: int = 0
 
-    def take(self, body: AttemptFinished, sums: StepSums, *, logs: bool) -> None:
-        """Take in an attempt and the sums of its steps; `logs`: something was looked for in logs."""
+    def take(self, body: AttemptFinished, life: Life, *, logs: bool) -> None:
+        """Take in the last attempt of a life; `logs`: something was looked for in logs."""
         self._logs += logs
         for one in body.findings:
             self._layers[one.layer] += one.count
-        self._warned += any(finding.level == "warn" for finding in body.findings)
+        self._warned += bool(body.findings) and any(finding.level == "warn" for finding in body.findings)
         if "mcp_calls" in body.facts:
-            self._methods.setdefault(body.method, _Method()).take(sums, body.facts)
+            self._methods.setdefault(body.method, _Method()).take(life.sums, body.facts)
         if body.network is None:
             return
         self._pages += 1

@@ -156,13 +156,18 @@ def judge_text(text: str, wanted: Mapping[str, Any], what: str) -> None:
     """
     if "contain" in wanted and wanted["contain"] not in text:
         raise unmet(f"{what} does not contain the text", expected=quoted(wanted["contain"]), found=text)
-    if "match" in wanted and not _matches(wanted["match"], text):
+    if "match" in wanted and not matches(wanted["match"], text):
         raise unmet(f"{what} does not match", expected=wanted["match"], found=text)
     if "equal" in wanted and wanted["equal"] != text:
         raise unmet(f"{what} is another text", expected=quoted(wanted["equal"]), found=text)
 
 
-def _matches(pattern: str, text: str) -> bool:
+def matches(pattern: str, text: str) -> bool:
+    """Return True if a pattern (Python syntax) is found in a text.
+
+    Raises:
+        StepError: it cannot be searched for.
+    """
     try:
         return patterns.groups(pattern, text) is not None
     except PatternError as error:

@@ -6,7 +6,7 @@ import time
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
-from typing import Any, Literal, Protocol, TypeAlias
+from typing import Any, Literal, NamedTuple, Protocol, TypeAlias
 
 import msgspec
 
@@ -189,6 +189,13 @@ def text_of(value: Any) -> str:
     return value if isinstance(value, str) else Scope.text(value)
 
 
+class Unmet(NamedTuple):
+    """An expectation of a step that did not hold by the end of the steps, and the pointers of that step."""
+
+    failure: StepError
+    at: tuple[str, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Seen:
     """The events of a page outside its steps.
@@ -197,11 +204,13 @@ class Seen:
         signs: what may be an error, and how often it was seen.
         dialogs: those that no step answers.
         network: the traffic by host.
+        unmet: what a step expected of later ones, and did not come.
     """
 
     signs: Mapping[Sign, int]
     dialogs: tuple[str, ...]
     network: dict[str, Traffic]
+    unmet: Unmet | None = None
 
 
 @dataclass(frozen=True, slots=True)

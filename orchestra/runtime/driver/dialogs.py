@@ -1,25 +1,71 @@
-"""Answer the dialogs of a page, the same for every driver.
+"""Answer the dialogs of a page and check their type and message, the same for every driver.
 
 A step `dialog` answers the next dialog. One that no step answers is dismissed and counts as unasked; only
 `beforeunload`, by which a page asks whether it may be left, is accepted then: a step that leaves the page leaves it.
+
+A dialog holds its page up, so it is answered at once; whether it is the expected one is checked after the step that opened it.
 """
 
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
+from typing import NamedTuple
+
+from orchestra.runtime.driver.content import matches
+from orchestra.runtime.driver.contract import Job, StepError, Unmet, unmet
+from orchestra.runtime.driver.wording import quoted
 
 SHOWN_LETTERS = 200
 LEAVING = "beforeunload"
 
+_WHOLE = "whole"
+_PHRASES = {_WHOLE: "the message", "contain": "a message that contains", "match": "a message that matches"}
+
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """The answer to a dialog."""
+    """The answer to a dialog, and what is expected of it.
+
+    Attributes:
+        kind: its type; empty for any.
+        message: conditions of its message: `whole`, `contain`, `match`.
+        at: the pointers of the step.
+    """
 
     accept: bool
     text: str | None = None
+    kind: str = ""
+    message: Mapping[str, str] = field(default_factory=dict)
+    at: tuple[str, ...] = ()
+
+    @property
+    def expects(self) -> bool:
+        """Return True if not every dialog will do."""
+        return bool(self.kind or self.message)
+
+    @property
+    def expected(self) -> str:
+        """The expected dialog in words."""
+        told = " and ".join(f"{_PHRASES[how]} {quoted(text)}" for how, text in self.message.items())
+        return f"{_named(self.kind)} with {told}" if told else _named(self.kind)
+
+
+def answer_of(job: Job) -> Answer:
+    """Return the answer of a `dialog` step."""
+    text = job.text("text") if "text" in job.args else None
+    message = job.args.get("message", {})
+    conditions = message if isinstance(message, dict) else {_WHOLE: message}
+    return Answer(job.args["accept"], text, job.args.get("type", ""), conditions, job.step.at)
+
+
+class _Opened(NamedTuple):
+    """A dialog that opened, and the answer to it."""
+
+    answer: Answer
+    kind: str
+    message: str
 
 
 @dataclass
@@ -30,6 +76,7 @@ class Dialogs:
         mask: takes secrets out before a message is cut.
         answers: those of the dialogs to come, in order.
         unasked: the dialogs that no step answers, as `TYPE: MESSAGE`.
+        unchecked: the answered dialogs of which something is expected, until it is checked.
         asked: how often a page asked whether it may be left.
         stayed: how often it was not left, because a `dialog` step dismissed that question.
     """
@@ -37,6 +84,7 @@ class Dialogs:
     mask: Callable[[str], str] = str
     answers: deque[Answer] = field(default_factory=deque)
     unasked: list[str] = field(default_factory=list)
+    unchecked: list[_Opened] = field(default_factory=list)
     asked: int = 0
     stayed: int = 0
 
@@ -50,16 +98,50 @@ class Dialogs:
             return Answer(accept=False)
         answer = self.answers.popleft()
         self.stayed += kind == LEAVING and not answer.accept
+        if answer.expects:
+            self.unchecked.append(_Opened(answer, kind, message))
         return answer
 
     def copy(self) -> Dialogs:
         """Return the state as it is now."""
-        return replace(self, answers=deque(self.answers), unasked=list(self.unasked))
+        return replace(self, answers=deque(self.answers), unasked=list(self.unasked), unchecked=list(self.unchecked))
 
     def restore(self, state: Dialogs) -> None:
         """Go back to an earlier state: the dialog that was answered had closed by itself."""
         self.answers, self.unasked = deque(state.answers), list(state.unasked)
+        self.unchecked = list(state.unchecked)
         self.asked, self.stayed = state.asked, state.stayed
+
+    def check(self) -> None:
+        """Check the dialogs that were answered since the last check.
+
+        Raises:
+            StepError: one is another dialog than its step expects.
+        """
+        opened, self.unchecked = self.unchecked, []
+        for one in opened:
+            wanted = one.answer
+            if (wanted.kind and one.kind != wanted.kind) or not _holds(one.message, wanted.message):
+                found = f"{_named(one.kind)} with {_PHRASES[_WHOLE]} {quoted(one.message)}"
+                raise unmet(f"expected {wanted.expected}, but {found} opened", expected=wanted.expected, found=found)
+
+    def instead_of(self, failed: StepError) -> StepError:
+        """Return why a step failed: a dialog that is not the expected one comes before what followed from it."""
+        if failed.kind != "crash":
+            try:
+                self.check()
+            except StepError as fault:
+                return fault
+        return failed
+
+    def missing(self) -> Unmet | None:
+        """Return the failure of a test at whose end an expected dialog has not opened; None without one."""
+        wanted = next((answer for answer in self.answers if answer.expects), None)
+        if wanted is None:
+            return None
+        message = f"expected {wanted.expected}, but no dialog opened"
+        hint = "write the step before the one that opens the dialog"
+        return Unmet(unmet(message, expected=wanted.expected, found="no dialog", hint=hint), wanted.at)
 
     def describe(self, kind: str, message: str) -> str:
         """Return a dialog as the record shows it."""
@@ -69,3 +151,25 @@ class Dialogs:
         """Return the dialogs that no step answers, and how many answers no dialog came for."""
         unused = {"dialogs_that_never_came": len(self.answers)} if self.answers else {}
         return {**unused, **({"unexpected_dialogs": self.unasked} if self.unasked else {})}
+
+
+def _named(kind: str) -> str:
+    return f"{'an' if kind.startswith('a') else 'a'} {kind} dialog" if kind else "a dialog"
+
+
+def _holds(message: str, conditions: Mapping[str, str]) -> bool:
+    """Return True if a message is as expected, with white space collapsed except for a pattern.
+
+    Raises:
+        StepError: the pattern cannot be searched for.
+    """
+    shown = " ".join(message.split())
+    for how, text in conditions.items():
+        if how == "match":
+            held = matches(text, message)
+        else:
+            wanted = " ".join(text.split())
+            held = wanted == shown if how == _WHOLE else wanted in shown
+        if not held:
+            return False
+    return True

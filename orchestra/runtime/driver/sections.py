@@ -55,6 +55,7 @@ from orchestra.steps import vacuous
 from orchestra.steps.step import Step
 from orchestra.steps.target import target_of
 from orchestra.steps.texts import BODIES, as_text
+from orchestra.steps.verb import MESSAGE
 from orchestra.steps.vocabulary import VERBS
 
 EVIDENCE_SECONDS = 10.0
@@ -163,7 +164,9 @@ class _Attempt:
         begun, held = self._clock(), self._early.held
         self._evidence_by = begun + test.timeout_seconds + held_seconds(self._request) + LATE_EVIDENCE_SECONDS
         self._limit = self._deadline(test.timeout_seconds)
-        ended = self._section("before", test.before, test.timeout_seconds)
+        ended = self._replay()
+        if ended is None:
+            ended = self._section("before", test.before, test.timeout_seconds)
         if ended is None:
             ended = self._section("steps", test.steps, test.timeout_seconds)
         beside = self._beside(ended)
@@ -210,6 +213,16 @@ class _Attempt:
             notes=self._pauses.notes(),
         )
 
+    def _replay(self) -> tuple[Outcome, AttemptFailure] | None:
+        """Let the HAR file of the method answer requests, or record them. Return why it cannot."""
+        step = self._request.test.har_by.get(self._request.method.id)
+        if step is not None and self._session is not None:
+            try:
+                self._step(step, self._limit)
+            except StepError as failed:
+                return failed.outcome, _failure(failed, self._mask, "before", None, step)
+        return None
+
     def _beside(self, ended: tuple[Outcome, AttemptFailure] | None) -> tuple[Outcome, AttemptFailure] | None:
         """End the attempt, after a check of the events of the page outside its steps."""
         if self._session is None:
@@ -222,6 +235,9 @@ class _Attempt:
             self._findings = findings_of(seen.signs.items(), seen.dialogs, errors, app)
         except PatternError as error:
             return ended or ("error", pattern_failure(error, test, self._request.method.id, "allow"))
+        if ended is None and seen.unmet is not None:
+            failed, pointers = seen.unmet
+            return failed.outcome, msgspec.structs.replace(_failure(failed, self._mask), pointers=pointers)
         bad = failure(self._findings, f"/tests/{test.of or test.id}") if ended is None else None
         return ended if bad is None else ("failed", bad)
 
@@ -328,7 +344,7 @@ class _Attempt:
             try:
                 return self._do(job)
             except StepError as failed:
-                if "message" in job.args:
+                if "message" in job.args and MESSAGE in VERBS[step.verb].fields:
                     failed.message = f"{job.args['message']}: {failed.message}"
                 raise
         except StepError:

@@ -27,7 +27,7 @@ UNKNOWN_SECONDS = 1.0
 
 @dataclass(slots=True)
 class _Bucket:
-    """The tasks of one group by one method: they are held back together."""
+    """The tasks of one group by one method, those of groups inside it, too; its own are held back together."""
 
     left: int = 0
     blockers: int = 0
@@ -58,7 +58,7 @@ class Queue:
         self._wanted = {test.id: wanted(test, plan.components) for test in plan.tests}
         self.pools = Pools(plan, shard)
         # Where ports do not bound the instances, the slots do.
-        self._free = {**plan.resources, **self.pools.counts(), INSTANCES: most(plan.components) or len(plan.tests)}
+        self._free = {**plan.resources, **self.pools.counts(), INSTANCES: most(plan.components) or len(selection)}
         self._running: set[str] = set()
         self._alone = ""
         self._isolated: set[str] = set()
@@ -82,7 +82,8 @@ class Queue:
     def _link(self, plan: Plan, selection: Sequence[str]) -> None:
         for task in selection:
             method, test = self._parts(task)
-            self._buckets.setdefault((method, test.group), _Bucket()).left += 1
+            for group in test.groups or ("",):
+                self._buckets.setdefault((method, group), _Bucket()).left += 1
             self._methods.setdefault(method, _Bucket()).left += 1
             before = [other for name in test.after if (other := task_name(method, name)) in self._rank]
             self._after[task] = len(before)
@@ -92,15 +93,21 @@ class Queue:
             self._needs[task] = len(needs)
             for other in needs:
                 self._dependents[other].append(task)
-        groups = {group.id: group.after for group in plan.groups}
-        for (method, group), bucket in self._buckets.items():
-            for barrier in self._barriers(method, groups, groups.get(group, ())):
+        after = {group.id: group.after for group in plan.groups}
+        passed_on = {name: [*others] for name, others in after.items()}
+        for one in plan.groups:
+            for outer in one.outer:
+                passed_on[outer].append(one.id)
+        for (method, own), bucket in self._buckets.items():
+            for barrier in self._barriers(method, passed_on, after.get(own, ())):
                 barrier.followers.append(bucket)
                 bucket.blockers += 1
         self._sequence(plan)
 
-    def _barriers(self, method: str, groups: Mapping[str, Iterable[str]], after: Iterable[str]) -> list[_Bucket]:
-        """Return the groups that must end first; one of which nothing is selected passes its own barriers on."""
+    def _barriers(self, method: str, passed_on: Mapping[str, Iterable[str]], after: Iterable[str]) -> list[_Bucket]:
+        """Return the groups that must end first; one of which nothing is selected passes its own barriers on, and those
+        of the groups inside it.
+        """
         found: dict[str, _Bucket] = {}
         stack, seen = list(after), set[str]()
         while stack:
@@ -110,7 +117,7 @@ class Queue:
             seen.add(name)
             bucket = self._buckets.get((method, name))
             if bucket is None:
-                stack += groups.get(name, ())
+                stack += passed_on.get(name, ())
             else:
                 found[name] = bucket
         return list(found.values())
@@ -276,7 +283,7 @@ class Queue:
             self._after[follower] -= 1
             if self._after[follower] == 0 and follower in self._pushed:
                 self._enter(follower)
-        for bucket in (self._buckets[method, test.group], self._methods[method]):
+        for bucket in (*(self._buckets[method, name] for name in test.groups or ("",)), self._methods[method]):
             bucket.left -= 1
             if bucket.left == 0:
                 for follower_bucket in bucket.followers:
@@ -328,7 +335,8 @@ def _priorities(plan: Plan, rank: Mapping[str, int], seconds: Mapping[str, float
             task = task_name(method.id, test.id)
             if task not in rank:
                 continue
-            later = max((of_group[method.id, name] for name in followed_by[test.group]), default=0.0)
+            followers = (name for group in test.groups for name in followed_by[group])
+            later = max((of_group[method.id, name] for name in followers), default=0.0)
             path = seconds.get(task, UNKNOWN_SECONDS) + max(below[task], later)
             longest[task] = path
             of_group[method.id, test.group] = max(of_group[method.id, test.group], path)

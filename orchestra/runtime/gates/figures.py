@@ -106,7 +106,8 @@ def _case_figures(done: Iterable[VerdictGiven]) -> dict[str, int]:
     """Return the metrics of the cases of wrapped runners."""
     counts: Counter[str] = Counter()
     for given in done:
-        counts.update(given.cases)
+        if given.cases:
+            counts.update(given.cases)
     bad = sum(counts[verdict] for verdict in BAD)
     return {"cases": counts.total(), "cases_failed": bad, "cases_skipped": counts["skipped"]}
 
@@ -139,9 +140,10 @@ def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
     """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
     taken = {"": [given.seconds for given in ran]}
     asked = _asked(plan.gates)
-    groups = {test.id: test.group for test in plan.tests} if asked else {}
+    groups = {test.id: test.groups for test in plan.tests} if asked else {}
     for given in ran if asked else ():
-        for name in (f"method.{given.method}.", f"group.{groups.get(given.test, '')}.", f"test.{given.test}."):
+        around = (f"group.{name}." for name in groups.get(given.test, ()))
+        for name in (f"method.{given.method}.", *around, f"test.{given.test}."):
             if name in asked:
                 taken.setdefault(name, []).append(given.seconds)
     values: dict[str, float] = {}

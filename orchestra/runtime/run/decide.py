@@ -51,7 +51,9 @@ class Decisions:
         points = {(point.body.method, point.body.group): point.seq for point in view.checkpoints}
         given = [verdict for name in retained if (verdict := view.life(name).given) is not None]
         given.sort(key=lambda verdict: verdict.seq)
-        groups = {(one.body.method, self._run.tasks[one.body.task].test.group): one.seq for one in given}
+        groups = {
+            (one.body.method, group): one.seq for one in given for group in self._run.tasks[one.body.task].test.groups
+        }
         for method, group in sorted(key for key, seq in groups.items() if seq > points.get(key, 0)):
             self._end_group(method, group)
 
@@ -97,7 +99,8 @@ class Decisions:
         self._given.append((self._run.recorder.add(event, later=True).seq, name))
         self._count(event)
         self._queue.done(name)
-        self._end_group(task.method.id, task.test.group)
+        for group in task.test.groups:
+            self._end_group(task.method.id, group)
 
     def _count(self, given: VerdictGiven) -> None:
         """Count a failure that fails the run, for the limit of the command line."""
@@ -139,7 +142,7 @@ class Decisions:
 
     def _end_group(self, method: str, group: str) -> None:
         """Record a checkpoint when the last verdict of a group was given."""
-        if group and self._queue.completed(method, group):
+        if self._queue.completed(method, group):
             self._run.recorder.add(GroupCompleted(method=method, group=group), later=True)
 
     def waiting(self) -> bool:

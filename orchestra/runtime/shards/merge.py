@@ -16,7 +16,7 @@ from orchestra.errors import EXIT_MACHINE, MachineError, UsageError
 from orchestra.gates.catalogue import metric_of
 from orchestra.gates.standard import gates_of
 from orchestra.ledger import history, integrity, plan_store, run_record
-from orchestra.ledger.audit import audit
+from orchestra.ledger.audit import audit, examined
 from orchestra.ledger.author import Author
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.canonical import digest
@@ -35,6 +35,7 @@ from orchestra.ledger.segment import segments
 from orchestra.ledger.shard_faults import fault_of
 from orchestra.ledger.state import state_of, write_state
 from orchestra.ledger.transaction import LAST_RUN, Transaction, recover
+from orchestra.ledger.uncollected import uncollected
 from orchestra.ledger.view import Observer, View, look
 from orchestra.plan import Plan
 from orchestra.runtime.attempts.verdict import exit_code
@@ -70,10 +71,10 @@ def sources_of(folders: Sequence[Path], *, incomplete: bool) -> list[Source]:
     """
     found = []
     for folder in folders:
-        audited = audit(folder, going=incomplete)
+        audited, events, view = examined(folder, going=incomplete)
         if audited.damage is not None and not _lacks_an_end(folder, audited.damage.message):
             raise LedgerError(audited.damage)
-        found.append(source_of(folder))
+        found.append(source_of(folder, events, view))
     found.sort(key=lambda one: (one.shard.index, one.start.run, one.view.head))
     if fault := fault_of(found, incomplete=incomplete):
         hint = "" if incomplete else "; --allow-incomplete gives each test that is missing the verdict error"
@@ -95,6 +96,7 @@ def id_of(sources: Sequence[Source]) -> str:
     return run_id(ended, heads[:4], max(source.start.run for source in sources))
 
 
+@uncollected()
 def merge(
     home: Path,
     sources: Sequence[Source],
@@ -171,8 +173,8 @@ def _write(
 
         def add_all(events: Sequence[Timed]) -> None:
             nonlocal time
-            for time, body in events:  # noqa: B007 - the clock of the writer
-                add(body)
+            writer.append_all(events, view.see)
+            time = max([time, *(one.time for one in events[-1:])])
 
         add(start)
         add_all(made.before)

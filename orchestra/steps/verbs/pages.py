@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.steps.page_script import literal
-from orchestra.steps.schemas import BOOLEAN, COUNT, NAME, SECONDS, TEXT, Field, one_of
+from orchestra.steps.schemas import BOOLEAN, COUNT, NAME, SECONDS, TEXT, Field, Schema, described, object_of, one_of
 from orchestra.steps.step import Step
 from orchestra.steps.tool_call import NAVIGATION_MS, Asked, ToolCall, act, code
 from orchestra.steps.verb import Verb, on_subject
@@ -74,9 +74,30 @@ def _viewport_calls(the: Asked) -> Iterator[ToolCall]:
     return act("browser_resize", width=the.args["width"], height=the.args["height"])
 
 
+DIALOGS = ("alert", "confirm", "prompt", "beforeunload")
+"""The types of dialogs, as Playwright names them."""
+
+_MESSAGE_OF_DIALOG: Schema = {
+    **object_of(
+        {
+            "contain": described(TEXT, "a part of it", "2 rows"),
+            "match": described(TEXT, "a regular expression to find in it (Python syntax)", "^Delete [0-9]+ rows"),
+        }
+    ),
+    "type": ["string", "object"],
+}
+
+
 def _dialog_text(_step: Step, args: Mapping[str, Any]) -> str:
     answer = f"accept({args['text']!r})" if args["accept"] and "text" in args else "accept()"
-    return f"page.once('dialog', lambda dialog: dialog.{answer if args['accept'] else 'dismiss()'})"
+    wanted = args.get("message", {})
+    checks = [f"dialog.type == {args['type']!r}"] if "type" in args else []
+    checks += [f"dialog.message == {wanted!r}"] if isinstance(wanted, str) else []
+    parts = wanted if isinstance(wanted, dict) else {}
+    checks += [f"{parts['contain']!r} in dialog.message"] if "contain" in parts else []
+    checks += [f"re.search({parts['match']!r}, dialog.message)"] if "match" in parts else []
+    expects = f"  # expected: {' and '.join(checks)}" if checks else ""
+    return f"page.once('dialog', lambda dialog: dialog.{answer if args['accept'] else 'dismiss()'}){expects}"
 
 
 def _dialog_calls(the: Asked) -> Iterator[ToolCall]:
@@ -190,16 +211,26 @@ VERBS: tuple[Verb, ...] = (
     ),
     Verb(
         "dialog",
-        "Define the answer to the next dialog; write it before the step that opens the dialog.",
-        {"accept": True},
+        "Define the answer to the next dialog, and what is expected of it; write it before the step that opens the dialog.",
+        {"accept": True, "type": "confirm", "message": "Delete 2 rows?"},
         fields=(
             Field("accept", BOOLEAN, "accept or dismiss", True, required=True),
             Field("text", TEXT, "the text to type into a prompt", "NVDA"),
+            Field("type", {"enum": list(DIALOGS)}, "its expected type (default: any)", "confirm"),
+            Field(
+                "message",
+                _MESSAGE_OF_DIALOG,
+                "its expected message, whole with white space collapsed, a part of it or a pattern (default: any)",
+                {"contain": "2 rows"},
+            ),
         ),
         playwright="page.once('dialog')",
         mcp=("browser_handle_dialog",),
         detail="A dialog without such a step is dismissed, and is an error outside assertions ([errors](errors.md)). Only\n"
-        "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.",
+        "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.\n"
+        "\n"
+        "A dialog of another `type`, or with another `message`, is answered, and the step that opened it fails with both. If no\n"
+        "dialog opens until the end of the steps, the test fails. A step without the two keys is no expectation.",
         text=_dialog_text,
         calls=_dialog_calls,
     ),

@@ -133,6 +133,10 @@ VERBS: tuple[Verb, ...] = (
         "POST the body, too; of several entries the first answers, as often as it is asked for. A redirect is followed\n"
         "within the file. Files of browsers and of Playwright are read; zip files are not.\n"
         "\n"
+        "`har` of a method has the same keys, and is for each of its tests with a page, from the first step on:\n"
+        "`methods: {replay: {driver: playwright, har: data/api.har}}`. The steps of a [login](logins.md) ask the network.\n"
+        "Its texts can use variables, addresses and `${test.id}`.\n"
+        "\n"
         "With `update: true` the file is written at the end of the test, each request with its last reply, in the order of\n"
         "its URL. It has no header of requests and no cookie, and secrets are masked in it. Reports mark both: `mocked har\n"
         "data/api.har (3 requests)`, `recorded har data/api.har (3 requests)`.",

@@ -182,7 +182,9 @@ class McpAttempt:
         """
         try:
             effort = self._do(job)
-        except StepError as failed:
+            self._page.dialogs.check()
+        except StepError as caught:
+            failed = self._page.dialogs.instead_of(caught)
             failed.effort = self._sender.tally.effort()
             self._subject = job.step.target
             if self._session.fit():
@@ -192,7 +194,7 @@ class McpAttempt:
                     add_pages(failed, text)
             if self._sender.pending:
                 self._session.dirty = True  # the server could make the click in a later step, or in the next test
-            raise
+            raise failed from None
         except ServerUnfitError as error:
             raise StepError("error", "crash", str(error), hint="its own output is in mcp/server.log") from None
         self._page.check()
@@ -401,7 +403,8 @@ class McpAttempt:
             dialogs.append(f"{self._page.dialogs.describe(shown.type, shown.message)} (left open)")
         if observed.waiting():
             self._session.sized()
-        return Seen(observed.signs, tuple(dialogs), observed.network())
+        missing = None if shown is not None else self._page.dialogs.missing()
+        return Seen(observed.signs, tuple(dialogs), observed.network(), missing)
 
     def facts(self) -> dict[str, Any]:
         """Browser, session and what the calls cost."""

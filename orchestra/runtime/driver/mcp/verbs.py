@@ -16,10 +16,10 @@ from urllib.parse import urlsplit
 import msgspec
 from playwright.async_api import Page
 
-from orchestra.runtime.driver import dialogs
 from orchestra.runtime.driver.clock import change_of
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
+from orchestra.runtime.driver.dialogs import answer_of
 from orchestra.runtime.driver.downloading import Guard
 from orchestra.runtime.driver.failure import failure_of, kept_by_dialog, no_chooser, no_download, unready
 from orchestra.runtime.driver.fault import Meaning
@@ -400,8 +400,7 @@ def _close_page(sender: Sender, job: Job) -> None:
 
 
 def _dialog(sender: Sender, job: Job) -> None:
-    text = job.text("text") if "text" in job.args else None
-    sender.page.dialogs.answers.append(dialogs.Answer(job.args["accept"], text))
+    sender.page.dialogs.answers.append(answer_of(job))
 
 
 def _clock(sender: Sender, job: Job) -> None:

@@ -278,7 +278,12 @@ class PlaywrightSession:
             StepError: it failed.
         """
         self._catch_up()
-        effort = self._attempted(job)
+        dialogs = self.stage.watch.dialogs
+        try:
+            effort = self._attempted(job)
+        except StepError as failed:
+            raise dialogs.instead_of(failed) from None
+        dialogs.check()
         self._check_page()
         return effort
 
@@ -462,7 +467,8 @@ class PlaywrightSession:
                 break
             with suppress(Error):
                 self._context.cookies([])
-        return Seen(watch.observed.signs, tuple(watch.dialogs.unasked), watch.observed.network())
+        dialogs = watch.dialogs
+        return Seen(watch.observed.signs, tuple(dialogs.unasked), watch.observed.network(), dialogs.missing())
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""

@@ -19,7 +19,7 @@ from orchestra.runtime.driver.accessibility import AUDIT, expect_accessible, sou
 from orchestra.runtime.driver.clock import change_of
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
 from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
-from orchestra.runtime.driver.dialogs import Answer
+from orchestra.runtime.driver.dialogs import answer_of
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
 from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download, unready
@@ -452,8 +452,7 @@ def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
 
 
 def _dialog(stage: Stage, job: Job) -> None:
-    text = job.text("text") if "text" in job.args else None
-    stage.watch.dialogs.answers.append(Answer(job.args["accept"], text))
+    stage.watch.dialogs.answers.append(answer_of(job))
 
 
 def _page(stage: Stage, job: Job) -> None:
