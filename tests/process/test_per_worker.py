@@ -3,10 +3,15 @@
 from __future__ import annotations
 
 import json
+import sys
+from collections.abc import Iterator
+from pathlib import Path
 
 import pytest
 
+from orchestra.plan import ResetStep
 from tests.support.project import SuiteProject
+from tests.support.servers import Ground, until
 
 SERVER = '''
 """server.py PORT FOLDER [ABOVE]: keeps notes in a file of FOLDER. POST /note/X adds one, /reset removes them, /crash ends it."""
@@ -79,6 +84,13 @@ tests:
 """
 ONE = "  {}: {{command: {{argv: [python, visit.py, '${{app.url}}', {}]}}}}\n"
 HTTP = "{http: {path: /reset}, timeout_seconds: 30}"
+
+
+@pytest.fixture
+def ground(tmp_path: Path, request: pytest.FixtureRequest) -> Iterator[Ground]:
+    ground = Ground(tmp_path, request.node.name)
+    yield ground
+    ground.close()
 
 
 def make(project: SuiteProject, reset: str, tests: str, spec: str = SPEC) -> SuiteProject:
@@ -238,3 +250,21 @@ def test_one_instance_is_probed_by_hand_and_none_stays_up(project):
     assert refused.code == 2
     assert '"app" has `per: worker`: a run starts an instance for each worker, and none stays up' in refused.err
     assert "one for each worker; reset http" in made.run("show", "a").out
+
+
+def test_a_reset_that_is_asked_late_does_not_reset_under_the_next_attempt(ground, tmp_path):
+    note = ResetStep((sys.executable, "-c", "open('resets', 'a').write('x')"))
+    matrix = ground.matrix(ground.service("app", per="worker", reset=(note,)), instances=1)
+    ground.settle(matrix, "app.1")
+    assert matrix.unclean(["app.1"]) == ""
+    matrix.touch(["app.1"])
+    assert matrix.unclean(["app.1"]) == "app.1"
+    for _ in range(3):
+        matrix.reset("app.1")
+    until(lambda: not matrix.unclean(["app.1"]), "the first reset")
+    matrix._loop.call_soon_threadsafe(matrix._climb.ask_reset, matrix._members["app.1"], 1)
+    matrix.touch(["app.1"])
+    matrix.reset("app.1")
+    until(lambda: not matrix.unclean(["app.1"]), "the second reset")
+    assert (tmp_path / "resets").read_text() == "xx"
+    assert not [change for change in ground.events if change.incident]

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from pathlib import Path
 from types import SimpleNamespace
 
 import msgspec
@@ -16,6 +17,7 @@ from orchestra.runtime.engine.slots import most_at_once
 from orchestra.runtime.gates.figures import figures
 from orchestra.runtime.run.holding import Holding
 from orchestra.runtime.run.opening import Task
+from orchestra.runtime.servers.own_folders import OwnFolders, left, remove_left
 from orchestra.runtime.servers.recovery import bound_seconds, reset_seconds
 
 BASE = Component("base", "Database")
@@ -94,6 +96,26 @@ def test_a_recovery_after_a_failed_reset_has_time_for_the_reset_after_each_step(
     assert reset_seconds(app) == 22.0
     assert bound_seconds(app, reset=True) == bound_seconds(app) + 22.0
     assert reset_seconds(Component("app", "", service=Service(("serve",)), reset=(ResetStep(),))) > 0
+
+
+def test_the_folder_of_an_instance_is_fresh_in_each_run_and_is_left_by_none(tmp_path):
+    home = tmp_path / ".orchestra" / "s"
+    old, own = (home / "runs" / run for run in ("20260102T030405Z-1a2b", "20260102T030406Z-1a2b"))
+    for run in (old, own):
+        OwnFolders(run, 2)
+        (run / "events.jsonl").touch()
+    names = OwnFolders(own, 2).names(2)
+    folder = Path(names["worker.dir"])
+    assert (names["worker.number"], folder.stat().st_mode & 0o777) == ("2", 0o700)
+    (folder / "notes").touch()
+    remove_left(home, own=own.name)
+    assert left(home) == [own / "per_worker"]
+    again = OwnFolders(own, 1)
+    assert [path.name for path in left(home)[0].rglob("*")] == ["1"]
+    assert again.names(0) == {}
+    again.remove()
+    assert left(home) == []
+    OwnFolders(own, 0).remove()
 
 
 class Rows:
