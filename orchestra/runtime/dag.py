@@ -87,7 +87,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
         suite: its id.
         method: its id.
         tests: rows of the index: id, title, needs, the methods that run it, and the tests of `after_all` that run with
-            it where there are any. A judging task waits for these, so that doit selects them; no running task does.
+            it where there are any. The task with the verdict waits for these, so that doit selects them; no running task does.
     """
     mine = [row for row in tests if method in row[3]]
     by_method = {row[0] for row in mine}

@@ -125,8 +125,8 @@ def test_groups_in_groups():
     assert resolve.groups_of(one, {}) == resolve.groups_of(one, {"group": "lost"}) == []
     assert resolve.in_group(one, {"group": "in"}, "out")
     assert not resolve.in_group(one, {"group": "mid"}, "in")
-    assert resolve.login_of(one, {"group": "in"}) == "b"
-    assert resolve.login_of(one, {"group": "mid"}) == "a"
+    assert resolve.login_of(one, {"group": "in"}, {}) == "b"
+    assert resolve.login_of(one, {"group": "mid"}, {}) == "a"
     assert resolve.effective_needs(one, "C", {"group": "in"}) == {"A": "run", "B": "block"}
 
 

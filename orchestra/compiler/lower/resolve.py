@@ -385,7 +385,7 @@ def closed_by(spec: Spec, test_id: str, test: TestSpec) -> list[str]:
     found: dict[str, None] = {}
     for name, group in groups_of(spec, test):
         last = once_in(group, AFTER_ALL)
-        if test_id in last:
+        if test_id in last and test_id not in once_in(group, BEFORE_ALL):
             members = (other for other, one in spec["tests"].items() if in_group(spec, one, name))
             found |= dict.fromkeys(other for other in members if other not in last)
     return list(found)

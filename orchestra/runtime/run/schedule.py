@@ -79,7 +79,10 @@ class Schedule:
         self._busy = {method.id: 0 for method in run.plan.methods}
         self._awaiting: list[Task] = []
         self._names = _environment_names(run.plan, run.environment)
-        self._closing = {name: group.id for group in run.plan.groups for name in group.after_all}
+        self._closing: dict[str, set[str]] = {}
+        for group in run.plan.groups:
+            for name in group.after_all:
+                self._closing.setdefault(name, set()).add(group.id)
         self.running: dict[str, Task] = {}
 
     def changed(self) -> str:
@@ -218,11 +221,11 @@ class Schedule:
 
     def _closes(self, task: Task) -> bool:
         """Return whether a task ends a group of which a test has begun: it runs although no further test starts."""
-        group = self._closing.get(task.test.id)
-        return group is not None and any(
+        groups = self._closing.get(task.test.id)
+        return groups is not None and any(
             name in self.running or self._run.view.life(name).number
             for name, other in self._run.tasks.items()
-            if name != task.name and other.method is task.method and group in other.test.groups
+            if name != task.name and other.method is task.method and not groups.isdisjoint(other.test.groups)
         )
 
     def _renewed(self, component: str, method: str) -> None:
