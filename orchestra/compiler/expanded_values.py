@@ -6,9 +6,11 @@ number. And an expectation such as `contain: "${word}"` may turn out to be true 
 
 from __future__ import annotations
 
+import posixpath
 from collections.abc import Iterator
 from typing import Any
 
+from orchestra import names
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.resolve import scalar_text
 from orchestra.diagnostic import Diagnostic
@@ -24,6 +26,7 @@ from orchestra.yamltext.document import Path
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"
 NEVER_TRUE = "never-true"
+SHARED_HAR = "shared-har"
 _NUMBERS = ("nth", "level")
 _FIELDS = {
     verb.name: tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
@@ -47,7 +50,27 @@ def check(plan: Plan, source: Assembled) -> list[Diagnostic]:
     for login in plan.logins:
         checks = () if login.check is None else (login.check,)
         problems |= {problem for step in (*login.steps, *checks) for problem in _misfits(step, source)}
-    return sorted(problems)
+    return sorted(problems | {*_recorded_twice(plan, source)})
+
+
+def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
+    """Yield each HAR file that several tests record, once."""
+    writers: dict[str, list[str]] = {}
+    for test in plan.tests:
+        for step in (*test.har_by.values(), *test.before, *test.steps, *test.finally_):
+            if step.verb != "har" or not step.args["update"]:
+                continue
+            file = posixpath.normpath(names.substitute(str(step.args["file"]), {"test.id": test.id}))
+            known = writers.setdefault(file, [])
+            if test.id not in known and "${" not in file:
+                known.append(test.id)
+                if len(known) == 2:
+                    where = _path(step.at[-1])
+                    place = source.place((*where, *(() if where[0] == "methods" else (step.verb,)), "file"))
+                    message = f'the HAR file "{file}" is recorded by "{known[0]}" and "{test.id}": each writes it whole'
+                    yield Diagnostic(
+                        place, SHARED_HAR, message, "write ${test.id} in its name, or record it in one test"
+                    )
 
 
 def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:

@@ -181,6 +181,9 @@ class _Reading:
 
     def fetch(self, path: str) -> tuple[str, bytes]:
         """Return the normal form of a path relative to the root, and the bytes of its file."""
+        if "${" in path:
+            reason = "cannot be chosen by a name: it is read when the spec is compiled"
+            raise _UnreadableError(reason, "write the path of one file")
         name = normpath(path)
         try:
             real = (self._root / name).resolve()

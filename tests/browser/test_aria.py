@@ -20,7 +20,7 @@ def aria(text, css="main", **more):
 
 
 def never(text, css="main", **more):
-    return {"expect": {"css": css, "to": {"not": {"aria": text}}, "within_seconds": 1, **more}}
+    return {"expect": {"css": css, "to": {"not": {"aria": text}}, "within_seconds": 10, **more}}
 
 
 def test_a_part_of_the_tree_in_order(both):

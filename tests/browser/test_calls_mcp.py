@@ -560,6 +560,6 @@ def test_hostile_text_in_a_condition_stays_text(both: Both, text: str):
     both.open()
     both.script(f"() => {{ document.querySelector('h1').textContent = {json.dumps('<' + text + '>')}; }}")
     for to in ({"contain": "<" + text + ">"}, {"match": re.escape(text)}):
-        step = Step("expect", target=Target("role", "heading"), args={"to": to, "within_seconds": 1})
+        step = Step("expect", target=Target("role", "heading"), args={"to": to, "within_seconds": 10})
         assert both.by_playwright(step)
         assert both.by_server(step)[0]

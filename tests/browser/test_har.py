@@ -79,6 +79,14 @@ def test_replies_are_recorded_and_come_from_the_file_from_then_on(both):
 
 
 @pytest.mark.browser
+def test_a_file_that_cannot_be_written_is_an_error_of_its_test(both):
+    step = {"har": {"file": "a.txt/api.har", "update": True}}
+    for result in failed(both(PLAIN, step, COUNTED, last=[PLAIN], opened=False), "error", "setup"):
+        assert result.failure.message.startswith('the HAR file "a.txt/api.har" cannot be written: ')
+        assert result.failure.pointers == ("/tests/T1/steps/1",)
+
+
+@pytest.mark.browser
 def test_the_har_of_a_method_answers_from_the_first_step_of_each_test(both):
     def of_method(**more):
         (step,) = steps([har(**more)])

@@ -110,6 +110,21 @@ def failure(result, outcome, fault):
 
 
 @browser
+def test_a_test_that_fails_before_its_first_page_has_no_network_of_the_test_before(run):
+    result = run(
+        OPEN,
+        {"evaluate": "() => fetch('/missing')"},
+        {"click": {"css": "#none", "within_seconds": 0.2}},
+        evidence="on_failure",
+    )
+    assert "network.log" in {one.path for one in result.evidence}
+    result = run({"click": {"css": "#none", "within_seconds": 0.2}}, evidence="on_failure")
+    failure(result, "failed", "assertion")
+    assert "failure.png" in {one.path for one in result.evidence}
+    assert "network.log" not in {one.path for one in result.evidence}
+
+
+@browser
 def test_the_session_is_the_same_in_every_test_and_told_with_each(run):
     first = passed(run(OPEN, HEADING))
     server = run.server_pid
@@ -146,6 +161,15 @@ def test_storage_of_every_kind_is_forgotten_between_tests(run):
     assert failure(now, "failed", "assertion").message == "back has no page to go to"  # nor one of the test before
     assert (now.failure.step, run.session(now).storage) == (6, "-")
     assert run.session(now).url == "about:blank"
+
+
+@browser
+def test_storage_of_the_only_site_is_forgotten_between_tests(run):
+    judge = {"evaluate": {"script": STORED, "equals": NOTHING}}
+    assert passed(run(OPEN, {"evaluate": STORE})).storage not in (None, "-")
+    assert passed(run(OPEN, judge, {"evaluate": STORE})).storage not in (None, "-")
+    assert passed(run({"goto": "${other}"}, judge)).storage == "-"
+    assert passed(run(OPEN, judge)).storage == "-"
 
 
 @browser
@@ -389,6 +413,14 @@ def test_what_was_stored_is_there_behind_a_renderer_that_crashed(run, site):
     failure(crashed, "error", "crash")
     found = {"evaluate": {"script": "() => [localStorage.getItem('a'), document.cookie]", "equals": ["1", "c=3"]}}
     assert passed(run(OPEN, found, reset="page")).continuity == "lost"
+
+
+@browser
+def test_what_came_back_with_a_new_browser_is_forgotten_without_a_visit(run):
+    passed(run(OPEN, {"evaluate": "() => { localStorage.setItem('a', '1'); }"}, reset="page"))
+    run.browser_process().kill()
+    passed(run({"goto": "${other}"}, reset="page"))
+    passed(run(OPEN, {"evaluate": {"script": STORED, "equals": NOTHING}}))
 
 
 @browser

@@ -374,6 +374,29 @@ tests:
     )
 
 
+def test_a_har_file_that_several_tests_record(tmp_path: Path):
+    text = """
+orchestra: 1
+suite: shop
+methods:
+  cli: {driver: playwright, har: {file: "m/${test.id}.har", update: true}}
+  mcp: {driver: mcp, har: {file: m/all.har, update: true}}
+blocks:
+  record: {steps: [{har: {file: data/api.har, update: true}}]}
+tests:
+  B001: {methods: [cli], steps: [{use: record}, {har: {file: a.har, update: true}}, {har: {file: ./a.har, update: true}}]}
+  B002: {methods: [cli], matrix: {size: [1, 2]}, steps: [{use: record}, {har: a.har}, {har: {file: "b-${matrix.size}.har", update: true}}]}
+  B003: {steps: [{har: {file: "${env.FILE}", update: true}}, reload]}
+  B004: {steps: [{har: {file: "${env.FILE}", update: true}}, {har: {file: data/../a.har, update: true}}]}
+"""
+    made = built(tmp_path, text)
+    assert made.plans == ()
+    check(
+        SPECS.parent / "err" / "cli" / "shared-har.out",
+        "".join(problem.text() + "\n" for problem in made.diagnostics),
+    )
+
+
 def test_expectations_whose_result_is_known_before_the_page(tmp_path: Path):
     text = """
 orchestra: 1

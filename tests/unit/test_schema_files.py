@@ -79,6 +79,13 @@ def test_a_schema_that_cannot_be_read_is_refused(project):
     }
 
 
+def test_a_name_in_the_path_of_a_schema_is_refused_as_that(project):
+    (project / "shop.yaml").write_text(SPEC.replace("s/order.json", "'s/${test.id}.json'"))
+    problem = next(iter(problems(project)))
+    reason = "cannot be chosen by a name: it is read when the spec is compiled [schema-file]"
+    assert problem.partition(": ")[2] == f'the schema file "s/${{test.id}}.json" {reason}'
+
+
 def test_the_shape_of_a_spec_is_refused_by_its_schema_and_not_here(project):
     odd = "profiles: {p: {tests: {B001: 1}}, q: 2}\ngroups: [1]\ntests: {A: {steps: 1}, B: {steps: [{http: 1}, {page: 1}]}}"
     (project / "shop.yaml").write_text(f"orchestra: 1\nsuite: shop\n{odd}\n")

@@ -217,6 +217,32 @@ def url_glob(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(path), message, f"write {glob}", edit)
 
 
+_NAMED = {"look": "the picture", "query": "the GraphQL request", "file": "the file"}
+
+
+@rule
+def empty_text(context: Context) -> Iterator[Problem]:
+    """A text that must name something is empty: `look` of `expect`, `query` of `graphql`, the file of `mock` or `har`."""
+    asked = [
+        (step.path("expect", "look"), step.body["look"]) for step in context.steps("expect") if "look" in step.body
+    ]
+    asked += [
+        (step.path("http", "graphql", "query"), step.body["graphql"]["query"])
+        for step in context.steps("http")
+        if "graphql" in step.body
+    ]
+    for verb in ("mock", "har"):
+        for step in context.steps(verb):
+            if isinstance(step.body, str):
+                asked.append((step.path(verb), step.body))
+            elif "file" in step.body:
+                asked.append((step.path(verb, "file"), step.body["file"]))
+    for path, text in asked:
+        if not str(text).strip():
+            key = str(path[-1])
+            yield Problem(context.place(path), f'"{key}" is empty', f"write {_NAMED.get(key, 'the file')}")
+
+
 def _role(context: Context, path: Path, role: str) -> Iterator[Problem]:
     if "${" not in role and role not in ROLES:
         message = f'"{role}" is no ARIA role{did_you_mean(role, ROLES)}'
@@ -232,4 +258,4 @@ def _idle(context: Context, path: Path, where: str, hint: str) -> Problem:
     return Problem(context.place(path, key=True), f'"{path[-1]}" has no effect {where}', hint)
 
 
-RULES = (driver_lacks_key, page_key, no_cases, idle_key, unknown_role, role_state, url_glob)
+RULES = (driver_lacks_key, page_key, no_cases, idle_key, empty_text, unknown_role, role_state, url_glob)

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -11,9 +11,10 @@ from typing import NamedTuple
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.address import ADDRESS, printed_names
 from orchestra.compiler.rules.context import Context, Problem, Text, quoted, rule
+from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import TestSpec
-from orchestra.diagnostic import Edit
+from orchestra.diagnostic import Edit, Place
 from orchestra.names import ENV_NAME, Reference
 from orchestra.steps.schemas import NAME
 from orchestra.suggest import correction, did_you_mean
@@ -201,7 +202,8 @@ def unknown_name(context: Context) -> Iterator[Problem]:
 def misplaced_name(context: Context) -> Iterator[Problem]:
     """`${name}` has a value, but not here: `${attempt.dir}` in a title, `${port}` outside a service.
 
-    The steps of a group or of the defaults use only what each of their tests has: a row, a matrix value, an entry of a pool.
+    The steps of a group or of the defaults use only what each of their tests has: a row, a matrix value, an entry of a pool. So
+    does a block what each test that uses it has; the place is that of the use.
     Titles, gates and other texts that are fixed when the spec is compiled can use variables and matrix values. Tags,
     lists of names and output paths can use no names. A variable can use no other variable.
     """
@@ -212,6 +214,7 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
             hint = f"there are {quoted(known)}" if known else "names are not replaced here: write the text itself"
             yield Problem(place, f'"${{{reference.name}}}" has no value {scope.where}', hint)
     yield from _lacking(context)
+    yield from _lacking_in_blocks(context)
 
 
 def _lacking(context: Context) -> Iterator[Problem]:
@@ -232,6 +235,64 @@ def _lacking(context: Context) -> Iterator[Problem]:
                 place = context.place_inside(text.path, text.value, reference.offset)
                 message = f'"${{{reference.name}}}" has no value in the test "{lacking}", which runs this step'
                 yield Problem(place, message, "give it a value there, or move the step to the tests that have one")
+
+
+def _read_by_blocks(context: Context) -> dict[str, dict[str, Place]]:
+    """Return by block the names that it or a block inside it reads and that not every test has, with a place of each."""
+    spec, blocks = context.spec, context.spec.get("blocks", {})
+    varying = frozenset[str]().union(*(_own_names(spec, test) for test in spec["tests"].values()))
+    read: dict[str, dict[str, Place]] = {name: {} for name in blocks}
+    for text, references in context.references:
+        for one in references if text.path[0] == "blocks" else ():
+            if one.name in varying:
+                place = context.place_inside(text.path, text.value, one.offset)
+                read[str(text.path[1])].setdefault(one.name, place)
+    if any(read.values()):
+        uses = {name: [*_blocks_used(block.get("steps", ()))] for name, block in blocks.items()}
+        for name in resolve.topological(list(blocks), uses):
+            for inner in uses[name]:
+                read[name] = {**read.get(inner, {}), **read[name]}
+    return {name: names for name, names in read.items() if names}
+
+
+def _blocks_used(steps: Sequence[StepSpec]) -> Iterator[str]:
+    for verb, body in map(resolve.verb_of, resolve.flat(steps)):
+        if verb == "use":
+            yield resolve.block_use(body)[0]
+
+
+def _lacking_in_blocks(context: Context) -> Iterator[Problem]:
+    """Yield each use of a block that reads a name without a value in the test, or in one of the tests, that runs it."""
+    read, tests = _read_by_blocks(context), context.spec["tests"]
+    if not read:
+        return
+    uses = [(step.path("use"), step.body) for step in context.steps("use")]
+    uses += [(("tests", test_id, "use"), test["use"]) for test_id, test in tests.items() if "use" in test]
+    for path, body in uses:
+        block = resolve.block_use(body)[0]
+        runs = _tests_of(context, path) if block in read else {}
+        for name, place in read.get(block, {}).items():
+            lacking = next((test for test, own in runs.items() if name not in own), None)
+            if lacking is not None:
+                where = f'the test "{lacking}"' if lacking else "a login"
+                message = f'"${{{name}}}", which the block "{block}" reads at {place}, has no value in {where}'
+                hint = "give it a value there, or make it a parameter of the block"
+                yield Problem(context.place(path, key=True), message, hint)
+
+
+def _tests_of(context: Context, path: Path) -> dict[str, frozenset[str]]:
+    """Return the tests that run a step by its path, each with its own names; an empty id without names for a login."""
+    section, name = path[0], path[1]
+    if section == "logins":
+        return {"": frozenset()}
+    tests = context.spec["tests"].items()
+    return {
+        test_id: _own_names(context.spec, test)
+        for test_id, test in tests
+        if (section == "tests" and name == test_id)
+        or (section == "groups" and resolve.in_group(context.spec, test, str(name)) and not resolve.is_command(test))
+        or (section == "defaults" and not resolve.is_command(test))
+    }
 
 
 @rule

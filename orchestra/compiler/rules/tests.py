@@ -133,9 +133,10 @@ def resource_amount(context: Context) -> Iterator[Problem]:
 def idle_retries(context: Context) -> Iterator[Problem]:
     """`retries` lists causes, or is `isolated`, but its `max` is 0, so nothing is ever retried.
 
-    The `isolated` of the defaults is for the tests that have retries.
+    The `isolated` of the defaults is for the tests that have retries: one of them must.
     """
     default = context.spec.get("defaults", {}).get("retries", {})
+    retried = any(test.get("retries", {}).get("max", 0) for test in context.spec["tests"].values())
     entries: list[tuple[Path, Any]] = [(("defaults", "retries"), default)]
     entries += [
         (("tests", name, "retries"), test["retries"])
@@ -144,7 +145,9 @@ def idle_retries(context: Context) -> Iterator[Problem]:
     ]
     for path, retries in entries:
         named = [
-            key for key in ("on", "isolated") if retries.get(key) and not (key == "isolated" and path[0] == "defaults")
+            key
+            for key in ("on", "isolated")
+            if retries.get(key) and not (key == "isolated" and path[0] == "defaults" and retried)
         ]
         if named and not retries.get("max", default.get("max", 0)):
             place = context.place((*path, named[0]), key=True)

@@ -204,7 +204,7 @@ class Seen:
         signs: what may be an error, and how often it was seen.
         dialogs: those that no step answers.
         network: the traffic by host.
-        unmet: what a step expected of later ones, and did not come.
+        unmet: what a step expected of later ones, and did not come, or a file that cannot be written.
     """
 
     signs: Mapping[Sign, int]

@@ -120,10 +120,14 @@ class Har:
         update: whether it records, in place of answering.
         strict: whether a request that the file lacks fails, in place of going to the network.
         count: the requests that were answered or recorded.
+        at: the pointers of the step.
     """
 
-    def __init__(self, file: Path, shown: str, url: str, *, update: bool, strict: bool) -> None:
+    def __init__(
+        self, file: Path, shown: str, url: str, *, update: bool, strict: bool, at: tuple[str, ...] = ()
+    ) -> None:
         self._file = file
+        self.at = at
         self._shown = shown
         self._entries: dict[tuple[str, str], list[Entry]] = {}
         self._recorded: dict[Sent, dict[str, Any]] = {}
@@ -131,6 +135,11 @@ class Har:
         self.update = update
         self.strict = strict
         self.count = 0
+
+    @property
+    def file(self) -> str:
+        """The file as it is written."""
+        return self._shown
 
     @property
     def name(self) -> str:
@@ -242,7 +251,7 @@ def har_of(job: Job) -> Har:
     file = inside(path, job.root)
     if file.is_dir():
         raise unfit(f"{quoted(path)} is a folder, not a HAR file", hint="name a file, such as data/api.har")
-    har = Har(file, path, job.text("url"), update=args["update"], strict=args["not_found"] == "abort")
+    har = Har(file, path, job.text("url"), update=args["update"], strict=args["not_found"] == "abort", at=job.step.at)
     if not har.update:
         har.read()
     elif file.suffix != ".har" and file.exists():

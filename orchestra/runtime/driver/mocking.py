@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import asyncio
 import json
-import logging
 import mimetypes
 import time
 from collections import Counter
@@ -16,13 +15,11 @@ from typing import Any
 from playwright.sync_api import Error
 
 from orchestra.errors import OrchestraError
-from orchestra.runtime.driver.contract import Job, unfit, unmet
+from orchestra.runtime.driver.contract import Job, Unmet, unfit, unmet
 from orchestra.runtime.driver.har import Har, serve
 from orchestra.runtime.driver.wording import quoted
 from orchestra.runtime.files import inside, open_plain
 from orchestra.steps.url_glob import url_pattern
-
-_log = logging.getLogger(__name__)
 
 PAUSE_SECONDS = 0.05
 _SHOWN = 3
@@ -117,13 +114,18 @@ class Mocks:
         """Return True if there is a mock or a HAR file."""
         return bool(self._mocks or self._hars)
 
-    def write(self) -> None:
-        """Write the HAR files that were recorded; a disk that refuses is logged."""
+    def unwritten(self) -> Unmet | None:
+        """Write the HAR files that were recorded. Return why one of them cannot be written."""
+        failed: Unmet | None = None
         for har in self._hars:
             try:
                 har.write()
-            except OrchestraError:
-                _log.exception("%s", har.name)
+            except (OrchestraError, OSError) as error:
+                reason = error.message if isinstance(error, OrchestraError) else str(error.strerror or error)
+                message = f"the HAR file {quoted(har.file)} cannot be written: {reason}"
+                hint = "name a file in a folder of the project that can be written"
+                failed = failed or Unmet(unfit(message, hint=hint), har.at)
+        return failed
 
     def facts(self, mask: Callable[[str], str]) -> dict[str, Any]:
         """Return how many requests each mock has answered, and each HAR file recorded; nothing without any."""

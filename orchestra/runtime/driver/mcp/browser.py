@@ -100,6 +100,7 @@ class SharedBrowser:
         self._engine = ""
         self._trust = Trust()
         self._traced = False
+        self._visited: set[str] = set()  # sites that Playwright visits for a copy of what is stored
         self._emulation = PLAIN_PAGE
         self._pages: Pages[Page] | None = None
 
@@ -205,6 +206,7 @@ class SharedBrowser:
             storage_state=state,
             ignore_https_errors=tls.ignore_https_errors,
         )
+        self.watch.origins.update(one["origin"] for one in (state or {}).get("origins", ()))
         self._engine, self._emulation = browser.engine, emulation
         await self._context.add_init_script(_BEFORE_PAGE)
         self.watch.listen(self._context)
@@ -303,11 +305,18 @@ class SharedBrowser:
             session = await self.context.new_cdp_session(self.page)
             for origin in sorted(self.watch.origins):
                 await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
+            await session.send("Network.clearBrowserCache")
             await session.detach()
         else:
             await self._clean_from_inside()
-        if not replaced:
+        self._visited |= self.watch.origins
+        if not replaced and ENGINES[self._engine].devtools and len(self._visited) <= 1:
+            await self.context.clear_cookies()
+        elif (
+            not replaced
+        ):  # it opens a page, a seventh of the time of a short test, and forgets the sites of this context
             await self.context.set_storage_state({"cookies": [], "origins": []})
+            self._visited.clear()
         await self.context.clear_permissions()
         await self.context.grant_permissions(permissions(self._engine, self._emulation))
         self.watch.origins.clear()
@@ -333,6 +342,7 @@ class SharedBrowser:
         """
         if storage is not None:
             await self.context.set_storage_state(storage)
+            self._visited.clear()
             self.watch.origins.update(one["origin"] for one in storage.get("origins", ()))
         await self.forget(mask)
 
@@ -407,6 +417,7 @@ class SharedBrowser:
                 await self._browser.close()
         self._browser = self._context = self.watch.page = None
         self._traced = False
+        self._visited.clear()
         self.watch.origins.clear()
 
     async def stop(self) -> None:

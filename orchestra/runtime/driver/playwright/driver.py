@@ -468,7 +468,8 @@ class PlaywrightSession:
             with suppress(Error):
                 self._context.cookies([])
         dialogs = watch.dialogs
-        return Seen(watch.observed.signs, tuple(dialogs.unasked), watch.observed.network(), dialogs.missing())
+        unmet = watch.mocks.unwritten() or dialogs.missing()
+        return Seen(watch.observed.signs, tuple(dialogs.unasked), watch.observed.network(), unmet)
 
     def film(self, file: Path) -> str:
         """Begin a video of the page; why there is none, or nothing."""
@@ -506,7 +507,6 @@ class PlaywrightSession:
 
     def close(self) -> None:
         """Close the context; a browser that does not answer is ended."""
-        self.stage.watch.mocks.write()
         self._watchdog.until(min(self._due, time.monotonic() + CLOSE_SECONDS))
         with suppress(Exception):  # a browser that died has closed it already
             self._context.close()
