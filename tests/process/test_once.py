@@ -56,6 +56,18 @@ def test_they_run_around_the_others_by_each_method(project):
     )
 
 
+def test_both_drivers_of_pages_agree(project):
+    spec = ONCE.partition("groups:")[2]
+    steps = re.sub(r"use: \{say: .*\}\}\}", "steps: [{set: {done: here}}]}", spec)
+    methods = "methods: {cli: {driver: playwright, workers: 2}, mcp: {driver: mcp, workers: 2}}"
+    project.write(re.sub("methods:.*", methods, HEAD) + f"groups:{steps}").compile()
+    done = project.run("run", "orders")
+    assert done.code == 0, done.err
+    started = [event["body"] for event in project.events("attempt_started")]
+    for method in ("cli", "mcp"):
+        assert ends([one["test"] for one in started if one["method"] == method]) == ("setup", {"a", "b", "c"}, "clean")
+
+
 def test_a_failure_before_blocks_the_others_and_the_end_comes_all_the_same(shop):
     (shop.root / "bad").touch()
     assert shop.run("run", "orders").code == 1

@@ -159,8 +159,8 @@ def idle_retries(context: Context) -> Iterator[Problem]:
 def group_once(context: Context) -> Iterator[Problem]:
     """`before_all` or `after_all` of a group names a test that cannot run once for its tests.
 
-    It is a test of the group, with all that its matrix makes, and in one of the two lists. A test of `after_all` runs by every
-    method that runs a test of the group; for `before_all` the rule `need-method` requires that.
+    It is a test of the group, with all that its matrix makes, without `inputs`, and in one of the two lists. A test of
+    `after_all` runs by every method that runs a test of the group; for `before_all` the rule `need-method` requires that.
     """
     spec, ids = context.spec, context.test_ids
     for name, group in spec.get("groups", {}).items():
@@ -180,6 +180,9 @@ def _not_once(context: Context, name: str, group: GroupSpec, key: str, test: str
         return
     if not resolve.in_group(spec, spec["tests"][base], name):
         yield f'"{key}" of "{name}" names "{base}", which is not in the group', f"write group: {name} in the test"
+        return
+    if "inputs" in spec["tests"][base]:
+        yield f'"{base}" of "{key}" has "inputs", so that it may be `unchanged`, and not run', 'remove "inputs" from it'
         return
     if key == resolve.BEFORE_ALL:
         if base in resolve.once_in(group, resolve.AFTER_ALL):
