@@ -110,10 +110,19 @@ class RecoveryStep(Part, frozen=True):
     timeout_seconds: float = 300.0
 
 
+class ResetStep(Part, frozen=True):
+    """One step of the reset of an instance: the command `run` or the `request`, within `timeout_seconds`, or a restart."""
+
+    run: tuple[str, ...] = ()
+    request: Probe | None = None
+    timeout_seconds: float = 60.0
+
+
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it.
+    `between` is done before a test of another method uses it. With `per` `worker` there are as many instances as tests
+    run at once, and `reset` is done before an instance is used by its next test.
     """
 
     id: str
@@ -132,6 +141,8 @@ class Component(Part, frozen=True):
     cool_down_seconds: float = 60.0
     between: tuple[RecoveryStep, ...] = ()
     shared: bool = False
+    per: Literal["run", "worker"] = "run"
+    reset: tuple[ResetStep, ...] = ()
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 

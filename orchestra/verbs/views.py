@@ -12,7 +12,7 @@ from orchestra.current import current_plan
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import LAST, is_run_id
-from orchestra.plan import NESTED, Command, Component, Errors, Method, Plan, Probe, Test, closure
+from orchestra.plan import NESTED, Command, Component, Errors, Method, Plan, Probe, ResetStep, Test, closure
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.runtime.select import select, with_needs
@@ -307,6 +307,10 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         low, high = row.service.ports or (0, 0)
         ports = "" if not low else f":{low}" if low == high else f":{low}-{high}"
         yield f"{_argv(row.service.run, shell=row.service.shell)} on {row.service.host}{ports}"
+    if row.per != "run":
+        yield f"one for each {row.per}"
+    if row.reset:
+        yield f"reset {' > '.join(map(_reset, row.reset))}"
     if row.url:
         yield row.url
     if row.needs:
@@ -317,6 +321,12 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         yield f"live {_probe(row.live.probe)} every {row.live.every_seconds:g} s"
     if row.recover:
         yield f"recover {' > '.join(step.kind for step in row.recover)}"
+
+
+def _reset(step: ResetStep) -> str:
+    if step.request is not None:
+        return _probe(step.request)
+    return _argv(step.run, shell=False) if step.run else "restart"
 
 
 def _probe(probe: Probe) -> str:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from orchestra.instances import component_of, worker_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan, Test
@@ -32,6 +33,7 @@ from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.run.between import Between
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
+from orchestra.runtime.run.holding import Holding
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.run.pace import repeat_folder
@@ -52,6 +54,7 @@ class Schedule:
         overtaken: attempts whose servers moved under them.
         measures: the gates.
         decisions: gives verdicts.
+        instances: how many there are of each component with `per: worker`.
 
     Attributes:
         running: the tasks with an attempt or a repeat under way.
@@ -69,12 +72,14 @@ class Schedule:
         overtaken: Overtaken,
         measures: Measures,
         decisions: Decisions,
+        instances: int = 0,
     ) -> None:
         self._run, self._ending = run, ending
         self._queue, self._engine, self._matrix = queue, engine, matrix
         self._outages, self._overtaken = outages, overtaken
         self._measures, self._decisions = measures, decisions
         self._between = Between(run.plan.components, matrix, engine.wake, self._renewed)
+        self._holding = Holding(run.plan.components, instances, matrix)
         self._slots = {method.id: Slots(method, run.options.workers) for method in run.plan.methods}
         self._busy = {method.id: 0 for method in run.plan.methods}
         self._awaiting: list[Task] = []
@@ -196,7 +201,10 @@ class Schedule:
 
     def admit(self, task: Task) -> None:
         """Start a task that holds a slot, once the components that it requires are healthy."""
-        required = self._matrix.required_by(task.test.requires)
+        if not self._holding.take(task):
+            self._awaiting.append(task)
+            return
+        required = self.required_by(task)
         if not self._between.ready(task.method.id, required):
             self._awaiting.append(task)
             return
@@ -208,12 +216,22 @@ class Schedule:
             if bad.required:
                 self._measures.note_unhealthy(bad)
             self._decisions.decide(task, "blocked" if bad.required else "skipped", reason)
-        elif all(row.state == "healthy" for row in rows):
+        elif all(row.state == "healthy" for row in rows) and not self.reset_begun(task):
             self._outages.began(task.name, required, (row.degraded for row in rows if row.degraded))
             self.start(task)
         else:
             self._matrix.request(required)
             self._awaiting.append(task)
+
+    def required_by(self, task: Task) -> tuple[str, ...]:
+        """Return the rows of the health matrix that a task requires: of components with instances those that it holds."""
+        return self._matrix.required_by(task.test.requires, task.worker)
+
+    def reset_begun(self, task: Task) -> bool:
+        """Begin the reset of an instance that another attempt has used; whether there is one, and the task waits for it."""
+        if unclean := self._matrix.unclean(self.required_by(task)):
+            self._matrix.reset(unclean)
+        return bool(unclean)
 
     def _halted(self) -> str:
         """Return the reason why no further test starts; empty if tests can."""
@@ -244,6 +262,8 @@ class Schedule:
         """Start the next attempt at a task, or the next repeat."""
         run, test = self._run, task.test
         held = self._queue.pools.held(task.name)
+        required = self.required_by(task)
+        instances = {component_of(row): row for row in required if worker_of(row)}
         repeat = run.pace.repeating(task.name)
         attempt = run.view.life(task.name).ended + (not repeat)
         folder = self.folder_of(task, attempt)
@@ -254,7 +274,7 @@ class Schedule:
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
-                    holds={name: entry.label for name, entry in held.items()},
+                    holds={**{name: entry.label for name, entry in held.items()}, **instances},
                     task=task.name,
                     test=test.id,
                     method=task.method.id,
@@ -265,11 +285,14 @@ class Schedule:
             )
         if patterns_of(test, task.method.id):
             self._matrix.hear()  # what was written before it began is not its own
-        required = self._matrix.required_by(test.requires)
+        self._matrix.touch(required)
         task.marks = marks(run.folder, required)
         task.throttled = self._measures.gates.throttled()
         known = run.last_executions.get(task.name)
-        self._overtaken.began(task.name, test, required, known.seconds if known is not None else None)
+        bound = self._matrix.names(task.worker)
+        self._overtaken.began(
+            task.name, test, required, known.seconds if known is not None else None, worker=task.worker
+        )
         names = {"attempt.dir": path, "test.id": test.id, "method.id": task.method.id}
         self._engine.start(
             Request(
@@ -279,7 +302,7 @@ class Schedule:
                 attempt=attempt,
                 root=str(run.root),
                 folder=path,
-                names={**self._names, **self._matrix.names(), **values_of(held, self._names), **names},
+                names={**self._names, **bound, **values_of(held, self._names), **names},
                 mark=f"{run.mark}/{_word(task.name)}/{attempt}",
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
@@ -301,13 +324,15 @@ class Schedule:
         return Looks(looks_of(self._run.plan.suite, test.id), test.browser, update)
 
     def leave(self, task: Task) -> None:
-        """Give back the slot and the resources of a task."""
+        """Give back the slot, the resources and the instances of a task."""
         self._busy[task.method.id] -= 1
+        self._holding.release(task)
         self._queue.release(task.name)
 
     def isolate(self, task: Task) -> None:
         """Put off the retry of a task until no other can run."""
         self._busy[task.method.id] -= 1
+        self._holding.release(task)
         self._queue.isolate(task.name)
 
     # ------------------------------------------------------------------------------------------- what will never start
