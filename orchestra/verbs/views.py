@@ -225,6 +225,15 @@ def _is_run(project: Project, suite: str | None, profile: str, word: str) -> boo
     return False
 
 
+def _once(compiled: Plan, test: Test) -> Iterator[str]:
+    """Yield where a test runs once for its group."""
+    for group in compiled.groups:
+        if test.id in group.before_all:
+            yield f"before all others of {group.id}"
+        if test.id in group.after_all:
+            yield f"after all others of {group.id}"
+
+
 def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:
     """Yield a test as it will run by a method, line by line."""
     one_line = draw.one_line
@@ -238,6 +247,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
         ("needed by", " ".join(other.id for other in compiled.tests if test.id in other.needs)),
         ("after", " ".join(test.after)),
         ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),
+        ("once", "; ".join(_once(compiled, test))),
         ("resources", " ".join(f"{name}={count}" for name, count in test.resources.items())),
         ("exclusive", "runs alone" if test.exclusive else ""),
         ("tags", " ".join(test.tags)),

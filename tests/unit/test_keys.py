@@ -91,6 +91,7 @@ READERS = {
         "runtime/select.py": "id",
         "draw.py": "title",
         "runtime/engine/queue.py": "after outer",
+        "runtime/run/resume.py": "before_all after_all",
     },
     "Retry": {
         "runtime/run/conclude.py": "isolated",

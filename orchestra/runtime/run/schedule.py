@@ -84,6 +84,10 @@ class Schedule:
         self._busy = {method.id: 0 for method in run.plan.methods}
         self._awaiting: list[Task] = []
         self._names = _environment_names(run.plan, run.environment)
+        self._closing: dict[str, set[str]] = {}
+        for group in run.plan.groups:
+            for name in group.after_all:
+                self._closing.setdefault(name, set()).add(group.id)
         self.running: dict[str, Task] = {}
 
     def changed(self) -> str:
@@ -103,7 +107,7 @@ class Schedule:
         if self._ending.signal:
             self._decisions.decide(task, "interrupted", f"{SIGNAL_NAMES[self._ending.signal]} before it started")
             return
-        halted = self._halted()
+        halted = "" if self._closes(task) else self._halted()
         lacking = unmet(task.method.id, task.test, self._run.view.verdicts) or (("blocked", halted) if halted else None)
         missing = self._run.browsers.get(task.test.browser)
         if task.test.skip:
@@ -178,7 +182,7 @@ class Schedule:
         awaiting, self._awaiting = self._awaiting, []
         for task in awaiting:
             self.admit(task)
-        if halted:
+        if halted and not any(self._closes(self._run.tasks[name]) for name in self._queue.waiting()):
             return
         for method in self._run.plan.methods:
             while True:
@@ -232,6 +236,15 @@ class Schedule:
     def _halted(self) -> str:
         """Return the reason why no further test starts; empty if tests can."""
         return self._measures.gates.blocked() or self._decisions.limit_reached()
+
+    def _closes(self, task: Task) -> bool:
+        """Return whether a task ends a group of which a test has begun: it runs although no further test starts."""
+        groups = self._closing.get(task.test.id)
+        return groups is not None and any(
+            name in self.running or self._run.view.life(name).number
+            for name, other in self._run.tasks.items()
+            if name != task.name and other.method is task.method and not groups.isdisjoint(other.test.groups)
+        )
 
     def _renewed(self, component: str, method: str) -> None:
         message = f'"{component}" is renewed before the tests of {method}, by `between_methods`'
@@ -327,10 +340,12 @@ class Schedule:
     def decide_waiting(self, verdict: Verdict, reason: str) -> None:
         """Give one verdict to all that was pushed and has not started.
 
-        A test that waits for its retry or repeat has started: it cannot be `blocked`.
+        A test that waits for its retry or repeat has started: it cannot be `blocked`. One that ends its group is not.
         """
         begun = {
-            name for name in self._queue.waiting() if verdict == "blocked" and self._run.view.life(name).number
+            name
+            for name in self._queue.waiting()
+            if verdict == "blocked" and (self._run.view.life(name).number or self._closes(self._run.tasks[name]))
         } | self.running.keys()
         for task in self._awaiting:
             if task.name not in begun:
