@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import errno
 import hashlib
 import itertools
+import os
 import random
 import tempfile
 from collections.abc import Callable, Iterator, Mapping, Sequence
@@ -15,6 +17,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from orchestra.errors import MachineError
 from orchestra.ledger import plan_store
 from orchestra.ledger.audit import audit
 from orchestra.ledger.author import UNKNOWN
@@ -230,6 +233,39 @@ def test_a_merged_ledger_in_several_files_is_audited_and_has_the_same_events(tmp
         for folder in (whole, parts)
     ]
     assert bodies[0] == bodies[1]
+
+
+@pytest.mark.parametrize("refusal", [None, OSError(errno.EXDEV, "Invalid cross-device link")], ids=["kernel", "here"])
+def test_files_of_evidence_are_copies_of_their_own(tmp_path, monkeypatch, refusal):
+    def refuse(*_: object) -> int:
+        assert refusal is not None
+        raise refusal
+
+    if refusal is not None:
+        monkeypatch.setattr(os, "copy_file_range", refuse, raising=False)
+    folders = shards(tmp_path, 7, 3, 9)
+    folder = merged(tmp_path / "home", folders)
+    there = {
+        f"shards/{index}/{name}": text for index, one in enumerate(folders, 1) for name, text in content(one).items()
+    }
+    here = content(folder)
+    assert any(name.endswith(".png") for name in there)
+    assert {name: here[name] for name in there} == there
+    for one in folders:
+        for file in one.rglob("*.png"):
+            file.write_bytes(b"")
+    assert audit(folder).damage is None
+
+
+def test_nothing_is_left_of_a_merge_whose_evidence_cannot_be_read(tmp_path):
+    folders = shards(tmp_path, 7, 3, 9)
+    sources = sources_of(folders, incomplete=False)
+    [picture, *_] = [file for folder in folders for file in folder.rglob("*.png")]
+    picture.unlink()
+    (home := tmp_path / "home").mkdir()
+    with pytest.raises(MachineError, match="cannot copy"):
+        merge(home, sources, author=UNKNOWN, observers=lambda _plan, _folder: ())
+    assert content(home) == {}
 
 
 # ------------------------------------------------------------------------------------------------------------ refusals

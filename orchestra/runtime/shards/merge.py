@@ -6,7 +6,8 @@ have the times of theirs, and no clock and no order of arguments is read.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+import os
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from datetime import datetime
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -20,7 +21,7 @@ from orchestra.ledger.audit import audit, examined
 from orchestra.ledger.author import Author
 from orchestra.ledger.baseline import place_of
 from orchestra.ledger.canonical import digest
-from orchestra.ledger.disk import disk_error, make_folder, remove_tree, replace_file
+from orchestra.ledger.disk import copy_files, disk_error, make_folder, remove_tree
 from orchestra.ledger.event import AttemptFinished, Attested, Body, Repeated, RunFinished
 from orchestra.ledger.evidence_file import evidence_file
 from orchestra.ledger.log import Writer, run_id
@@ -126,8 +127,7 @@ def merge(
     make_folder(folder)
     plan = plan_store.load(sources[0].folder, sources[0].view.segment.plan_digest)
     try:
-        for source in sources:
-            _copy(source, folder / folder_of(source.shard.index))
+        copy_files({copy: old for one in sources for copy, old in _bound(one, folder / folder_of(one.shard.index))})
         plan_store.store(folder, plan)
         code = _write(home, folder, plan, sources, author, observers)
     except BaseException:
@@ -136,19 +136,17 @@ def merge(
     return Merged(run, folder, plan, code)
 
 
-def _copy(one: Source, target: Path) -> None:
-    """Copy the ledger of a shard, its plans, and all files that it binds; nothing else."""
+def _bound(one: Source, target: Path) -> Iterator[tuple[Path, Path]]:
+    """Yield the place below `target` and the source of the ledger of a shard, its plans, and all files that it binds."""
     names = [path.name for path in segments(one.folder / LEDGER)]
     names += [name for name in nofollow.names(one.folder) if name.startswith("plan-") and name.endswith(".json")]
-    bound = [file.path for event in one.events for file in _evidence(event.body)]
-    bound += [file.path for seen in (one.view.logs, one.view.reports) if seen is not None for file in seen.body.files]
-    for name in dict.fromkeys((*names, *bound)):
-        source, copy = evidence_file(one.folder, name), target / name
+    names += [file.path for event in one.events for file in _evidence(event.body)]
+    names += [file.path for seen in (one.view.logs, one.view.reports) if seen is not None for file in seen.body.files]
+    for name in names:
         try:
-            nofollow.make_folders(copy.parent)
-            replace_file(copy, nofollow.read(source))
+            yield target / os.path.normpath(name), evidence_file(one.folder, name)
         except OSError as error:
-            raise disk_error(error, source, "copy") from error
+            raise disk_error(error, one.folder / name, "copy") from error
 
 
 def _evidence(body: Body) -> Sequence[Any]:
