@@ -57,10 +57,12 @@ def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
     """Yield each HAR file that several tests record, once."""
     writers: dict[str, list[str]] = {}
     for test in plan.tests:
-        for step in (*test.har_by.values(), *test.before, *test.steps, *test.finally_):
+        steps = (*test.before, *test.steps, *test.finally_)
+        for method, step in (*test.har_by.items(), *((method, step) for step in steps for method in test.methods)):
             if step.verb != "har" or not step.args["update"]:
                 continue
-            file = posixpath.normpath(names.substitute(str(step.args["file"]), {"test.id": test.id}))
+            fixed = {"test.id": test.id, "method.id": method}
+            file = posixpath.normpath(names.substitute(str(step.args["file"]), fixed))
             known = writers.setdefault(file, [])
             if test.id not in known and "${" not in file:
                 known.append(test.id)

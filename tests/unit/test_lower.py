@@ -381,6 +381,7 @@ suite: shop
 methods:
   cli: {driver: playwright, har: {file: "m/${test.id}.har", update: true}}
   mcp: {driver: mcp, har: {file: m/all.har, update: true}}
+  own: {driver: mcp, har: {file: "m/${method.id}.har", update: true}}
 blocks:
   record: {steps: [{har: {file: data/api.har, update: true}}]}
 tests:

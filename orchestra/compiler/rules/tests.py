@@ -77,7 +77,7 @@ def id_end(context: Context) -> Iterator[Problem]:
 
 _LISTS: tuple[tuple[str, tuple[str, ...]], ...] = (
     ("tests", ("needs", "after", "requires", "tags", "methods", "inputs")),
-    ("groups", ("needs", "after")),
+    ("groups", ("needs", "after", resolve.BEFORE_ALL, resolve.AFTER_ALL)),
     ("health", ("needs",)),
     ("blocks", ("params",)),
 )
