@@ -37,8 +37,9 @@ class Suites:
 
     Args:
         file: `__file__` of the dodo.py, at the project root or below it.
-        suites: for each suite its methods and its tests, as rows of id, title, needs and methods; the first suite is
-            the default one, whose tasks have no prefix.
+        suites: for each suite its methods and its tests, as rows of id, title, needs and methods, and of the tests of
+            `after_all` that run with it where there are any; the first suite is the default one, whose tasks have no
+            prefix.
 
     `config` is DOIT_CONFIG, `tasks` the generator of tasks.
     """

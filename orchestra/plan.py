@@ -110,10 +110,19 @@ class RecoveryStep(Part, frozen=True):
     timeout_seconds: float = 300.0
 
 
+class ResetStep(Part, frozen=True):
+    """One step of the reset of an instance: the command `run` or the `request`, within `timeout_seconds`, or a restart."""
+
+    run: tuple[str, ...] = ()
+    request: Probe | None = None
+    timeout_seconds: float = 60.0
+
+
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it.
+    `between` is done before a test of another method uses it. With `per` `worker` there are as many instances as tests
+    run at once, and `reset` is done before an instance is used by its next test.
     """
 
     id: str
@@ -132,6 +141,8 @@ class Component(Part, frozen=True):
     cool_down_seconds: float = 60.0
     between: tuple[RecoveryStep, ...] = ()
     shared: bool = False
+    per: Literal["run", "worker"] = "run"
+    reset: tuple[ResetStep, ...] = ()
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 
 
@@ -169,13 +180,16 @@ class Method(Part, frozen=True):
 class Group(Part, frozen=True):
     """A named set of tests; `after` names groups whose tests all end before one of these starts.
 
-    `outer` has the groups around it, the innermost first. Its `after` has theirs, too.
+    `outer` has the groups around it, the innermost first. Its `after` has theirs, too. `before_all` and `after_all` are
+    tests of it that run once for the others.
     """
 
     id: str
     title: str
     after: tuple[str, ...] = ()
     outer: tuple[str, ...] = ()
+    before_all: tuple[str, ...] = ()
+    after_all: tuple[str, ...] = ()
 
 
 class Retry(Part, frozen=True):
@@ -492,6 +506,29 @@ class Plan(Part, frozen=True):
             group.id: NESTED.join([*(own[outer] for outer in reversed(group.outer)), group.title])
             for group in self.groups
         }
+
+    def closers(self) -> dict[str, tuple[str, ...]]:
+        """Return, by the id of a test, the tests of `after_all` of its groups: they run whenever it does."""
+        last = {group.id: group.after_all for group in self.groups if group.after_all}
+        if not last:
+            return {}
+        named = {test.id: [last.get(group, ()) for group in test.groups] for test in self.tests}
+        return {name: tuple(one for some in lists if name not in some for one in some) for name, lists in named.items()}
+
+    def closed_with(self) -> dict[str, tuple[str, ...]]:
+        """Return, by the id of a test, all tests of `after_all` that a run of it leads to, by way of its needs, too."""
+        closers, needs = self.closers(), {test.id: test.needs for test in self.tests}
+        found: dict[str, tuple[str, ...]] = {}
+        for name in closers:
+            reached, ahead = dict.fromkeys([name]), [name]
+            while ahead:
+                one = ahead.pop()
+                more = [other for other in (*needs.get(one, ()), *closers.get(one, ())) if other not in reached]
+                reached.update(dict.fromkeys(more))
+                ahead += more
+            if ends := tuple(dict.fromkeys(end for one in reached for end in closers.get(one, ()))):
+                found[name] = ends
+        return found
 
     def pools_of(self, test: Test) -> tuple[Pool, ...]:
         """Return the pools of which a test leases entries, in the order of the plan."""

@@ -55,7 +55,8 @@ _ALL: tuple[Metric, ...] = (
         "health.<component>",
         "string",
         "",
-        "the state of a row of the health matrix: `idle`, `starting`, `healthy`, `unhealthy`, `failed` or `stopped`",
+        "the state of a row of the health matrix: `idle`, `starting`, `healthy`, `unhealthy`, `failed` or `stopped`; "
+        "of instances (`per: worker`) the worst",
         ALWAYS,
         'health.backend == "healthy"',
     ),
@@ -113,7 +114,7 @@ _ALL: tuple[Metric, ...] = (
         "servers_down",
         "int",
         "components",
-        "required components of the health matrix that failed for good",
+        "required components of the health matrix that failed for good, each instance (`per: worker`) counted",
         RUNNING,
         "servers_down == 0",
     ),

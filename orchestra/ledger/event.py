@@ -172,7 +172,10 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
     attempt: Annotated[int, means("from 1")]
     dir: Annotated[Id, means("the attempt's folder, relative to the run's")]
     browser: Annotated[Id, means("the engine that it drives; absent for a test without a browser")] = ""
-    holds: Annotated[Mapping[Id, str], means("entries of pools that it leases, by the name in its texts")] = {}
+    holds: Annotated[
+        Mapping[Id, str],
+        means("entries of pools that it leases, by the name in its texts, and instances by their component"),
+    ] = {}
 
 
 class AttemptFinished(Body, frozen=True, kw_only=True):

@@ -86,7 +86,8 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
         prefix: `cli` for the default suite, `self:cli` for others.
         suite: its id.
         method: its id.
-        tests: rows of the index: id, title, needs, and the methods that run it.
+        tests: rows of the index: id, title, needs, the methods that run it, and the tests of `after_all` that run with
+            it where there are any. The task with the verdict waits for these, so that doit selects them; no running task does.
     """
     mine = [row for row in tests if method in row[3]]
     by_method = {row[0] for row in mine}
@@ -94,7 +95,8 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
     running = {"orchestra": (suite, method), "basename": f"_run:{prefix}", "run": True}
     judging = {"orchestra": (suite, method), "basename": prefix, "run": False}
     yield {"basename": prefix, "name": None, "doc": f"{len(mine)} tests of {suite} by {method}"}
-    for test_id, title, needs, _ in mine:
+    for test_id, title, needs, _, *closed in mine:
+        ends = [f"_run:{prefix}:{end}" for some in closed for end in some if end in by_method and end != test_id]
         yield {
             "basename": f"_run:{prefix}",
             "name": test_id,
@@ -107,7 +109,7 @@ def test_tasks(prefix: str, suite: str, method: str, tests: Sequence[Any]) -> It
             "name": test_id,
             "doc": printed(one_line(title)),
             "actions": [_noop],
-            "task_dep": [f"_run:{prefix}:{test_id}"],
+            "task_dep": [f"_run:{prefix}:{test_id}", *ends],
             "meta": judging,
         }
 
@@ -363,7 +365,8 @@ def forget(config: Mapping[str, Any]) -> None:
 
 def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
     """Run tasks of a suite through doit in this process and give the exit code."""
-    rows = [(test.id, test.title, test.needs, test.methods) for test in plan.tests]
+    closed = plan.closed_with()
+    rows = [(test.id, test.title, test.needs, test.methods, closed.get(test.id, ())) for test in plan.tests]
 
     def task_tests() -> Iterator[dict[str, Any]]:
         for method in plan.methods:

@@ -138,8 +138,8 @@ def _nothing(plan: Plan, word: str) -> UsageError:
 
 
 def with_needs(plan: Plan, tasks: Iterable[str]) -> list[str]:
-    """Return the tasks and all that they need, in the plan's order."""
-    by_id = {test.id: test for test in plan.tests}
+    """Return the tasks, all that they need and the tests of `after_all` of their groups, in the plan's order."""
+    by_id, closers = {test.id: test for test in plan.tests}, plan.closers()
     needed: set[str] = set()
     stack = list(tasks)
     while stack:
@@ -148,7 +148,6 @@ def with_needs(plan: Plan, tasks: Iterable[str]) -> list[str]:
             continue
         needed.add(task)
         method, _, test_id = task.partition(":")
-        stack += [
-            task_name(method, need) for need in by_id[test_id].needs if need in by_id and method in by_id[need].methods
-        ]
+        others = (*by_id[test_id].needs, *closers.get(test_id, ()))
+        stack += [task_name(method, other) for other in others if other in by_id and method in by_id[other].methods]
     return [task for method in plan.methods for test in plan.tests if (task := task_name(method.id, test.id)) in needed]

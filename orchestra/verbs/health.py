@@ -17,6 +17,7 @@ import click
 from orchestra import draw
 from orchestra.draw import duration
 from orchestra.errors import EXIT_MACHINE, EXIT_OK, MachineError, OrchestraError, SpecError, UsageError
+from orchestra.instances import once
 from orchestra.ledger import reading
 from orchestra.ledger.lock import Holder, Lock, LockedError, holder_of
 from orchestra.ledger.log import utc_stamp
@@ -27,7 +28,7 @@ from orchestra.report.advice import recovery_steps
 from orchestra.runtime import inherited, logins
 from orchestra.runtime.inherited import Inherited
 from orchestra.runtime.mask import Masks
-from orchestra.runtime.servers import up
+from orchestra.runtime.servers import own_folders, up
 from orchestra.runtime.servers.keeping import Keeping, tail
 from orchestra.runtime.servers.survey import Line, Survey, bound_of
 from orchestra.suggest import did_you_mean
@@ -229,7 +230,14 @@ def up_(
     the reason and starts its own. Exit code 3 if a required row does not become healthy.
     """
     project, plan, home, chosen = _suite(ctx, suite, profile, names)
-    return _up(project, plan, home, chosen, restart=restart, logs=logs)
+    one = [component.id for component in once(plan.components)]
+    several = [name for name in chosen if name not in one]
+    if several and (names or not one):
+        message = f'"{several[0]}" has `per: worker`: a run starts an instance for each worker, and none stays up'
+        raise UsageError(message, f"`orchestra health --start {several[0]}` starts one, probes it and ends it")
+    if several:
+        warn(f"note: a run starts {', '.join(several)} itself, an instance for each worker")
+    return _up(project, plan, home, [name for name in chosen if name in one], restart=restart, logs=logs)
 
 
 def _up(project: Project, plan: Plan, home: Path, chosen: Sequence[str], *, restart: bool, logs: bool) -> int:
@@ -256,10 +264,11 @@ def _keeping(project: Project, plan: Plan, home: Path, inherits: Inherited) -> K
 
 
 def _end_logins(home: Path) -> None:
-    """Remove the signed-in states of killed runs, unless a run is in progress."""
-    if logins.left(home):
+    """Remove the signed-in states and the folders of instances of killed runs, unless a run is in progress."""
+    if logins.left(home) or own_folders.left(home):
         with suppress(LockedError), Lock(home / "lock", Holder(os.getpid(), "down", utc_stamp(datetime.now(UTC)))):
             logins.remove_left(home)
+            own_folders.remove_left(home)
 
 
 def _to_end(project: Project, plan: Plan) -> Inherited:

@@ -28,6 +28,7 @@ from orchestra.report.advice.policies import policies
 from orchestra.report.advice.trends import executions_of, flaky_table, overview, story
 from orchestra.runtime.logins import remove_left
 from orchestra.runtime.select import select
+from orchestra.runtime.servers import own_folders
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.health import RECOVERY_RUNS, sound_view
 from orchestra.verbs.options import methods_option, profile_option, project_of, suite_option
@@ -160,6 +161,7 @@ def _prune(home: Path, limits: Limits, *, dry_run: bool) -> int:
     with Lock(home / "lock", Holder(os.getpid(), "prune", utc_stamp(datetime.now(UTC)))):
         removed, refused = prune(home, limits)
         remove_left(home)
+        own_folders.remove_left(home)
     for sentence in refused:
         warn(f"note: {unbroken(sentence)}")
     _print_runs(removed, "removed")

@@ -15,7 +15,7 @@ from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime.expected import Durations, durations_of, expected
-from orchestra.runtime.shards.partition import Split, Unit, cut, services, split
+from orchestra.runtime.shards.partition import Split, Unit, cut, group_once, services, split
 from orchestra.verbs.group import say, say_json
 
 _SHOWN: Final = 5
@@ -91,6 +91,8 @@ def _binding(plan: Plan, unit: Unit, found: Sharded) -> str:
     if unit.session:
         return f'{size}: method "{unit.session}" has single_session; without it they can be split'
     edge = cut(plan, unit, found.seconds)
+    if name := group_once(plan, unit):
+        return f'{size}: the group "{name}" has tests that run once (before_all, after_all)'
     if edge is None:
         return f"{size}: they need each other in more than one way, from {unit.tasks[0]} on; no single edge parts them"
     return f'{size}: cut "{edge.task}" needs "{edge.need}" to part them most evenly'

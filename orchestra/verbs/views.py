@@ -15,7 +15,7 @@ from orchestra.drivers import DriverKind
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import LAST, is_run_id
-from orchestra.plan import NESTED, Command, Component, Errors, Method, Plan, Probe, Test, closure
+from orchestra.plan import NESTED, Command, Component, Errors, Method, Plan, Probe, ResetStep, Test, closure
 from orchestra.plugins import PluginError
 from orchestra.printing import unbroken
 from orchestra.project import Project
@@ -239,6 +239,15 @@ def _is_run(project: Project, suite: str | None, profile: str, word: str) -> boo
     return False
 
 
+def _once(compiled: Plan, test: Test) -> Iterator[str]:
+    """Yield where a test runs once for its group."""
+    for group in compiled.groups:
+        if test.id in group.before_all:
+            yield f"before all others of {group.id}"
+        if test.id in group.after_all:
+            yield f"after all others of {group.id}"
+
+
 def describe(compiled: Plan, test: Test, method: Method, places: Places, own: Sequence[Verb] = ()) -> Iterator[str]:
     """Yield a test as it will run by a method, line by line; `own` are the steps that its driver brings."""
     one_line = draw.one_line
@@ -252,6 +261,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places, own: Se
         ("needed by", " ".join(other.id for other in compiled.tests if test.id in other.needs)),
         ("after", " ".join(test.after)),
         ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),
+        ("once", "; ".join(_once(compiled, test))),
         ("resources", " ".join(f"{name}={count}" for name, count in test.resources.items())),
         ("exclusive", "runs alone" if test.exclusive else ""),
         ("tags", " ".join(test.tags)),
@@ -311,6 +321,10 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         low, high = row.service.ports or (0, 0)
         ports = "" if not low else f":{low}" if low == high else f":{low}-{high}"
         yield f"{_argv(row.service.run, shell=row.service.shell)} on {row.service.host}{ports}"
+    if row.per != "run":
+        yield f"one for each {row.per}"
+    if row.reset:
+        yield f"reset {' > '.join(map(_reset, row.reset))}"
     if row.url:
         yield row.url
     if row.needs:
@@ -321,6 +335,12 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         yield f"live {_probe(row.live.probe)} every {row.live.every_seconds:g} s"
     if row.recover:
         yield f"recover {' > '.join(step.kind for step in row.recover)}"
+
+
+def _reset(step: ResetStep) -> str:
+    if step.request is not None:
+        return _probe(step.request)
+    return _argv(step.run, shell=False) if step.run else "restart"
 
 
 def _probe(probe: Probe) -> str:

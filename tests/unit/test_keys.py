@@ -61,7 +61,10 @@ READERS = {
         "runtime/servers/watching.py": "fail_back cool_down_seconds",
         "runtime/servers/up.py": "ready live",
         "runtime/servers/lending.py": "identity shared",
+        "instances.py": "per",
+        "runtime/servers/climb.py": "reset",
     },
+    "ResetStep": {"runtime/servers/recovery.py": "run request timeout_seconds"},
     "SpeedClass": {
         "runtime/attempts/verdict.py": "name below_seconds",
         "ledger/outcome.py": "mark",
@@ -88,6 +91,7 @@ READERS = {
         "runtime/select.py": "id",
         "draw.py": "title",
         "runtime/engine/queue.py": "after outer",
+        "runtime/run/resume.py": "before_all after_all",
     },
     "Retry": {
         "runtime/run/conclude.py": "isolated",

@@ -32,7 +32,7 @@ class Ground:
             "back.name": "x",
             "front.url": "http://h:9",
         }
-        self.overtaken = Overtaken(self.rows.__getitem__, lambda: self.names, lambda: self.now)
+        self.overtaken = Overtaken(self.rows.__getitem__, lambda _: self.names, lambda: self.now)
         self.overtaken.began(TASK, test, ("back", "front"), seconds)
 
     def become(self, name: str, state: str, **more: object) -> None:

@@ -199,3 +199,25 @@ def test_a_test_has_the_login_that_it_names():
 
 def test_a_narrowed_plan_has_those_tests_alone():
     assert [test.id for test in SMALL.narrowed({"B002", "B009"}).tests] == ["B002"]
+
+
+def test_a_test_brings_those_that_end_its_groups():
+    groups = (
+        plan.Group("in", "", outer=("out",), after_all=("end",)),
+        plan.Group("out", "", after_all=("last", "end2")),
+    )
+    tests = (
+        plan.Test("a", "", ("m",), group="in", outer=("out",)),
+        plan.Test("end", "", ("m",), group="in", outer=("out",)),
+        plan.Test("last", "", ("m",), group="out", needs=("free",)),
+        plan.Test("end2", "", ("m",), group="out"),
+        plan.Test("free", "", ("m",)),
+        plan.Test("user", "", ("m",), needs=("a", "free")),
+    )
+    one = Plan("s", "", tests, (Method("m", "", "command"),), groups)
+    assert {name: ends for name, ends in one.closers().items() if ends} == {
+        "a": ("end", "last", "end2"), "end": ("last", "end2"),
+    }  # fmt: skip
+    every = ("end", "last", "end2")
+    assert one.closed_with() == {"a": every, "end": every[1:], "user": every}
+    assert Plan("s", "", tests, (), ()).closed_with() == {}

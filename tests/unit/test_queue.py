@@ -8,10 +8,11 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.plan import Group, Method, Plan, Pool
+from orchestra.plan import Component, Group, Method, Plan, Pool, Service
 from orchestra.plan import Test as Case
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
+from orchestra.runtime.simulation import simulate as simulated_run
 
 
 @st.composite
@@ -314,3 +315,19 @@ def test_a_verdict_that_comes_before_those_of_its_needs_holds_no_slot():
     queue.done("m:head")
     queue.push("m:short")
     assert queue.take("m", 1) == "m:short"
+
+
+def test_no_more_tests_run_at_once_than_there_are_ports_for_instances():
+    app = Component("app", "", service=Service(("serve",), ports=(8000, 8001)), per="worker")
+    tests = tuple(Case(f"t{number}", "", ("m",), requires=("app",)) for number in range(3))
+    free = Case("free", "", ("m",))
+    plan = Plan("s", "", (*tests, free), (Method("m", "", "command"),), components=(app,))
+    queue = Queue(plan, names := [f"m:{test.id}" for test in plan.tests])
+    for name in names:
+        queue.push(name)
+    assert [queue.take("m") for _ in range(4)] == ["m:t0", "m:t1", "m:free", None]
+    queue.release("m:t0")
+    assert queue.take("m") == "m:t2"
+    simulated = simulated_run(plan, names, {"m": 4}, dict.fromkeys(names, 1.0))
+    assert simulated.starts["m:t2"].why == "instances per worker"
+    assert simulated.seconds == 2.0

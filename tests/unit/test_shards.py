@@ -10,11 +10,11 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from orchestra.errors import UsageError
-from orchestra.plan import Method, Plan
+from orchestra.plan import Group, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime.expected import Durations, durations_of, expected
 from orchestra.runtime.select import select, task_name, with_needs
-from orchestra.runtime.shards.partition import Unit, cut, edges, split
+from orchestra.runtime.shards.partition import Unit, cut, edges, group_once, split
 from orchestra.steps.step import Step
 
 few = settings(max_examples=40)
@@ -201,3 +201,12 @@ def test_a_selection_brings_its_needs():
     plan = plan_of(case("a"), case("b", "a"), case("c"))
     shared = split(plan, [task_name("m0", "b")], 1, dict.fromkeys(select(plan, ()), 1.0))
     assert shared.tasks == ("m0:a", "m0:b")
+
+
+def test_a_group_with_tests_that_run_once_is_one_unit():
+    tests = [Case(name, "", ("m0",), group="g") for name in ("a", "b", "end")]
+    plan = plan_of(*tests, Case("x", "", ("m0",)), groups=(Group("g", "", after_all=("end",)),))
+    found = split(plan, ["m0:a", "m0:b", "m0:x"], 2, dict.fromkeys(["m0:a", "m0:b", "m0:end", "m0:x"], 1.0))
+    assert [shard.tasks for shard in found.shards] == [("m0:a", "m0:b", "m0:end"), ("m0:x",)]
+    assert [group_once(plan, unit) for unit in found.units] == ["g", ""]
+    assert cut(plan, found.units[0], {}) is None

@@ -218,11 +218,14 @@ def _dodo(plans: Sequence[Plan]) -> File:
 
 def _dodo_rows(plan: Plan) -> Iterable[str]:
     literal, literals = escape.python, escape.python_tuple
+    closed = plan.closed_with()
     for test in plan.tests:
-        row = f"({literal(test.id)}, {literal(test.title)}, {literals(test.needs)}, {literals(test.methods)}),"
+        ends = f", {literals(closed[test.id])}" if test.id in closed else ""
+        row = f"({literal(test.id)}, {literal(test.title)}, {literals(test.needs)}, {literals(test.methods)}{ends}),"
         # `after` is an edge of the scheduler and none of doit's, where it would select: a note for the reader, as the
         # effect of a need that did not pass.
         notes = [f"{literal(need)} else {effect}" for need, effect in test.unmet.items()]
+        notes += [f"then {', '.join(map(literal, closed[test.id]))}"] if ends else []
         notes += [f"after {', '.join(map(literal, test.after))}"] if test.after else []
         note = f"  # {'; '.join(notes)}" if notes else ""
         yield f"                {row}{note}"

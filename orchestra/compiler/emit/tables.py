@@ -9,7 +9,7 @@ from collections.abc import Iterable, Iterator, Sequence
 
 from orchestra.draw import clip, code, codes, emulated, grouped, markdown, markdown_table
 from orchestra.engines import DEFAULT_ENGINE
-from orchestra.plan import PLAIN_PAGE, Component, Gate, Plan, Probe, Service, SpeedClass, Test, encode
+from orchestra.plan import PLAIN_PAGE, Component, Gate, Plan, Probe, ResetStep, Service, SpeedClass, Test, encode
 
 _COMMAND_TITLE = 80
 # The head of a table and the rule below it.
@@ -155,11 +155,19 @@ def health_table(plan: Plan) -> str:
 
 
 def _kind(component: Component) -> str:
+    each = f", one for each {component.per}" if component.per != "run" else ""
     if component.job is not None:
-        return f"job {code(' '.join(component.job.run))}"
+        return f"job {code(' '.join(component.job.run))}{each}"
     if component.service is not None:
-        return f"service {_service(component.service)}"
+        reset = ", ".join(map(_reset, component.reset))
+        return f"service {_service(component.service)}{each}{f', reset by {reset}' if reset else ''}"
     return f"at {markdown(component.url)}" if component.url else "check"
+
+
+def _reset(step: ResetStep) -> str:
+    if step.request is not None:
+        return markdown(f"{step.request.args['method']} {step.request.args['path']}")
+    return code(" ".join(step.run)) if step.run else "restart"
 
 
 def _service(service: Service) -> str:

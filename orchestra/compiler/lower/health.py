@@ -7,7 +7,7 @@ from typing import Any, Literal, cast
 from orchestra.compiler.lower.steps import Known, fill, final_text, text, text_map, texts, usual
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.health import ComponentSpec, FailoverSpec, ServiceSpec
-from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, Service
+from orchestra.plan import Backoff, Component, Job, Live, Probe, Ready, RecoveryStep, ResetStep, Service
 from orchestra.probes.table import probes_of
 from orchestra.recovery import REPAIR
 from orchestra.steps.schemas import asks_for_text
@@ -20,6 +20,7 @@ _SERVICE = Service(())
 _JOB = Job(())
 _BACKOFF = Backoff()
 _STEP = RecoveryStep(REPAIR.name)
+_RESET = ResetStep()
 _COMPONENT = Component("", "")
 
 
@@ -96,6 +97,28 @@ def _step(step: Any, known: Known) -> RecoveryStep:
     return RecoveryStep(REPAIR.name, texts(step["run"], known), seconds)
 
 
+RESET_STATUS = (200, 201, 202, 204)
+"""The statuses of a request that has reset an instance, unless the spec has another one."""
+
+
+def _reset(step: Any, known: Known) -> ResetStep:
+    """Return a step of a reset. Its request has the keys of the probe `http`."""
+    if not isinstance(step, dict):
+        return ResetStep()
+    seconds = usual(step.get("timeout_seconds", _RESET.timeout_seconds), _RESET.timeout_seconds)
+    if "run" in step:
+        return ResetStep(texts(step["run"], known), None, seconds)
+    written = step["http"]
+    args = {
+        "method": written.get("method", "POST"),
+        "path": text(written.get("path", "/"), known),
+        "status": written.get("status", list(RESET_STATUS)),
+    }
+    if "headers" in written:
+        args["headers"] = text_map(written["headers"], known)
+    return ResetStep((), Probe("http", args), seconds)
+
+
 def lower_component(
     component_id: str, component: ComponentSpec, known: Known, provided: Provided = BUILT_IN
 ) -> Component:
@@ -157,5 +180,7 @@ def lower_component(
             component.get("cool_down_seconds", _COMPONENT.cool_down_seconds), _COMPONENT.cool_down_seconds
         ),
         shared=component.get("shared", False),
+        per=component.get("per", "run"),
+        reset=tuple(_reset(step, known) for step in component.get("reset", [])),
         identity=_identity(component, known),
     )

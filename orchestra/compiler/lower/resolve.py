@@ -355,14 +355,38 @@ def need_names(items: Iterable[str | NeedSpec]) -> list[str]:
 def effective_needs(spec: Spec, test_id: str, test: TestSpec) -> dict[str, str]:
     """Return the ids in the spec whose success a test needs, each with the effect if it did not pass.
 
-    Its own list comes first and wins, then those of its groups from the innermost on, without itself.
+    Its own list comes first and wins, then those of its groups from the innermost on, without itself. The tests of
+    `before_all` are needed by all others of their group but those of `after_all`, which run whatever happened.
     """
     needs = dict(map(need_of, test.get("needs", ())))
     for _, group in reversed(groups_of(spec, test)):
-        for name, effect in map(need_of, group.get("needs", ())):
+        once = (
+            () if test_id in {*once_in(group, BEFORE_ALL), *once_in(group, AFTER_ALL)} else once_in(group, BEFORE_ALL)
+        )
+        for name, effect in map(need_of, (*once, *group.get("needs", ()))):
             if name.partition("[")[0] != test_id:
                 needs.setdefault(name, effect)
     return needs
+
+
+BEFORE_ALL, AFTER_ALL = "before_all", "after_all"
+"""The keys of a group that name tests of it which run once, before and after the others."""
+
+
+def once_in(group: Mapping[str, Any], key: str) -> list[str]:
+    """Return the ids in the spec that a group names under `before_all` or `after_all`."""
+    return [name.partition("[")[0] for name in group.get(key, ())]
+
+
+def closed_by(spec: Spec, test_id: str, test: TestSpec) -> list[str]:
+    """Return the ids in the spec of all tests that a test follows because groups name it under `after_all`."""
+    found: dict[str, None] = {}
+    for name, group in groups_of(spec, test):
+        last = once_in(group, AFTER_ALL)
+        if test_id in last and test_id not in once_in(group, BEFORE_ALL):
+            members = (other for other, one in spec["tests"].items() if in_group(spec, one, name))
+            found |= dict.fromkeys(other for other in members if other not in last)
+    return list(found)
 
 
 def topological(nodes: Sequence[str], before: Mapping[str, Iterable[str]]) -> list[str]:

@@ -145,7 +145,7 @@ def lower_test(
                 browser=_TEST.browser if browser == _TEST.browser else browser,
                 needs=_ids(needs, expanded),
                 unmet=_unmet(needs, expanded),
-                after=_ids(test.get("after", []), expanded),
+                after=_ids([*test.get("after", []), *resolve.closed_by(spec, test_id, test)], expanded),
                 requires=_requires(
                     spec,
                     test,
@@ -244,11 +244,21 @@ def _unmet(needs: Mapping[str, str], expanded: Mapping[str, tuple[str, ...]]) ->
     return {one: effect for one, effect in effects.items() if effect != resolve.BLOCK}
 
 
-def _group(name: str, title: str, path: Sequence[tuple[str, GroupSpec]]) -> Group:
+def _group(
+    name: str, title: str, path: Sequence[tuple[str, GroupSpec]], expanded: Mapping[str, tuple[str, ...]]
+) -> Group:
     """Return a group that waits for all that those around it wait for."""
+    own = path[-1][1]
     inner_first = list(reversed(path))
     after = dict.fromkeys(other for _, group in inner_first for other in group.get("after", ()))
-    return Group(name, title, tuple(after), tuple(around for around, _ in inner_first[1:]))
+    return Group(
+        name,
+        title,
+        tuple(after),
+        tuple(around for around, _ in inner_first[1:]),
+        _ids(resolve.once_in(own, resolve.BEFORE_ALL), expanded),
+        _ids(resolve.once_in(own, resolve.AFTER_ALL), expanded),
+    )
 
 
 def run_order(tests: Sequence[Test], groups: Sequence[Group]) -> tuple[Test, ...]:
@@ -355,7 +365,7 @@ def lower(
         test_id: tuple(one for one, _ in resolve.matrix_tests(test_id, test)) for test_id, test in spec["tests"].items()
     }
     groups = tuple(
-        _group(name, final_text(group.get("title", name), known), resolve.group_path(spec, name))
+        _group(name, final_text(group.get("title", name), known), resolve.group_path(spec, name), expanded)
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)

@@ -28,7 +28,11 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
         for test_id, test in tests.items()
     }
     edges = {
-        test_id: [*needs[test_id], *(ids[name] for name in test.get("after", ()) if name in ids)]
+        test_id: [
+            *needs[test_id],
+            *(ids[name] for name in test.get("after", ()) if name in ids),
+            *resolve.closed_by(context.spec, test_id, test),
+        ]
         for test_id, test in tests.items()
     }
     groups = context.spec.get("groups", {})
@@ -59,12 +63,12 @@ def _in_order(context: Context) -> bool:
     seen: set[str] = set()
     closed: set[str] = set()  # the groups that a test before has waited for
     for test_id, test in context.spec["tests"].items():
-        waits = [*resolve.need_names(test.get("needs", ())), *test.get("after", ())]
-        for name, group in resolve.groups_of(context.spec, test):
+        waits = [*resolve.effective_needs(context.spec, test_id, test), *test.get("after", ())]
+        waits += resolve.closed_by(context.spec, test_id, test)
+        for name, _ in resolve.groups_of(context.spec, test):
             if name in closed:
                 return False
             closed |= earlier.get(name, set())
-            waits += [need for need in resolve.need_names(group.get("needs", ())) if need != test_id]
         for name in waits:
             if ids.get(name) not in seen:
                 return False

@@ -83,6 +83,7 @@ _SUBJECTS = {
     "pools": "Pools",
     "keys": "Keys without an effect",
     "health": "The health matrix",
+    "per_worker": "The health matrix",
     "ports": "Ports",
     "files": "Paths and files",
     "pages": "Pages",

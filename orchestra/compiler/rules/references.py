@@ -21,6 +21,9 @@ from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
 RUN_NAMES = ("attempt.dir", "test.id", "method.id")
+INSTANCE_NAMES = ("worker.dir", "worker.number")
+"""Names that have a value in the texts of a component with `per: worker`."""
+
 _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate"})
 _STEPS = frozenset({"before", "finally"})
 _EARLY_PARTS = frozenset({"title", "skip", "inputs", "login"})
@@ -97,6 +100,7 @@ class _Scopes:
         blocks = self.context.spec.get("blocks", {}).values()
         parameters = (name for block in blocks for name in block.get("params", ()))
         known = {*self._variables, *self.addresses, *self._matrices, *self._taken, *RUN_NAMES, "port", *parameters}
+        known |= {*INSTANCE_NAMES}
         return _Scope("", frozenset(known), _LATE)
 
     def misplaced(self, name: str) -> bool:
@@ -127,9 +131,9 @@ class _Scopes:
         if section == "blocks":
             return ("block", rest[0]) if rest[1] in _RUN_PARTS else ("nowhere",)
         if section == "health":
-            return (
-                ("early",) if rest[1] == "title" else ("service" if rest[1] in ("service", "failover") else "health",)
-            )
+            kind = "early" if rest[1] == "title" else "service" if rest[1] in ("service", "failover") else "health"
+            several = kind != "early" and self.context.spec["health"][rest[0]].get("per") == "worker"
+            return (kind, *(INSTANCE_NAMES if several else ()))
         if section in _KINDS:
             return (_KINDS[section],)
         early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
@@ -155,7 +159,7 @@ class _Scopes:
                 return _Scope("before anything runs", frozenset(self._variables | matrix))
             case "health" | "service":
                 where, more = ("here", ()) if kind == "health" else ("in a service", ("port",))
-                return _Scope(where, self._variables | self.addresses | {*more}, frozenset({"env"}))
+                return _Scope(where, self._variables | self.addresses | {*more, *matrix}, frozenset({"env"}))
             case "variable" | "pool" | "method":
                 known = {"variable": self.addresses, "pool": self._variables, "method": frozenset(run)}[kind]
                 return _Scope(f"in a {kind}", known, frozenset({"env"}))
@@ -186,8 +190,8 @@ def unknown_name(context: Context) -> Iterator[Problem]:
 
     The names are `vars.NAME`, a block's parameters, `matrix.NAME`, `row.NAME`, `env.NAME`, `COMPONENT.url`, `.host` and `.port`,
     `NAME.KEY` of a pool that the test takes, the named groups of the log probe in its `ready`, `port` inside a service,
-    `attempt.dir`, `test.id`, `method.id` and `saved.NAME`. A name is looked up, never computed. Write `$${` for the two
-    characters themselves, for instance in JavaScript.
+    `worker.dir` and `worker.number` in a component with `per: worker`, `attempt.dir`, `test.id`, `method.id` and `saved.NAME`.
+    A name is looked up, never computed. Write `$${` for the two characters themselves, for instance in JavaScript.
     """
     for text, reference, scope, misplaced in context.once(_strangers):
         if not misplaced:

@@ -9,7 +9,7 @@ from typing import Any
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import SpeedSpec
+from orchestra.compiler.schema.tests import GroupSpec, SpeedSpec
 from orchestra.diagnostic import Edit
 from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS
@@ -153,6 +153,56 @@ def idle_retries(context: Context) -> Iterator[Problem]:
             place = context.place((*path, named[0]), key=True)
             edits = context.rewritten(((*path, "max"), 0, 1)) if "max" in retries else ()
             yield Problem(place, f'"{named[0]}" has no effect while "max" is 0', "write max: 1", edits=edits)
+
+
+@rule
+def group_once(context: Context) -> Iterator[Problem]:
+    """`before_all` or `after_all` of a group names a test that cannot run once for its tests.
+
+    It is a test of the group, with all that its matrix makes, without `inputs`, and in one of the two lists. A test of
+    `after_all` runs by every method that runs a test of the group; for `before_all` the rule `need-method` requires that.
+    """
+    spec, ids = context.spec, context.test_ids
+    for name, group in spec.get("groups", {}).items():
+        for key in (resolve.BEFORE_ALL, resolve.AFTER_ALL):
+            written: list[str] = group.get(key, [])  # type: ignore[assignment]
+            for index, test in enumerate(written):
+                if test in ids:
+                    found = _not_once(context, name, group, key, test)
+                    yield from (Problem(context.place(("groups", name, key, index)), *words) for words in found)
+
+
+def _not_once(context: Context, name: str, group: GroupSpec, key: str, test: str) -> Iterator[tuple[str, str]]:
+    """Yield why a test cannot run once for a group, and what to do."""
+    spec, base = context.spec, context.test_ids[test]
+    if test != base:
+        yield f'"{key}" of "{name}" names one of the tests of "{base}", and all of them run', f"write {base}"
+        return
+    if not resolve.in_group(spec, spec["tests"][base], name):
+        yield f'"{key}" of "{name}" names "{base}", which is not in the group', f"write group: {name} in the test"
+        return
+    if "inputs" in spec["tests"][base]:
+        yield f'"{base}" of "{key}" has "inputs", so that it may be `unchanged`, and not run', 'remove "inputs" from it'
+        return
+    if key == resolve.BEFORE_ALL:
+        if base in resolve.once_in(group, resolve.AFTER_ALL):
+            yield f'"{base}" is in "before_all" and in "after_all" of "{name}"', "remove it from one of them"
+        return
+
+    def methods_of(one: str) -> tuple[str, ...]:
+        return resolve.methods_of(spec, spec["tests"][one], context.methods, context.provided.drivers)
+
+    own = methods_of(base)
+    lacking = (
+        (method, other) for other in resolve.closed_by(spec, base, spec["tests"][base]) for method in methods_of(other)
+    )
+    found = next(((method, other) for method, other in lacking if method not in own), None)
+    if found is not None:
+        method, other = found
+        message = (
+            f'"{base}" is in "after_all" of "{name}", and the method "{method}", which runs "{other}", does not run it'
+        )
+        yield message, f'let "{base}" run by "{method}" too, or take "{method}" from the methods of "{other}"'
 
 
 _DEFAULT_TIMEOUT = Test("", "", ()).timeout_seconds
@@ -331,6 +381,7 @@ def _near_days(text: str) -> Iterator[str]:
 
 
 RULES = (
+    group_once,
     empty_suite,
     empty_steps,
     id_case,

@@ -52,11 +52,13 @@ def _refuse(kind: str, strangers: Iterable[tuple[Place, str]], known: Collection
 
 @rule
 def unknown_test(context: Context) -> Iterator[Problem]:
-    """`needs`, `after` or `of` of a case names a test that does not exist. A test with a matrix can be named as a whole or by
-    one of its ids.
+    """`needs`, `after`, `before_all`, `after_all` or `of` of a case names a test that does not exist.
+
+    A test with a matrix can be named as a whole or by one of its ids.
     """
     named = [
         *_listed(context, ("tests", "needs"), ("tests", "after"), ("groups", "needs")),
+        *_listed(context, ("groups", "before_all"), ("groups", "after_all")),
         *(
             ((*path, "cases", glob, "of"), case["of"])
             for path, command, _ in context.commands

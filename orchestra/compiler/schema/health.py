@@ -93,6 +93,23 @@ class RepairSpec(TypedDict, total=False):
     timeout_seconds: Annotated[float, Key("its time limit", 120, above=0, default=PLAN)]
 
 
+class ResetHttpSpec(TypedDict, total=False):
+    """A request that resets an instance."""
+
+    path: Annotated[str, Key("the path, relative to the instance's URL", "/testing/reset", default="/")]
+    method: Annotated[Literal["POST", "PUT", "DELETE", "GET"], Key("the method", "POST", default="POST")]
+    headers: Annotated[dict[str, str], Key("request headers", {"X-Testing": "1"})]
+    status: Annotated[int, Key("the status of success (default: 200, 201, 202, 204)", 204, minimum=100)]
+
+
+class ResetStepSpec(TypedDict, total=False):
+    """A step of a reset: a command or a request."""
+
+    run: Annotated[Argv, Key(RUN_DOC, ["python", "-m", "app.reset", "${worker.dir}"], min_items=1)]
+    http: Annotated[ResetHttpSpec, Key("a request and its status of success", {"path": "/testing/reset"})]
+    timeout_seconds: Annotated[float, Key("its time limit", 10, above=0, default=PLAN)]
+
+
 class IdentitySpec(TypedDict, total=False):
     """The expected identity in the replies of a component."""
 
@@ -101,6 +118,7 @@ class IdentitySpec(TypedDict, total=False):
 
 
 RecoverySpec: TypeAlias = Annotated[str, Key("a recovery step", "restart", choices=RECOVERY_WORDS)] | RepairSpec
+ResetSpec: TypeAlias = Annotated[str, Key("a step of a reset", "restart", choices=RENEWAL_WORDS)] | ResetStepSpec
 RenewalSpec: TypeAlias = Annotated[str, Key("a renewal", "restart", choices=RENEWAL_WORDS)] | RepairSpec
 
 
@@ -170,6 +188,22 @@ class ComponentSpec(TypedDict, total=False):
             "let the runs of other suites that are in progress use its process; the first of them starts it",
             True,
             default=PLAN,
+        ),
+    ]
+    per: Annotated[
+        Literal["run", "worker"],
+        Key(
+            "`worker`: as many instances as tests run at once, so that no two of these use the same one",
+            "worker",
+            default=PLAN,
+        ),
+    ]
+    reset: Annotated[
+        list[ResetSpec],
+        Key(
+            "with `per: worker`: the steps that restore the initial state of an instance before its next test, in order",
+            [{"run": ["python", "-m", "app.reset", "${worker.dir}"], "timeout_seconds": 10}],
+            min_items=1,
         ),
     ]
     identity: Annotated[

@@ -17,6 +17,7 @@ from orchestra.compiler.schema.health import (
     LiveSpec,
     ReadySpec,
     RepairSpec,
+    ResetStepSpec,
     ServiceSpec,
     StopSpec,
 )
@@ -59,6 +60,7 @@ from orchestra.plan import (
     Probe,
     Ready,
     RecoveryStep,
+    ResetStep,
     Retry,
     Service,
     Test,
@@ -341,6 +343,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     JobSpec: _of(Job(())),
     BackoffSpec: _of(Backoff()),
     RepairSpec: _of(RecoveryStep(REPAIR.name)),
+    ResetStepSpec: _of(ResetStep()),
     ComponentSpec: _of(Component("", "")),
     ErrorsSpec: _of(Errors()),
     SessionSpec: _of(_METHOD, single="single_session"),
@@ -363,6 +366,7 @@ PROBED: tuple[type, ...] = (ReadySpec, LiveSpec)
 
 # Keys of which a mapping holds exactly one, or at most one.
 EXACTLY_ONE: dict[type, tuple[str, ...]] = {
+    ResetStepSpec: ("run", "http"),
     BlockSpec: ("steps", "command"),
     TestSpec: ("steps", "command", "use"),
 }

@@ -350,6 +350,18 @@ class GroupSpec(_Finally, total=False):
     ]
     after: Annotated[list[str], Key("groups whose tests end before these start", ["compatibility"])]
     needs: Annotated[list[str | NeedSpec], Key("tests that every test of the group needs", ["B001"])]
+    before_all: Annotated[
+        list[str],
+        Key(
+            "tests of the group that run once, by each method, before its others, which are blocked if one of them does not"
+            " pass (docs/run.md)",
+            ["B000"],
+        ),
+    ]
+    after_all: Annotated[
+        list[str],
+        Key("tests of the group that run once, by each method, after its others, whatever these ended with", ["B099"]),
+    ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]
     login: Annotated[str, _LOGIN]

@@ -7,6 +7,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 
+from orchestra.instances import component_of
 from orchestra.ledger.event import ServiceChanged
 from orchestra.ledger.life import Seen
 from orchestra.ledger.view import View
@@ -70,7 +71,8 @@ def _note(records: dict[tuple[str, str], Record], since: dict[str, datetime], se
     body, now = seen.body, datetime.fromisoformat(seen.time)
     name, action = body.component, body.action
     if action and name in since:
-        record = records.setdefault((name, action), Record(name, action))
+        of = component_of(name)  # the instances of a component have one policy
+        record = records.setdefault((of, action), Record(of, action))
         record.seconds.append(max(0.0, (now - since[name]).total_seconds()))
         record.worked += body.state == "healthy"
     if action or name not in since or body.state == "unhealthy":

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import msgspec
 
+from orchestra.instances import component_of
 from orchestra.ledger.parts import Finding
 from orchestra.plan import Test
 from orchestra.runtime.attempt import Result
@@ -57,7 +58,9 @@ def with_log_findings(
         StoppedError: it was given up.
     """
     errors, found = errors_of(test, method), list[Finding]()
-    for name, wanted in patterns_of(test, method).items():
+    logs = {component_of(row): row for row in begun}
+    for component, wanted in patterns_of(test, method).items():
+        name = logs.get(component, component)
         for part in parts(run, name, begun[name]) if name in begun else ():
             with suppress(OSError):  # a log that cannot be read has no findings
                 try:
@@ -72,7 +75,7 @@ def with_log_findings(
                         stop=stop,
                     )
                 except PatternError as error:
-                    keys = ("log_patterns", name) if error.pattern in wanted else ("allow",)
+                    keys = ("log_patterns", component) if error.pattern in wanted else ("allow",)
                     failure = pattern_failure(error, test, method, *keys)
                     return msgspec.structs.replace(result, outcome="error", failure=failure)
                 where = part.log.relative_to(run)

@@ -14,6 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
+from orchestra.instances import component_of
 from orchestra.plan import Test
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.servers.row import Row
@@ -33,6 +34,7 @@ class _Attempt:
         began: how often each component that it requires had been started when it began.
         used: the names that it was given, of the components that it asks itself.
         grace: seconds that it has once its servers are well again.
+        worker: whose instances it uses; 0 for none.
         well_at: since when they are, after one of them was started again; None for not.
         why: why it is being ended; empty for it is not.
     """
@@ -40,6 +42,7 @@ class _Attempt:
     began: Mapping[str, int]
     used: Mapping[str, str]
     grace: float
+    worker: int
     well_at: float | None = None
     why: str = ""
 
@@ -48,7 +51,9 @@ def used(test: Test, required: Sequence[str], names: Mapping[str, str]) -> dict[
     """Return the names that a test uses: addresses of the components that it requires itself, and what its text names."""
     text = msgspec.json.encode(test)
     found = {name: value for name, value in names.items() if b"${%s}" % name.encode() in text}
-    asked = {name for name in required if name in test.requires or b'"base":"%s"' % name.encode() in text}
+    asked = {
+        name for name in map(component_of, required) if name in test.requires or b'"base":"%s"' % name.encode() in text
+    }
     parts = ((name, *name.split(".", 1)) for name in names)
     return found | {name: names[name] for name, head, part in parts if head in asked and part in _ADDRESS}
 
@@ -61,14 +66,14 @@ class Overtaken:
 
     Args:
         row: what is known of a component now.
-        names: the names that are bound now.
+        names: the names that are bound now, for one that uses the instances of a worker.
         clock: monotonic seconds.
     """
 
     def __init__(
         self,
         row: Callable[[str], Row],
-        names: Callable[[], Mapping[str, str]],
+        names: Callable[[int], Mapping[str, str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._row = row
@@ -76,7 +81,7 @@ class Overtaken:
         self._clock = clock
         self._attempts: dict[str, _Attempt] = {}
 
-    def began(self, task: str, test: Test, required: Sequence[str], seconds: float | None) -> None:
+    def began(self, task: str, test: Test, required: Sequence[str], seconds: float | None, *, worker: int = 0) -> None:
         """Take an attempt in, at its start.
 
         Args:
@@ -84,11 +89,12 @@ class Overtaken:
             test: its test.
             required: the components that the test requires, with all that these need.
             seconds: how long the test usually takes, as far as it is known.
+            worker: whose instances are among them; 0 for none.
         """
         if required:
             grace = UNKNOWN_SECONDS if seconds is None else max(GRACE_SECONDS, seconds)
             starts = {name: self._row(name).attempts for name in required}
-            self._attempts[task] = _Attempt(starts, used(test, required, self._names()), grace)
+            self._attempts[task] = _Attempt(starts, used(test, required, self._names(worker)), grace, worker)
 
     def overdue(self) -> Iterator[str]:
         """Yield the tasks whose attempts are to be ended now, each once."""
@@ -124,7 +130,7 @@ class Overtaken:
 
     def _moved(self, attempt: _Attempt) -> str:
         """Return the change of the address of a server during an attempt; empty if none changed."""
-        now = self._names()
+        now = self._names(attempt.worker)
         for name, value in attempt.used.items():
             if now.get(name, value) != value:
                 return f"{name.partition('.')[0]} moved while it ran: ${{{name}}} was {value} and is {now[name]}"

@@ -14,8 +14,9 @@ from typing import NamedTuple
 from orchestra import names
 from orchestra.diagnostic import Place
 from orchestra.errors import UsageError
+from orchestra.instances import uses_instance
 from orchestra.ledger.event import Sharding
-from orchestra.plan import Plan, Pool, Test
+from orchestra.plan import Component, Plan, Pool, Test
 
 
 class Entry(NamedTuple):
@@ -32,9 +33,19 @@ class Entry(NamedTuple):
         return f"{self.pool.id}[{next((text for text in known if text and '${' not in text), self.number + 1)}]"
 
 
-def wanted(test: Test) -> dict[str, int]:
-    """Return the counted resources that a test holds while it runs, entries of pools among them."""
-    return {**test.resources, **{f"pool {pool}": number for pool, number in Counter(test.takes.values()).items()}}
+INSTANCES = "instances per worker"
+"""The name of what a test holds that uses an instance of a component with `per: worker`."""
+
+
+def wanted(test: Test, components: Iterable[Component] = ()) -> dict[str, int]:
+    """Return the counted resources that a test holds while it runs: entries of pools and an instance among them.
+
+    Args:
+        test: of the plan.
+        components: of the plan.
+    """
+    entries = {f"pool {pool}": number for pool, number in Counter(test.takes.values()).items()}
+    return {**test.resources, **entries, **({INSTANCES: 1} if uses_instance(components, test) else {})}
 
 
 class Pools:

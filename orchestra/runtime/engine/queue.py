@@ -15,9 +15,10 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+from orchestra.instances import most
 from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan, Test
-from orchestra.runtime.engine.pools import Pools, wanted
+from orchestra.runtime.engine.pools import INSTANCES, Pools, wanted
 from orchestra.runtime.select import task_name
 
 UNKNOWN_SECONDS = 1.0
@@ -54,9 +55,10 @@ class Queue:
         shard: Sharding | None = None,
     ) -> None:
         self._tests = {test.id: test for test in plan.tests}
-        self._wanted = {test.id: wanted(test) for test in plan.tests}
+        self._wanted = {test.id: wanted(test, plan.components) for test in plan.tests}
         self.pools = Pools(plan, shard)
-        self._free = {**plan.resources, **self.pools.counts()}
+        # Where ports do not bound the instances, the slots do.
+        self._free = {**plan.resources, **self.pools.counts(), INSTANCES: most(plan.components) or len(selection)}
         self._running: set[str] = set()
         self._alone = ""
         self._isolated: set[str] = set()

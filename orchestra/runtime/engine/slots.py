@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import psutil
 
@@ -57,6 +57,10 @@ class Slots:
         """Return how many there are now."""
         return self._fixed or self._now
 
+    def most(self) -> int:
+        """Return how many there can be."""
+        return self._fixed or self._most
+
     def allowed(self, running: int) -> int:
         """Return how many may run now.
 
@@ -87,6 +91,18 @@ class Slots:
         if self._fixed or not waiting or running < self._now:
             return None
         return max(0.0, self._next - self._clock())
+
+
+def most_at_once(methods: Iterable[Method], wanted: int | None) -> int:
+    """Return how many tests of all methods can run at once: methods follow each other, but for those that run in parallel.
+
+    Args:
+        methods: of the plan.
+        wanted: as `Slots` takes it.
+    """
+    slots = [(method.parallel, Slots(method, wanted).most()) for method in methods]
+    in_parallel = sum(count for parallel, count in slots if parallel)
+    return in_parallel + max((count for parallel, count in slots if not parallel), default=0)
 
 
 def _reason(slots: int, processors: float, memory: float) -> str:

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Protocol
 
 from orchestra.gates.expression import holes, names_in
+from orchestra.instances import worker_of, worst
 from orchestra.ledger.case import BAD, Case
 from orchestra.ledger.event import VERDICTS, VerdictGiven
 from orchestra.ledger.outcome import GOOD, compared, speed_classes, with_cases
@@ -57,7 +58,7 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
         for task in view.selection
     )
     values["servers_down"] = sum(row.required and row.state == "failed" for row in rows.values())
-    values |= {f"health.{name}": row.state for name, row in rows.items()}
+    values |= {f"health.{name}": state for name, state in worst({key: row.state for key, row in rows.items()}).items()}
     values |= outage_figures(view)
     classes = speed_classes(plan)
     paces = Counter(speed_class(given.seconds, given.verdict, classes.get(given.method, ())) for given in ran)
@@ -119,7 +120,7 @@ def outage_figures(view: View) -> dict[str, int]:
     parts = [
         outage.closed.body
         for outage in view.health.outages
-        if outage.closed is not None and "." in outage.closed.body.component
+        if outage.closed is not None and _is_part(outage.closed.body.component)
     ]
     return {
         "incidents": sum(view.health.numbers.values()),
@@ -128,6 +129,11 @@ def outage_figures(view: View) -> dict[str, int]:
         + sum(len(part.recovery_steps) for part in parts),
         "degraded": len({change.component for change in actions if change.action == "failover"}),
     }
+
+
+def _is_part(row: str) -> bool:
+    """Return whether a row is a part of a browser session: `cli.browser`, and in a merged run `cli.browser@2`."""
+    return "." in row and not worker_of(row.partition("@")[0])
 
 
 def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:

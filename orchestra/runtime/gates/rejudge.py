@@ -15,6 +15,7 @@ from typing import Any, Final, NamedTuple
 
 from orchestra.gates.catalogue import metric_of
 from orchestra.gates.standard import gates_of
+from orchestra.instances import WORSE, component_of
 from orchestra.ledger.event import (
     AttemptFinished,
     Event,
@@ -32,9 +33,6 @@ from orchestra.runtime.gates.gate import PENDING, held_till_the_end, judge
 
 OF_SERVICES: Final = ("health.", "servers_down", "incidents", "recoveries", "degraded", "infra_suspect")
 """Metrics of the health matrix, which changes on a thread of its own: a gate may know of a change whose event comes behind."""
-
-WORSE: Final = {"stopped": 1, "healthy": 2, "starting": 3, "unhealthy": 4, "failed": 5}
-"""The states of a row; the worst has the highest number."""
 
 BEHIND: Final = 8
 """The number of service events after a gate that it may have known already."""
@@ -58,7 +56,11 @@ def values_of(plan: Plan, view: View) -> dict[str, Any]:
             row, state = name.partition("@")[0], seen.body.state
             if row not in health or WORSE.get(state, 0) > WORSE.get(health[row], 0):
                 health[row] = state
-    rows = {component.id: _Row(health.get(component.id, "idle"), component.required) for component in plan.components}
+    required = {component.id: component.required for component in plan.components}
+    rows = {name: _Row("idle", needed) for name, needed in required.items()}
+    rows |= {
+        row: _Row(state, required[name]) for row, state in health.items() if (name := component_of(row)) in required
+    }
     slower = [
         life for life in view.lives.values() if life.comparison is not None and life.comparison.result == "slower"
     ]

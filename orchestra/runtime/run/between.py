@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable
 from concurrent.futures import Future
 
+from orchestra.instances import component_of
 from orchestra.plan import Component
 from orchestra.runtime.servers.matrix import Matrix
 
@@ -38,7 +39,7 @@ class Between:
 
         A bug of ours in a renewal is raised.
         """
-        mine = [name for name in required if name in self._declared]
+        mine = [name for name in required if component_of(name) in self._declared]
         for name in mine:
             if self._used.setdefault(name, method) != method:
                 self._used[name] = method

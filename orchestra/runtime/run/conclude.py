@@ -129,7 +129,7 @@ class Conclusion:
             retry=again,
             incidents=incidents,
             inputs=(task.inputs or "") if test.inputs and not changed_by_hand(result) else "",
-            names=self._matrix.names(),
+            names=self._matrix.names(task.worker),
             disturbed=self._repeats.disturbed(task, result, incidents),
         )
         run.recorder.add(ended)

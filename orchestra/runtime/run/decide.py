@@ -78,7 +78,7 @@ class Decisions:
         verdict, reason, excused = self._excuse(task, verdict, reason)
         seconds = life.last.seconds if life.last is not None else 0.0
         classes = task.method.speed or self._run.plan.speed
-        required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires)]
+        required = [self._matrix.row(row) for row in self._matrix.required_by(task.test.requires, task.worker)]
         event = VerdictGiven(
             task=name,
             test=task.test.id,

@@ -54,7 +54,7 @@ class Measures:
         """
         if self.opened:
             return True
-        asked = self._matrix.required_by(self.gates.components())
+        asked = self._matrix.required_by(self.gates.components(), worker=1)
         if asked and not settled:
             self._matrix.request(asked)
             if any(self._matrix.row(name).state in {"idle", "starting"} for name in asked):
@@ -78,7 +78,7 @@ class Measures:
 
     def _values(self, workers: int) -> Mapping[str, object]:
         run = self._run
-        rows = {row.id: self._matrix.row(row.id) for row in run.plan.components}
+        rows = self._matrix.rows()
 
         def known(view: View) -> dict[str, object]:
             return {**figures(run.plan, view, rows), **run.pace.figures(view)}

@@ -43,6 +43,7 @@ from orchestra.runtime.run.recorder import Recorder
 from orchestra.runtime.run.resume import Resumed, going_on
 from orchestra.runtime.run.stopping import born
 from orchestra.runtime.run.trust import Passes, vouched
+from orchestra.runtime.servers import own_folders
 from orchestra.runtime.servers.up import UpRow
 from orchestra.yamltext.places import Places
 
@@ -112,6 +113,7 @@ class Task:
         inner: the cases of its latest attempt, with their excuses.
         throttled: a gate let only one test run at a time when its attempt began.
         unsearched: why its known failures could not be searched for in them.
+        worker: whose instances of components with `per: worker` it holds, or held last; 0 for none.
     """
 
     name: str
@@ -123,6 +125,7 @@ class Task:
     inner: Excused = NONE
     unsearched: PatternError | None = None
     throttled: bool = False
+    worker: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -237,6 +240,7 @@ def open_run(
     try:
         recover(home)
         remove_left(home, own=options.resume)
+        own_folders.remove_left(home, own=options.resume)
         tests = [task.test for task in tasks.values()]
         pools.check(plan, tests, options.shard, environment, Places(root, plan.sources, plan.profile).find)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)

@@ -53,7 +53,7 @@ class Repeats:
             return ""
         if result is not None and any(note.kind == PAUSED_NOTE for note in result.notes):
             return "it was paused"
-        degraded = (self._matrix.row(name).degraded for name in self._matrix.required_by(task.test.requires))
+        degraded = (self._matrix.row(name).degraded for name in self._schedule.required_by(task))
         now = tuple(filter(None, degraded))
         throttled = self._measures.gates.throttled() or (task.throttled and result is not None)
         return disturbance(
@@ -81,10 +81,12 @@ class Repeats:
         """Start the repeats that nothing disturbs any more, and give up those that would confirm nothing."""
         pace = self._run.pace
         for task in list(self._postponed):
-            rows = map(self._matrix.row, self._matrix.required_by(task.test.requires))
+            rows = map(self._matrix.row, self._schedule.required_by(task))
             ends = self._ending.begun() or any(row.state != "healthy" for row in rows)
             disturbed = "" if ends else self.disturbed(task, None)
             if disturbed and pace.patience(task.name):
+                continue
+            if not ends and not disturbed and self._schedule.reset_begun(task):
                 continue
             self._postponed.remove(task)
             pace.waited(task.name)

@@ -1,13 +1,14 @@
 """Resume a run: which results are accepted, which tests run again, and when it is refused.
 
 `decide` is pure. A verdict is kept when it is good and its digest of plan entry, inputs and service builds is that of
-now. Everything else runs: what failed, what was blocked by it, what never started. An attempt that the end of a segment
-cut off does not count; those that had ended before do, so that a test keeps its number of retries.
+now, unless it is of `before_all` or `after_all` of a group of which a test is left. Everything else runs: what failed,
+what was blocked by it, what never started. An attempt that the end of a segment cut off does not count; those that had
+ended before do, so that a test keeps its number of retries.
 """
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -19,7 +20,7 @@ from orchestra.ledger import plan_store
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.ledger.view import View, look
 from orchestra.plan import Plan, Test
-from orchestra.runtime.select import with_needs
+from orchestra.runtime.select import task_name, with_needs
 
 _SHOWN = 20
 
@@ -113,6 +114,7 @@ def decide(
             continue
         if given.inputs and given.inputs == inputs(test):
             kept.add(task)
+    kept -= once_again(now, selection, kept)
     other = dict(before.segment.builds) != dict(builds)
     anew = {task for task in before.verdicts if task not in kept}
     for task, life in before.lives.items():
@@ -122,6 +124,26 @@ def decide(
             anew.add(task)
     rerun = tuple(task for task in selection if task in anew and task not in kept)
     return Resumed(len(before.segments), frozenset(kept), rerun, tuple(changed))
+
+
+def once_again(plan: Plan, selection: Sequence[str], kept: Collection[str]) -> set[str]:
+    """Return the tasks of `before_all` and `after_all` that run again because another test of their group does.
+
+    Args:
+        plan: that is to be executed.
+        selection: of the run.
+        kept: the tasks whose verdicts would stand.
+    """
+    tests = {test.id: test for test in plan.tests}
+    left = [
+        (method, tests[name]) for method, _, name in (task.partition(":") for task in selection if task not in kept)
+    ]
+    found: set[str] = set()
+    for group in plan.groups:
+        once = {*group.before_all, *group.after_all}
+        methods = {method for method, test in left if once and group.id in test.groups and test.id not in once}
+        found |= {task_name(method, name) for method in methods for name in once}
+    return found
 
 
 def changed_tests(then: Plan, now: Plan, selection: Iterable[str]) -> list[str]:

@@ -11,6 +11,7 @@ from collections.abc import Mapping
 
 import msgspec
 
+from orchestra.instances import component_of, worker_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan, Test
@@ -32,6 +33,7 @@ from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.run.between import Between
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
+from orchestra.runtime.run.holding import Holding
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.run.pace import repeat_folder
@@ -52,6 +54,7 @@ class Schedule:
         overtaken: attempts whose servers moved under them.
         measures: the gates.
         decisions: gives verdicts.
+        instances: how many there are of each component with `per: worker`.
 
     Attributes:
         running: the tasks with an attempt or a repeat under way.
@@ -69,16 +72,22 @@ class Schedule:
         overtaken: Overtaken,
         measures: Measures,
         decisions: Decisions,
+        instances: int = 0,
     ) -> None:
         self._run, self._ending = run, ending
         self._queue, self._engine, self._matrix = queue, engine, matrix
         self._outages, self._overtaken = outages, overtaken
         self._measures, self._decisions = measures, decisions
         self._between = Between(run.plan.components, matrix, engine.wake, self._renewed)
+        self._holding = Holding(run.plan.components, instances, matrix)
         self._slots = {method.id: Slots(method, run.options.workers) for method in run.plan.methods}
         self._busy = {method.id: 0 for method in run.plan.methods}
         self._awaiting: list[Task] = []
         self._names = _environment_names(run.plan, run.environment)
+        self._closing: dict[str, set[str]] = {}
+        for group in run.plan.groups:
+            for name in group.after_all:
+                self._closing.setdefault(name, set()).add(group.id)
         self.running: dict[str, Task] = {}
 
     def changed(self) -> str:
@@ -98,7 +107,7 @@ class Schedule:
         if self._ending.signal:
             self._decisions.decide(task, "interrupted", f"{SIGNAL_NAMES[self._ending.signal]} before it started")
             return
-        halted = self._halted()
+        halted = "" if self._closes(task) else self._halted()
         lacking = unmet(task.method.id, task.test, self._run.view.verdicts) or (("blocked", halted) if halted else None)
         missing = self._run.browsers.get(task.test.browser)
         if task.test.skip:
@@ -173,7 +182,7 @@ class Schedule:
         awaiting, self._awaiting = self._awaiting, []
         for task in awaiting:
             self.admit(task)
-        if halted:
+        if halted and not any(self._closes(self._run.tasks[name]) for name in self._queue.waiting()):
             return
         for method in self._run.plan.methods:
             while True:
@@ -192,7 +201,10 @@ class Schedule:
 
     def admit(self, task: Task) -> None:
         """Start a task that holds a slot, once the components that it requires are healthy."""
-        required = self._matrix.required_by(task.test.requires)
+        if not self._holding.take(task):
+            self._awaiting.append(task)
+            return
+        required = self.required_by(task)
         if not self._between.ready(task.method.id, required):
             self._awaiting.append(task)
             return
@@ -204,16 +216,35 @@ class Schedule:
             if bad.required:
                 self._measures.note_unhealthy(bad)
             self._decisions.decide(task, "blocked" if bad.required else "skipped", reason)
-        elif all(row.state == "healthy" for row in rows):
+        elif all(row.state == "healthy" for row in rows) and not self.reset_begun(task):
             self._outages.began(task.name, required, (row.degraded for row in rows if row.degraded))
             self.start(task)
         else:
             self._matrix.request(required)
             self._awaiting.append(task)
 
+    def required_by(self, task: Task) -> tuple[str, ...]:
+        """Return the rows of the health matrix that a task requires: of components with instances those that it holds."""
+        return self._matrix.required_by(task.test.requires, task.worker)
+
+    def reset_begun(self, task: Task) -> bool:
+        """Begin the reset of an instance that another attempt has used; whether there is one, and the task waits for it."""
+        if unclean := self._matrix.unclean(self.required_by(task)):
+            self._matrix.reset(unclean)
+        return bool(unclean)
+
     def _halted(self) -> str:
         """Return the reason why no further test starts; empty if tests can."""
         return self._measures.gates.blocked() or self._decisions.limit_reached()
+
+    def _closes(self, task: Task) -> bool:
+        """Return whether a task ends a group of which a test has begun: it runs although no further test starts."""
+        groups = self._closing.get(task.test.id)
+        return groups is not None and any(
+            name in self.running or self._run.view.life(name).number
+            for name, other in self._run.tasks.items()
+            if name != task.name and other.method is task.method and not groups.isdisjoint(other.test.groups)
+        )
 
     def _renewed(self, component: str, method: str) -> None:
         message = f'"{component}" is renewed before the tests of {method}, by `between_methods`'
@@ -231,6 +262,8 @@ class Schedule:
         """Start the next attempt at a task, or the next repeat."""
         run, test = self._run, task.test
         held = self._queue.pools.held(task.name)
+        required = self.required_by(task)
+        instances = {component_of(row): row for row in required if worker_of(row)}
         repeat = run.pace.repeating(task.name)
         attempt = run.view.life(task.name).ended + (not repeat)
         folder = self.folder_of(task, attempt)
@@ -241,7 +274,7 @@ class Schedule:
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
-                    holds={name: entry.label for name, entry in held.items()},
+                    holds={**{name: entry.label for name, entry in held.items()}, **instances},
                     task=task.name,
                     test=test.id,
                     method=task.method.id,
@@ -252,11 +285,14 @@ class Schedule:
             )
         if patterns_of(test, task.method.id):
             self._matrix.hear()  # what was written before it began is not its own
-        required = self._matrix.required_by(test.requires)
+        self._matrix.touch(required)
         task.marks = marks(run.folder, required)
         task.throttled = self._measures.gates.throttled()
         known = run.last_executions.get(task.name)
-        self._overtaken.began(task.name, test, required, known.seconds if known is not None else None)
+        bound = self._matrix.names(task.worker)
+        self._overtaken.began(
+            task.name, test, required, known.seconds if known is not None else None, worker=task.worker
+        )
         names = {"attempt.dir": path, "test.id": test.id, "method.id": task.method.id}
         self._engine.start(
             Request(
@@ -266,7 +302,7 @@ class Schedule:
                 attempt=attempt,
                 root=str(run.root),
                 folder=path,
-                names={**self._names, **self._matrix.names(), **values_of(held, self._names), **names},
+                names={**self._names, **bound, **values_of(held, self._names), **names},
                 mark=f"{run.mark}/{_word(task.name)}/{attempt}",
                 browser=browser if isinstance(browser, Browser) else None,
                 headed=run.options.headed,
@@ -288,13 +324,15 @@ class Schedule:
         return Looks(looks_of(self._run.plan.suite, test.id), test.browser, update)
 
     def leave(self, task: Task) -> None:
-        """Give back the slot and the resources of a task."""
+        """Give back the slot, the resources and the instances of a task."""
         self._busy[task.method.id] -= 1
+        self._holding.release(task)
         self._queue.release(task.name)
 
     def isolate(self, task: Task) -> None:
         """Put off the retry of a task until no other can run."""
         self._busy[task.method.id] -= 1
+        self._holding.release(task)
         self._queue.isolate(task.name)
 
     # ------------------------------------------------------------------------------------------- what will never start
@@ -302,10 +340,12 @@ class Schedule:
     def decide_waiting(self, verdict: Verdict, reason: str) -> None:
         """Give one verdict to all that was pushed and has not started.
 
-        A test that waits for its retry or repeat has started: it cannot be `blocked`.
+        A test that waits for its retry or repeat has started: it cannot be `blocked`. One that ends its group is not.
         """
         begun = {
-            name for name in self._queue.waiting() if verdict == "blocked" and self._run.view.life(name).number
+            name
+            for name in self._queue.waiting()
+            if verdict == "blocked" and (self._run.view.life(name).number or self._closes(self._run.tasks[name]))
         } | self.running.keys()
         for task in self._awaiting:
             if task.name not in begun:

@@ -12,6 +12,7 @@ from pathlib import Path
 
 from orchestra.engines import REQUIRED_ENGINE
 from orchestra.errors import OrchestraError
+from orchestra.instances import most
 from orchestra.ledger import history, integrity, retention, run_record
 from orchestra.ledger.event import Interrupted, Note, RunFinished
 from orchestra.ledger.transaction import LAST_RUN, Transaction
@@ -25,6 +26,7 @@ from orchestra.runtime.attempts.whole_log import bind_logs
 from orchestra.runtime.browsers.finder import Missing
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
+from orchestra.runtime.engine.slots import most_at_once
 from orchestra.runtime.logins import Shown
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.run.conclude import Conclusion
@@ -113,6 +115,7 @@ class Session:
             place=run.place,
             tls=plan.tls,
             lendings=sharing.lendings,
+            instances=(instances := _instances(run)),
         )
         durations = {task: last.seconds for task, last in run.last_executions.items()}
         queue = Queue(plan, selection, durations, options.seed, options.shard)
@@ -129,6 +132,7 @@ class Session:
             overtaken=overtaken,
             measures=measures,
             decisions=decisions,
+            instances=instances,
         )
         kept_up = tuple(row.pid for row in lent.values() if row.pid)
         self._sampler = sampler = Sampler(self._sampled, engine.roots, kept_up)
@@ -321,6 +325,13 @@ class Session:
         unfit = bool(self._measures.unhealthy) or isinstance(self._run.browsers.get(REQUIRED_ENGINE), Missing)
         counted = [given.verdict for given in self._run.view.verdicts.values() if not given.excused]
         return exit_code(counted, gates_failed=self._measures.gates.failed(), unhealthy=unfit)
+
+
+def _instances(run: Run) -> int:
+    """Return how many instances of components with `per: worker` the run may need: never more than these have ports."""
+    at_once = most_at_once(run.plan.methods, run.options.workers)
+    ports = most(run.plan.components)
+    return at_once if ports is None else min(at_once, ports)
 
 
 def _lent(run: Run) -> Mapping[str, up.UpRow]:

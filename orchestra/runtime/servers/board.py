@@ -8,7 +8,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import graphlib
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Mapping
 from typing import Any
 
 from orchestra.errors import OrchestraError
@@ -92,7 +92,8 @@ class Board:
             bound = once_bound_seconds(member.component)
         elif state == "unhealthy" and not action and trouble is not None and incident:
             aside = [self.members[other].component for other in self.dependents(name)]
-            bound, ago = bound_seconds(member.component, aside, dead=dead), trouble.ago_seconds
+            bound = bound_seconds(member.component, aside, dead=dead, reset=member.reset_failed)
+            ago = trouble.ago_seconds
         change = ServiceChanged(
             component=name,
             state=state,
@@ -113,6 +114,10 @@ class Board:
         pulse.set()
         self._wake()
 
+    def nudge(self) -> None:
+        """Wake whatever waits for a change of a row, although no row has changed."""
+        self._wake()
+
     def forget(self, name: str) -> None:
         """Make the row of a component idle, without an event."""
         self._rows[name] = self.members[name].row("idle", Trouble(""))
@@ -122,6 +127,16 @@ class Board:
     def begin(self, name: str) -> None:
         """Begin the life of a component."""
         self.lives[name] = asyncio.get_running_loop().create_task(self._live(name), name=name)
+
+    def with_needs(self, names: Iterable[str]) -> list[str]:
+        """Return these components and all that they need, each after those that it needs."""
+        reached, ahead = set[str](), list(names)
+        while ahead:
+            name = ahead.pop()
+            if name not in reached:
+                reached.add(name)
+                ahead += self.members[name].component.needs
+        return [name for name in self.order if name in reached]
 
     def dependents(self, name: str) -> list[str]:
         """Return the components that need this one and were begun, in the order of their start."""

@@ -9,8 +9,10 @@ import asyncio
 from collections import Counter
 from collections.abc import Iterable, Mapping, Sequence
 
+import msgspec
+
 from orchestra.errors import OrchestraError
-from orchestra.plan import Component
+from orchestra.plan import Component, ResetStep
 from orchestra.recovery import RECOVERY
 from orchestra.runtime.servers.ask import ask
 from orchestra.runtime.servers.board import Board
@@ -58,6 +60,8 @@ class Climb:
             await member.ground.sleep(action.wait_seconds)
             member.recoveries += 1
             lost = await self._act(member, action, aside)
+            if lost is None and member.reset_failed:
+                lost = await self._restored(member, aside)
             if lost is None:
                 self._board.publish(name, "healthy", action=action.kind)
                 return None
@@ -78,6 +82,57 @@ class Climb:
             member.fail_over()
         but = {had: f"port {had} was given up"} if kind.moves and had is not None else {}
         return await come_up(member, but=but)
+
+    # ----------------------------------------------------------------------------------------------------------- resets
+
+    @staticmethod
+    def ask_reset(member: Member, uses: int) -> None:
+        """Ask for the reset of an instance after so many attempts; one that was reset after them is left as it is."""
+        member.reset_for = max(member.reset_for, uses)
+        member.reset_asked.set()
+
+    async def reset(self, name: str) -> Trouble | None:
+        """Restore the initial state of an instance; why it could not be restored, or None.
+
+        An instance that is restarted is put aside like one that is recovered. A failure is an incident, in which each
+        recovery step is followed by another reset: an instance that counts as recovered has been reset.
+        """
+        member = self._board.members[name]
+        member.reset_asked.clear()
+        if member.reset_for <= member.reset_uses:
+            return None
+        restarts = any(_restarts(step) for step in member.component.reset)
+        aside = await self._put_aside(name, "is being reset") if restarts else []
+        try:
+            lost = await self._restored(member, aside)
+            if lost is None and restarts:
+                self._board.publish(name, "healthy")
+        finally:
+            self._resume(aside)
+        self._board.nudge()
+        return lost
+
+    async def _restored(self, member: Member, aside: Sequence[str]) -> Trouble | None:
+        """Take the steps of a reset; `aside` are down while the instance restarts."""
+        uses, lost = member.reset_for, None
+        for step in member.component.reset:
+            if step.request is not None:
+                within = msgspec.structs.replace(step.request, timeout_seconds=step.timeout_seconds)
+                answer = await ask(member, within)
+                lost = Trouble(f"could not be reset: {answer.reason}", answer.hint) if answer.reason else None
+            elif step.run:
+                lost = await repaired(member, step.run, step.timeout_seconds, "a reset", "reset")
+            else:
+                for other in reversed(aside):
+                    await self._board.members[other].go_down()
+                await member.go_down()
+                lost = await come_up(member)
+            if lost is not None:
+                break
+        member.reset_failed = lost is not None
+        if lost is None:
+            member.reset_uses = uses
+        return lost
 
     async def take_back(self, name: str) -> Trouble | None:
         """Start the primary in place of the backup, and the backup again when it does not come up."""
@@ -102,14 +157,14 @@ class Climb:
             self._resume(aside)
         return lost
 
-    async def _put_aside(self, name: str) -> list[str]:
+    async def _put_aside(self, name: str, why: str = "is being recovered") -> list[str]:
         """Stop to watch and to start each dependent of a component, until that is healthy again or has failed."""
         aside = [other for other in self._board.dependents(name) if not self._board.failed(other)]
         for other in aside:
             self._board.lives[other].cancel()
         await asyncio.gather(*(self._board.lives[other] for other in aside), return_exceptions=True)
         for other in aside:
-            self._board.publish(other, "unhealthy", Trouble(f"waits for {name}, which is being recovered"))
+            self._board.publish(other, "unhealthy", Trouble(f"waits for {name}, which {why}"))
         return aside
 
     def _resume(self, aside: Iterable[str]) -> None:
@@ -120,7 +175,9 @@ class Climb:
                 self._board.begin(other)
 
 
-async def repaired(member: Member, run: tuple[str, ...], seconds: float, noun: str) -> Trouble | None:
+async def repaired(
+    member: Member, run: tuple[str, ...], seconds: float, noun: str, word: str = "repair"
+) -> Trouble | None:
     """Run a command that the spec declares for a component; why it failed, or None.
 
     Args:
@@ -128,9 +185,10 @@ async def repaired(member: Member, run: tuple[str, ...], seconds: float, noun: s
         run: the command.
         seconds: what it may take.
         noun: what the command is, for the message about one that cannot be started.
+        word: the same in the log of the component and in other messages.
     """
     try:
-        return await repair(member, run, seconds)
+        return await repair(member, run, seconds, word)
     except OrchestraError as error:
         return Trouble(f"has {noun} that cannot be started: {error.message}", error.hint)
 
@@ -145,6 +203,10 @@ async def _answers(member: Member) -> Trouble | None:
         if answer.reason:
             return Trouble(answer.reason, answer.hint)
     return None
+
+
+def _restarts(step: ResetStep) -> bool:
+    return not step.run and step.request is None
 
 
 def _failed_for_good(component: Component, trouble: Trouble, last: Trouble, tried: Sequence[int]) -> Trouble:

@@ -21,6 +21,7 @@ import msgspec
 from orchestra import nofollow, stored
 from orchestra import plan as plans
 from orchestra.errors import OrchestraError
+from orchestra.instances import PER_WORKER
 from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, replace_file
 from orchestra.ledger.lock import Holder, Lock, LockedError
 from orchestra.plan import Component, Plan, closure
@@ -34,14 +35,15 @@ FOLDER = "shared"
 def identities(components: Sequence[Component]) -> dict[str, str]:
     """Return by row what its process is made of; rows that no two runs can share are left out.
 
-    A row that is renewed between methods belongs to its run, and so does whatever needs one.
+    A row that is renewed between methods, or has an instance for each worker, belongs to its run, and so does whatever
+    needs one.
 
     Args:
         components: a health matrix in the order of the plan, in which needs come first.
     """
     known: dict[str, str] = {}
     for row in components:
-        if row.between or not all(need in known for need in row.needs):
+        if row.between or row.per == PER_WORKER or not all(need in known for need in row.needs):
             continue
         process = [row.service, row.job, row.url, row.ready, row.identity, row.failover]
         text = plans.encode([process, {need: known[need] for need in row.needs}])

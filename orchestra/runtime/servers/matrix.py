@@ -18,11 +18,13 @@ import time
 import traceback
 from collections.abc import Awaitable, Callable, Iterable, Mapping, Sequence
 from concurrent.futures import Future
+from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
+from orchestra.instances import component_of, expanded, once, required, worker_of
 from orchestra.ledger.event import ServiceChanged
-from orchestra.plan import NO_TLS, Component, Tls, closure
+from orchestra.plan import NO_TLS, Component, Tls
 from orchestra.recovery import RECOVERY
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.orphan import become_subreaper
@@ -34,13 +36,14 @@ from orchestra.runtime.servers.climb import Climb, repaired
 from orchestra.runtime.servers.lending import Lending
 from orchestra.runtime.servers.loop import Loop
 from orchestra.runtime.servers.member import Member
+from orchestra.runtime.servers.own_folders import OwnFolders
 from orchestra.runtime.servers.port import locks_folder
 from orchestra.runtime.servers.probe import Prober
 from orchestra.runtime.servers.row import Row, Trouble
 from orchestra.runtime.servers.service import Ground
 from orchestra.runtime.servers.start import come_up
 from orchestra.runtime.servers.up import UpRow
-from orchestra.runtime.servers.watching import COOLED, Watching
+from orchestra.runtime.servers.watching import COOLED, RESET, Watching
 
 __all__ = ["Matrix", "Row"]
 
@@ -72,6 +75,7 @@ class Matrix:
         place: where a JSON pointer is in the spec, for people.
         tls: how probes check certificates.
         lendings: of the components that are shared with other runs.
+        instances: how many there are of each component with `per: worker`.
     """
 
     def __init__(
@@ -96,25 +100,30 @@ class Matrix:
         place: Callable[[str], str] = lambda _: "",
         tls: Tls = NO_TLS,
         lendings: Mapping[str, Lending] = MappingProxyType({}),
+        instances: int = 0,
     ) -> None:
         self._ground = Ground(root, folder, mark, env, masks, reaper, clock, sleep, rand, place)
         self._components = tuple(components)
+        rows = expanded(components, instances)
+        several = len(rows) > len(once(components))
+        self._own = OwnFolders(folder, instances if several else 0)
         self._prober = Prober(root, tls)
-        for part in (part for row in components for part in (row.ready, row.live) if part is not None):
+        for part in (part for row in rows for part in (row.ready, row.live) if part is not None):
             self._prober.kind_of(part.probe)  # a plug-in that cannot be loaded ends the run before it begins
         self._members = {
             component.id: Member(
                 component,
                 self._ground,
                 self._prober,
-                names=self.names,
+                names=partial(self.names, worker_of(component.id)),
+                own=self._own.names(worker_of(component.id)),
                 locks=lambda: locks_folder(os.getuid()),
                 starting=lambda member, why: self._board.publish(member.component.id, "starting", Trouble(why)),
                 lent=lent.get(component.id),
                 starts=starts,
                 lending=lendings.get(component.id),
             )
-            for component in components
+            for component in rows
         }
         self._board = Board(self._members, on_event=on_event, wake=wake, live=self._live_guarded)
         self._watching = Watching(self._board, in_use, wake)
@@ -124,13 +133,18 @@ class Matrix:
 
     # ------------------------------------------------------------------------------------------- called by other threads
 
-    def required_by(self, ids: Iterable[str]) -> tuple[str, ...]:
-        """Return these and all that they need, in the order of the plan."""
-        return tuple(component.id for component in closure(self._components, ids))
+    def required_by(self, ids: Iterable[str], worker: int = 0) -> tuple[str, ...]:
+        """Return the rows of these components and of all that they need, in the order of the plan.
 
-    def request(self, ids: Iterable[str]) -> None:
-        """Start these and all that they need, in parallel where their needs allow it; returns at once."""
-        wanted = [name for name in self.required_by(ids) if self._board.row(name).state == "idle"]
+        Args:
+            ids: components.
+            worker: whose instances are meant; 0 leaves components with instances out.
+        """
+        return required(self._components, ids, worker)
+
+    def request(self, rows: Iterable[str]) -> None:
+        """Start these rows and all that they need, in parallel where their needs allow it; returns at once."""
+        wanted = [name for name in self._board.with_needs(rows) if self._board.row(name).state == "idle"]
         if not wanted or self._board.closed:
             return
         if self._loop is None:
@@ -155,8 +169,32 @@ class Matrix:
         self._loop.call_soon_threadsafe(lambda: self._watching.look(names, done))
 
     def row(self, name: str) -> Row:
-        """Return the current row of a component."""
+        """Return the current row of a component, or of an instance."""
         return self._board.row(name)
+
+    def rows(self) -> dict[str, Row]:
+        """Return all current rows by id."""
+        return {name: self._board.row(name) for name in self._members}
+
+    def served(self, name: str) -> bool:
+        """Return whether a component has been healthy since it was first started, or was stopped and started again."""
+        return self._members[name].was_healthy
+
+    def touch(self, rows: Iterable[str]) -> None:
+        """Note that an attempt uses these: they are reset before another one does."""
+        for name in rows:
+            self._members[name].uses += 1
+
+    def unclean(self, rows: Iterable[str]) -> str:
+        """Return the first of these that is to be reset before the next attempt; empty for none."""
+        members = (self._members[name] for name in rows)
+        return next((one.component.id for one in members if one.component.reset and one.uses > one.reset_uses), "")
+
+    def reset(self, name: str) -> None:
+        """Begin the reset of an instance that no attempt uses, unless it is under way; returns at once. `wake` follows."""
+        member = self._members[name]
+        if self._loop is not None and not self._board.closed:
+            self._loop.call_soon_threadsafe(self._climb.ask_reset, member, member.uses)
 
     def hear(self) -> None:
         """Have what the services have written up to now in their logs; a loop that is busy is not waited for longer."""
@@ -173,10 +211,17 @@ class Matrix:
         self._loop.call_soon_threadsafe(drain)
         heard.wait(_HEAR_SECONDS)
 
-    def names(self) -> dict[str, str]:
-        """Return the names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes."""
+    def names(self, worker: int = 0) -> dict[str, str]:
+        """Return the names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes.
+
+        Args:
+            worker: whose instances the names of components with instances mean; 0 leaves them out.
+        """
         return {
-            f"{name}.{part}": value for name, member in self._members.items() for part, value in member.bound.items()
+            f"{component_of(name)}.{part}": value
+            for name, member in self._members.items()
+            if worker_of(name) in (0, worker)
+            for part, value in member.bound.items()
         }
 
     def bound(self, name: str) -> Mapping[str, str]:
@@ -213,6 +258,7 @@ class Matrix:
         self._board.closed = True
         loop, thread = self._loop, self._thread
         if loop is None or thread is None:
+            self._own.remove()
             return
         services = [service for one in self._members.values() if (service := one.service) is not None]
         bound = _HARD_SECONDS + sum(service.grace_seconds + _HARD_SECONDS for service in services)
@@ -224,6 +270,7 @@ class Matrix:
                     end_tree(member.running.process, grace_seconds=0.0)
             return
         loop.close()
+        self._own.remove()
 
     # ----------------------------------------------------------------------------------------------- life of a component
 
@@ -258,6 +305,9 @@ class Matrix:
             trouble = await self._watching.trouble(member)
         # A component that was healthy and does not come up after the recovery of its needs has an incident of its own.
         while trouble is not None:
+            if trouble is RESET:
+                trouble = await self._climb.reset(name) or await self._watching.trouble(member)
+                continue
             cooled = trouble is COOLED
             lost = await (self._climb.take_back(name) if cooled else self._climb.recover(name, trouble))
             if lost is not None and not cooled:

@@ -6,6 +6,7 @@ Knows nothing of the other components but the names that they bind. `start` brin
 
 from __future__ import annotations
 
+import asyncio
 from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from pathlib import Path
@@ -15,6 +16,7 @@ from typing import TypeAlias
 import psutil
 
 from orchestra.errors import MachineError
+from orchestra.instances import component_of
 from orchestra.plan import Component, Live, Ready
 from orchestra.probes.reply import short
 from orchestra.runtime.processes.ends import end_of, exit_of
@@ -43,6 +45,7 @@ class Member:
         ground: the project, the run, and clock, sleep and chance.
         prober: asks its probes.
         names: every name that is bound so far.
+        own: names of an instance: its folder and its number.
         locks: the folder of port reservations.
         starting: called when a start begins, with the reason.
         lent: what `orchestra up` keeps of it, to be used without a start.
@@ -62,6 +65,7 @@ class Member:
         lent: UpRow | None = None,
         starts: bool = True,
         lending: Lending | None = None,
+        own: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.component = component
         self.service = component.service
@@ -85,6 +89,12 @@ class Member:
         self.ground = ground
         self.prober = prober
         self.names = names
+        self.own = own
+        # Attempts that have used an instance so far, after how many it was reset last, and for how many a reset is asked.
+        # Numbers, because a reset that is asked twice must not be done a second time under the next attempt.
+        self.uses = self.reset_uses = self.reset_for = 0
+        self.reset_asked = asyncio.Event()
+        self.reset_failed = False
         self.locks = locks
         self.starting = starting
         self._marks = 0
@@ -171,7 +181,7 @@ class Member:
 
     def place_of(self, pattern: str) -> str:
         """Return where a pattern of its probes is in the spec, else where its row is."""
-        row = f"/health/{self.component.id}"
+        row = f"/health/{component_of(self.component.id)}"
         for part in ("ready", "live"):
             asked: Ready | Live | None = getattr(self.component, part)
             for key, value in asked.probe.args.items() if asked is not None else ():
@@ -183,6 +193,8 @@ class Member:
         """Return the value of a runtime variable in the component's own texts."""
         if name == "port" and self.port is not None:
             return str(self.port)
+        if name in self.own:
+            return self.own[name]
         head, _, rest = name.partition(".")
         value = self.ground.env.get(rest) if head == "env" else self.names().get(name)
         if value is not None:

@@ -153,13 +153,25 @@ def _grace(service: Service | None) -> float:
     return _END_SECONDS + (service.grace_seconds if service is not None else 0.0)
 
 
-def bound_seconds(component: Component, dependents: Sequence[Component] = (), *, dead: bool = False) -> float:
+def reset_seconds(component: Component) -> float:
+    """Return how long the reset of an instance takes at most."""
+    total = 0.0
+    for step in component.reset:
+        restarts = not step.run and step.request is None
+        total += start_bound_seconds(component) if restarts else step.timeout_seconds + _END_SECONDS
+    return total
+
+
+def bound_seconds(
+    component: Component, dependents: Sequence[Component] = (), *, dead: bool = False, reset: bool = False
+) -> float:
     """Return the bound of a recovery: the whole policy, and the ends of dependents before it.
 
     Args:
         component: with its recovery policy.
         dependents: what is put aside; their own starts come after, each with its own bound.
         dead: its process has ended: a step that repeats is passed over.
+        reset: it could not be reset, which is tried again after each step.
     """
     asked = max(
         (one.probe.timeout_seconds for one in (component.live, component.ready) if one is not None), default=0.0
@@ -173,4 +185,5 @@ def bound_seconds(component: Component, dependents: Sequence[Component] = (), *,
         total += waits_seconds(component.retries) if kind.repeats else 0.0
         total += step.timeout_seconds + _END_SECONDS if kind.command else 0.0
         total += ends + start_bound_seconds(component) if kind.starts else asked * allowed(step, component.retries)
+        total += reset_seconds(component) * allowed(step, component.retries) if reset else 0.0
     return total

@@ -107,12 +107,12 @@ async def _job(member: Member, job: Job, why: str) -> Trouble | None:
     return await until_ready(member, member.component.ready)
 
 
-async def repair(member: Member, run: tuple[str, ...], seconds: float) -> Trouble | None:
-    """Run a command that the spec declares for a component to its end, within so many seconds."""
-    code = await _to_its_end(member, Job(run, timeout_seconds=seconds), "repair")
+async def repair(member: Member, run: tuple[str, ...], seconds: float, word: str = "repair") -> Trouble | None:
+    """Run a command that the spec declares for a component to its end, within so many seconds: a `repair`, a `reset`."""
+    code = await _to_its_end(member, Job(run, timeout_seconds=seconds), word)
     if code is None:
-        return Trouble(f"has a repair that did not end within {seconds:g} s")
-    return member.with_output(f"has a repair that ended with {ending(code)}") if code else None
+        return member.with_output(f"has a {word} that did not end within {seconds:g} s")
+    return member.with_output(f"has a {word} that ended with {ending(code)}") if code else None
 
 
 async def _to_its_end(member: Member, job: Job, word: str) -> int | None:

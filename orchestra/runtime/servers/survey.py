@@ -9,12 +9,13 @@ from __future__ import annotations
 import os
 import threading
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
 import msgspec
 
+from orchestra.instances import PER_WORKER, component_of, expanded, worker_of
 from orchestra.ledger.lock import holder_of
 from orchestra.ledger.state import read_state
 from orchestra.ledger.state_rows import ServiceRow
@@ -69,7 +70,9 @@ class Survey:
         start: bool = False,
     ) -> None:
         self._root, self._home, self._plan = root, home, plan
-        self._chosen = closure(plan.components, names)
+        self._components = closure(plan.components, names)
+        # One instance shows whether a component with `per: worker` comes up.
+        self._chosen = list(expanded(self._components, 1)) if start else self._components
         self._environment = inherits.environment
         self._start = start
         self._masks = Masks(inherits.secrets, inherits.environment)
@@ -83,7 +86,7 @@ class Survey:
         run, known = self._of_run()
         asked = [component for component in self._askable(lent) if component.id not in known]
         if self._matrix is None:
-            self._matrix = self._new(self._chosen if self._start else asked, lent)
+            self._matrix = self._new(self._components if self._start else asked, lent)
         matrix = self._matrix
         mine = {component.id for component in (self._chosen if self._start else asked)}
         matrix.request(mine)
@@ -93,7 +96,7 @@ class Survey:
                 self._changed.wait()
         kept = up.read(self._home)
         lines = []
-        for component in self._chosen:
+        for component in _with_known_instances(self._chosen, known):
             if component.id in mine:
                 line = Line(
                     component.title, _doubted(matrix.row(component.id), unsure), "up" if component.id in lent else ""
@@ -144,6 +147,7 @@ class Survey:
             reaper=self._reaper,
             lent=lent,
             starts=self._start,
+            instances=int(self._start),
             tls=self._plan.tls,
             place=lambda pointer: Places(self._root, self._plan.sources, self._plan.profile).text((pointer,)),
         )
@@ -159,6 +163,15 @@ class Survey:
             return holder.run, {}
 
     def _idle(self, component: Component) -> Row:
+        if component.per == PER_WORKER:
+            hint = f"`orchestra health --start {component.id}` starts one, probes it and ends it"
+            return Row(
+                component.id,
+                "idle",
+                "is started by a run, once for each worker",
+                hint=hint,
+                required=component.required,
+            )
         reason = "is not started"
         hint = f"orchestra up {component.id}, or let a run start it"
         if component.service is None and component.job is None:
@@ -182,6 +195,16 @@ class Survey:
     def close(self) -> None:
         """End what was started."""
         self._drop()
+
+
+def _with_known_instances(components: Iterable[Component], known: Iterable[str]) -> Iterator[Component]:
+    """Yield components; in place of one with `per: worker` its instances in the run in progress, if it has any."""
+    for component in components:
+        mine = sorted((row for row in known if component_of(row) == component.id != row), key=worker_of)
+        if component.per != PER_WORKER or not mine:
+            yield component
+        else:
+            yield from (msgspec.structs.replace(component, id=row) for row in mine)
 
 
 def _doubted(row: Row, unsure: Mapping[str, str]) -> Row:

@@ -17,6 +17,9 @@ from orchestra.runtime.servers.service import ending
 COOLED = Trouble("has completed its cool-down on the failover")
 """No trouble, but the time to start the primary again."""
 
+RESET = Trouble("is to be reset")
+"""No trouble either: a test is about to use an instance that another one has used."""
+
 _HURRY_SECONDS = 0.25
 """The pause between two probes of a component that has just missed one, when a test waits to know how it is."""
 
@@ -49,6 +52,8 @@ class Watching:
             watches.append(asyncio.ensure_future(_death(member)))
         if member.on_failover and member.component.fail_back:
             watches.insert(0, asyncio.ensure_future(self._cooled(member)))
+        if member.component.reset:  # first, so that a process that has ended comes before it
+            watches.insert(0, asyncio.ensure_future(_reset_asked(member)))
         if not watches:
             return None
         try:
@@ -146,6 +151,11 @@ class Watching:
 
 async def _sleep(member: Member, seconds: float) -> None:
     await member.ground.sleep(seconds)
+
+
+async def _reset_asked(member: Member) -> Trouble:
+    await member.reset_asked.wait()
+    return RESET
 
 
 async def _death(member: Member) -> Trouble:

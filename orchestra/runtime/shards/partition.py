@@ -1,6 +1,7 @@
 """Split a selection into shards of about the same duration. Pure: the same arguments give the same shards on every machine.
 
-A unit is never split: the tests that `needs` connect, or all tests of a method with one session. The longest unit goes
+A unit is never split: the tests that `needs` connect or that a test of `after_all` follows, or all tests of a method with one
+session. The longest unit goes
 first, each to the shard with the least time so far (LPT, Graham 1969); ties go by the name of the first test.
 """
 
@@ -144,6 +145,8 @@ def _units(plan: Plan, tasks: Sequence[str], seconds: Mapping[str, float]) -> It
 
     for task, need in edges(plan, tasks):
         root[find(task)] = find(need)
+    for task, end in _endings(plan, tasks):
+        root[find(task)] = find(end)
     found: dict[str, list[str]] = defaultdict(list)
     for task in tasks:
         method = task.partition(":")[0]
@@ -153,17 +156,34 @@ def _units(plan: Plan, tasks: Sequence[str], seconds: Mapping[str, float]) -> It
         yield Unit(tuple(some), math.fsum(seconds[task] for task in some), session)
 
 
+def _endings(plan: Plan, tasks: Sequence[str]) -> Iterator[tuple[str, str]]:
+    """Yield each of the tasks with each test of `after_all` of its groups."""
+    closers, inside = plan.closers(), set(tasks)
+    for task in tasks:
+        method, _, name = task.partition(":")
+        ends = (task_name(method, end) for end in closers.get(name, ()))
+        yield from ((task, end) for end in ends if end in inside)
+
+
+def group_once(plan: Plan, unit: Unit) -> str:
+    """Return the group that holds a unit together because it has tests that run once; empty without one."""
+    ids = {task.partition(":")[2] for task in unit.tasks}
+    found = (group.id for group in plan.groups if not ids.isdisjoint((*group.before_all, *group.after_all)))
+    return next(found, "")
+
+
 def cut(plan: Plan, unit: Unit, seconds: Mapping[str, float]) -> Edge | None:
     """Return the edge without which a unit falls into two parts of the most even durations.
 
-    None where no single edge parts it, or one session holds it together. Bridges are found in one walk (Tarjan 1974).
+    None where no single edge parts it, or one session or a group with tests that run once holds it together. Bridges are
+    found in one walk (Tarjan 1974).
 
     Args:
         plan: the suite.
         unit: of a split.
         seconds: the expected duration of each task.
     """
-    if unit.session:
+    if unit.session or group_once(plan, unit):
         return None
     links: dict[str, list[tuple[str, Edge]]] = defaultdict(list)
     for edge in edges(plan, unit.tasks):

@@ -1,0 +1,78 @@
+"""The tests that hold the instances of components with `per: worker`, and the instances that are free. One thread owns it.
+
+A worker here is a number: the instances of all such components with that number belong to one test at a time, from the
+grant of its slot to its verdict. Instances that run already come before those that would have to be started.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+
+from orchestra.instances import uses_instance
+from orchestra.plan import Component
+from orchestra.runtime.run.opening import Task
+from orchestra.runtime.servers.matrix import Matrix
+
+_TURN = {"healthy": 0, "idle": 1, "stopped": 1, "starting": 2, "unhealthy": 3, "failed": 4}
+"""By the worst state of its instances: which worker a test gets first."""
+
+
+class Holding:
+    """The workers whose instances tests hold.
+
+    Args:
+        components: of the plan.
+        number: of the workers.
+        matrix: has the instances.
+    """
+
+    def __init__(self, components: Sequence[Component], number: int, matrix: Matrix) -> None:
+        self._components = components
+        self._matrix = matrix
+        self._workers = range(1, number + 1)
+        self._held: dict[str, int] = {}
+
+    def take(self, task: Task) -> bool:
+        """Give a task the instances of a worker, or others for those that have failed; whether it has them.
+
+        A task waits while others hold all workers that have not failed. Where none is left, it gets one that has failed.
+        """
+        if not uses_instance(self._components, task.test):
+            return True
+        turns = {worker: self._turn(task, worker) for worker in self._workers}
+        failed = {worker for worker, turn in turns.items() if turn == _TURN["failed"]}
+        if task.name in self._held and task.worker not in failed:
+            return True
+        self.release(task)
+        held = set(self._held.values())
+        if failed and self._hopeless(task, turns):
+            free = failed - held or failed
+        else:
+            free = turns.keys() - failed - held
+            if not free and turns.keys() - failed:
+                return False
+            free = free or failed - held or failed
+        task.worker = min(free, key=lambda worker: (turns[worker], worker))
+        self._held[task.name] = task.worker
+        return True
+
+    def release(self, task: Task) -> None:
+        """Take back the instances of a task, if it has any."""
+        self._held.pop(task.name, None)
+
+    def _own(self, task: Task, worker: int) -> list[str]:
+        """Return the instances of a worker that a task requires, without the components of which there is one."""
+        once = self._matrix.required_by(task.test.requires)
+        return [row for row in self._matrix.required_by(task.test.requires, worker) if row not in once]
+
+    def _turn(self, task: Task, worker: int) -> int:
+        return max(_TURN[self._matrix.row(row).state] for row in self._own(task, worker))
+
+    def _hopeless(self, task: Task, turns: dict[int, int]) -> bool:
+        """Return whether another instance would fail like those that have: none has ever been healthy, and none starts.
+
+        Without this a server that cannot start would be given its time once for each worker.
+        """
+        if _TURN["starting"] in turns.values():
+            return False
+        return not any(self._matrix.served(row) for worker in self._workers for row in self._own(task, worker))
