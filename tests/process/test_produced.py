@@ -155,7 +155,23 @@ def looked_at_by_an_older_version(ground: Ground) -> None:
     assert ground.run("status").code == 0
 
 
+def shards_that_are_merged(ground: Ground) -> None:
+    """Two shards and their merge, with retries of the command line, a lease, and a picture with the element that failed."""
+    page = 'goto: "data:text/html,<h1>Prices</h1>"'
+    ground.write(
+        f"{HEAD.replace('driver: command', 'driver: playwright')}"
+        f"pools: {{users: [{{name: ana}}, {{name: ben}}]}}\ntests:\n"
+        "  a: {takes: {user: users}, steps: [{set: {name: '${user.name}'}}]}\n"
+        f"  b: {{steps: [{{{page}}}, {{expect: {{css: h1, to: {{have_text: Costs}}, within_seconds: 1}}}}]}}\n"
+    ).compile()
+    for shard in ("1/2", "2/2"):
+        ground.run("run", "--shard", shard, "--retries", "1")
+    folders = sorted(path for path in (ground.root / ".orchestra/s/runs").iterdir() if path.name.startswith("2"))
+    ground.ran(1, "merge", *map(str, folders))
+
+
 MORE = (
+    shards_that_are_merged,
     signed_in_ci,
     accepted_before_a_rollback,
     a_repeat_that_leaves_too_much,
