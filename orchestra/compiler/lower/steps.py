@@ -25,7 +25,7 @@ _TARGET_KEYS = frozenset(KINDS) | frozenset(NARROWING)
 
 
 class _Table(NamedTuple):
-    """What the lowering of a step needs of its verb: defaults, the schema of its arguments, and its fields with fractions."""
+    """The parts of a verb by which a step is lowered: defaults, the schema of its arguments, and its fields with fractions."""
 
     defaults: dict[str, Any]
     body: Schema
