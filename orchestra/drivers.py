@@ -12,6 +12,8 @@ from typing import Final, Literal, TypeAlias
 import msgspec
 
 from orchestra.engines import ENGINES
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS
 
 Needs: TypeAlias = Literal["browser", "http", "command"]
 """The needs of a test: a page, requests alone, or a process of its own."""
@@ -27,7 +29,8 @@ class DriverKind(msgspec.Struct, frozen=True):
         module: has `driver(environment)`, which gives a `orchestra.runtime.driver.contract.Driver`; a worker imports it
             when the first test asks for it. Empty for a driver without pages.
         browsers: those that it drives; none for a driver with pages of its own.
-        verbs: the steps on a page that it can carry out; None for all.
+        verbs: the steps of orchestra on a page that it can carry out; None for all.
+        steps: steps of its own, which no other driver can carry out: each needs a page, and has a text for readers.
         keys: the keys of a method that it reads, of those that not every driver reads (`OWN_KEYS`).
         tool_calls: a step is calls of MCP tools, as `orchestra show` prints them.
     """
@@ -40,6 +43,7 @@ class DriverKind(msgspec.Struct, frozen=True):
     verbs: frozenset[str] | None = None
     keys: frozenset[str] = frozenset()
     tool_calls: bool = False
+    steps: tuple[Verb, ...] = ()
 
     @property
     def pages(self) -> bool:
@@ -53,7 +57,9 @@ class DriverKind(msgspec.Struct, frozen=True):
 
     def lacks(self, verb: str) -> bool:
         """Return True if it cannot carry out a step on a page."""
-        return not self.pages or (self.verbs is not None and verb not in self.verbs)
+        if not self.pages or verb not in VERBS:
+            return not any(own.name == verb for own in self.steps)
+        return self.verbs is not None and verb not in self.verbs
 
 
 OWN_KEYS: Final = ("session", "poll_seconds", "emulate", "har")

@@ -76,7 +76,7 @@ def build_one(assembled: Assembled, root: Path) -> tuple[list[Plan], list[Diagno
                 source_digest=assembled.digest,
                 profile=name,
             )
-            in_version = expanded_values.check(plan, version)
+            in_version = expanded_values.check(plan, version, usable.verbs)
             if not in_version:
                 plans.append(_as_stored(plan))
         problems += [_in_profile(problem, name) for problem in in_version] if name else in_version

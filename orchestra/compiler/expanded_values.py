@@ -7,7 +7,7 @@ number. And an expectation such as `contain: "${word}"` may turn out to be true 
 from __future__ import annotations
 
 import posixpath
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra import names
@@ -20,6 +20,7 @@ from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS
 from orchestra.steps.schemas import REFERENCE_TARGET, Schema
 from orchestra.steps.step import Step
 from orchestra.steps.target import NARROWING, Target
+from orchestra.steps.verb import Verb
 from orchestra.steps.vocabulary import VERBS
 from orchestra.yamltext.document import Path
 
@@ -28,10 +29,13 @@ ALWAYS_TRUE = "always-true"
 NEVER_TRUE = "never-true"
 SHARED_HAR = "shared-har"
 _NUMBERS = ("nth", "level")
-_FIELDS = {
-    verb.name: tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
-    for verb in VERBS.values()
-}
+
+
+def _fields(verb: Verb) -> tuple[tuple[str, Schema], ...]:
+    return tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
+
+
+_FIELDS = {verb.name: _fields(verb) for verb in VERBS.values()}
 
 TARGETS = {
     verb.name: tuple(field.name for field in verb.fields if field.schema == REFERENCE_TARGET) for verb in VERBS.values()
@@ -39,17 +43,17 @@ TARGETS = {
 """The fields of each verb that are targets, too: the numbers in them become script for the page."""
 
 
-def check(plan: Plan, source: Assembled) -> list[Diagnostic]:
+def check(plan: Plan, source: Assembled, verbs: Mapping[str, Verb] = VERBS) -> list[Diagnostic]:
     """Return each number of a plan that is none or out of bounds, and each empty expectation, once for each line and value."""
     problems = {
         problem
         for test in plan.tests
         for step in (*test.before, *test.steps, *test.finally_)
-        for problem in _misfits(step, source)
+        for problem in _misfits(step, source, verbs)
     }
     for login in plan.logins:
         checks = () if login.check is None else (login.check,)
-        problems |= {problem for step in (*login.steps, *checks) for problem in _misfits(step, source)}
+        problems |= {problem for step in (*login.steps, *checks) for problem in _misfits(step, source, verbs)}
     return sorted(problems | {*_recorded_twice(plan, source)})
 
 
@@ -75,8 +79,8 @@ def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
                     )
 
 
-def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
-    for path, value, schema in _numbers(step):
+def _misfits(step: Step, source: Assembled, verbs: Mapping[str, Verb]) -> Iterator[Diagnostic]:
+    for path, value, schema in _numbers(step, verbs):
         kinds: tuple[type, ...] = (int,) if schema["type"] == "integer" else (int, float)
         if type(value) not in kinds or not _within(value, schema):
             yield _diagnostic(step, path, value, schema, source)
@@ -92,9 +96,10 @@ def _misfits(step: Step, source: Assembled) -> Iterator[Diagnostic]:
             yield Diagnostic(place, rule, f"{fault.message}{_used(step, source)}", bounds.HINT)
 
 
-def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
+def _numbers(step: Step, verbs: Mapping[str, Verb]) -> Iterator[tuple[Path, Any, Schema]]:
     """Yield every number of a step, with its path behind the verb and its schema."""
-    for name, schema in _FIELDS[step.verb]:
+    fields = _FIELDS[step.verb] if step.verb in VERBS else _fields(verbs[step.verb])
+    for name, schema in fields:
         if name in step.args:
             yield from _numbers_in(step.args[name], schema, (name,))
     yield from _of_target(step.target, ())
@@ -104,7 +109,7 @@ def _numbers(step: Step) -> Iterator[tuple[Path, Any, Schema]]:
             for path, one in (((key,), wanted_of), ((key, "not"), wanted_of.get("not", {}))):
                 for name in one.keys() & {"have_count", "have_number"}:
                     yield from _numbers_in(one[name], table[name][0], (*path, name))
-    for name in TARGETS[step.verb]:
+    for name in TARGETS.get(step.verb, ()):
         yield from _of_mapping(step.args.get(name), (name,))
     for index, one in enumerate(step.args.get("mask", ())):
         yield from _of_mapping(one, ("mask", index))

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
 from orchestra import plugins
@@ -14,6 +14,8 @@ from orchestra.plan import Plugin
 from orchestra.plugins import Package, PluginError
 from orchestra.probes.kind import ProbeKind
 from orchestra.probes.table import PROBES
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS
 
 RULES = {
     "plug-in": "a package of `plugins:` is not installed, brings nothing, brings a name that exists already, cannot be "
@@ -29,11 +31,13 @@ class Provided(NamedTuple):
         probes: kinds of probe, by their keys.
         drivers: by their names.
         packages: where those come from that are not of orchestra, in the order of the spec.
+        verbs: the kinds of step, those of the drivers of packages, too.
     """
 
     probes: Mapping[str, ProbeKind] = PROBES
     drivers: Mapping[str, DriverKind] = DRIVERS
     packages: tuple[Plugin, ...] = ()
+    verbs: Mapping[str, Verb] = VERBS
 
     def package_of(self, sort: plugins.Sort, name: str) -> str:
         """Return the package that brings a kind; empty for one of orchestra."""
@@ -65,7 +69,8 @@ def provided(assembled: Assembled, root: str | os.PathLike[str]) -> tuple[Provid
             _load(package, root, probes, drivers, packages)
         except PluginError as error:
             problems.append(Diagnostic(assembled.place(("plugins", index)), _RULE, error.message, error.hint))
-    return Provided(probes, drivers, tuple(packages)), problems
+    own = {verb.name: verb for kind in drivers.values() for verb in kind.steps}
+    return Provided(probes, drivers, tuple(packages), {**VERBS, **own}), problems
 
 
 def idle(assembled: Assembled, usable: Provided) -> list[Diagnostic]:
@@ -101,6 +106,21 @@ def _package(name: str, root: str | os.PathLike[str]) -> Package:
     return package
 
 
+def _check_steps(title: str, kind: DriverKind, others: Iterable[DriverKind]) -> None:
+    """Check the steps that a driver brings.
+
+    Raises:
+        PluginError: one has a name that exists, or lacks what each step of a plug-in has.
+    """
+    owners = {verb.name: f"the driver {other.name}" for other in others for verb in other.steps}
+    for verb in kind.steps:
+        owner = "orchestra" if verb.name in VERBS else owners.get(verb.name, "")
+        if owner:
+            raise PluginError(f'{title} brings a step "{verb.name}", as does {owner}', plugins.REPORT)
+        if not verb.browser or not (verb.text or verb.method):
+            raise PluginError(f'{title} brings a step "{verb.name}" that needs no page or has no text', plugins.REPORT)
+
+
 def _load(
     package: Package,
     root: str | os.PathLike[str],
@@ -116,7 +136,10 @@ def _load(
                 message = f'the plug-in "{package.name}" {package.version} brings a {sort} "{name}", as does {owner}'
                 raise PluginError(message, "use only one of the packages")
             kind: type[Any] = ProbeKind if sort == "probe" else DriverKind
-            table[name] = plugins.load(sort, name, package.name, kind, root)  # type: ignore[arg-type]
+            table[name] = made = plugins.load(sort, name, package.name, kind, root)  # type: ignore[arg-type]
+            if isinstance(made, DriverKind):
+                others = [other for other in drivers.values() if other is not made]
+                _check_steps(f'the plug-in "{package.name}" {package.version}', made, others)
     packages.append(
         Plugin(
             package.name,

@@ -18,7 +18,7 @@ from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.view import View
 from orchestra.plan import Plan, Test
 from orchestra.steps.step import Step
-from orchestra.steps.vocabulary import VERBS
+from orchestra.steps.vocabulary import on_page
 
 NO_TIME: Final = 0.0005
 """Seconds, less than half a millisecond: nothing was opened, sent or started."""
@@ -107,7 +107,7 @@ def _evidence_kept(facts: Facts) -> Iterator[str]:
 
 
 def _has_page(test: Test) -> bool:
-    return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
+    return any(on_page(step.verb) for step in (*test.before, *test.steps, *test.finally_))
 
 
 def _plan_fresh(facts: Facts) -> Iterator[str]:

@@ -17,7 +17,7 @@ from orchestra.ledger.event import Note, SessionChanged
 from orchestra.ledger.parts import Box, Died, Dropped, Failure, Finding, Outcome, StepDone, Traffic
 from orchestra.plan import NO_TLS, Login, Method, Test, Tls
 from orchestra.runtime.browsers.finder import Browser
-from orchestra.steps.vocabulary import VERBS
+from orchestra.steps.vocabulary import on_page
 
 # `assertion`: the product did not do what the spec expects; `command`: its program failed; both are the product's.
 # `timeout`: the time of the test was over; `connection`: nothing answered; `crash`: browser, page or worker died.
@@ -54,7 +54,7 @@ def most_seconds(test: Test) -> float:
 def held_seconds(request: Request) -> float:
     """Return the time for which an attempt is held between its steps, which counts against no limit."""
     test = request.test
-    return request.slow_seconds * sum(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
+    return request.slow_seconds * sum(on_page(step.verb) for step in (*test.before, *test.steps, *test.finally_))
 
 
 def opening_seconds(login: Login | None) -> float:
@@ -64,7 +64,7 @@ def opening_seconds(login: Login | None) -> float:
 
 def has_page_steps(test: Test) -> bool:
     """Return True if any step of the test itself needs a page; a command has no steps."""
-    return any(VERBS[step.verb].browser for step in (*test.before, *test.steps, *test.finally_))
+    return any(on_page(step.verb) for step in (*test.before, *test.steps, *test.finally_))
 
 
 def needs_browser(test: Test) -> bool:

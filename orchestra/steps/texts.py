@@ -8,6 +8,7 @@ from typing import Any
 from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS, PAGE_CONDITIONS, Conditions
 from orchestra.steps.schemas import TEXT, Schema
 from orchestra.steps.target import KINDS, NARROWING
+from orchestra.steps.verb import Verb
 from orchestra.steps.vocabulary import VERBS
 
 _TARGET: Schema = {
@@ -28,16 +29,19 @@ _REFERENCES: dict[str, Schema] = {
     "#/$defs/PageConditions": {"additionalProperties": _bodies(PAGE_CONDITIONS)},
 }
 
-BODIES: dict[str, Schema] = {
-    verb.name: {
+
+def body_of(verb: Verb) -> Schema:
+    """Return the schema of the arguments of a verb, as far as it requires texts."""
+    return {
         "properties": {
             **_TARGET["properties"],
             **{field.name: field.schema for field in verb.fields},
             **({"url": TEXT} if verb.name == "http" else {}),
         }
     }
-    for verb in VERBS.values()
-}
+
+
+BODIES: dict[str, Schema] = {verb.name: body_of(verb) for verb in VERBS.values()}
 """The schema of the arguments of each verb, in a spec and in a plan, as far as it requires texts."""
 
 

@@ -17,11 +17,19 @@ _FAMILIES = (pages, elements, keyboard, expect, wait, script, files, substitutes
 
 VERBS: dict[str, Verb] = {verb.name: verb for family in _FAMILIES for verb in family.VERBS}
 
-DEFAULTS: dict[str, dict[str, Any]] = {
-    verb.name: {field.name: field.default for field in verb.fields if field.default is not None}
-    for verb in VERBS.values()
-}
+
+def defaults_of(verb: Verb) -> dict[str, Any]:
+    """Return the defaults of a verb by field."""
+    return {field.name: field.default for field in verb.fields if field.default is not None}
+
+
+DEFAULTS: dict[str, dict[str, Any]] = {verb.name: defaults_of(verb) for verb in VERBS.values()}
 """The defaults of each verb, by field."""
+
+
+def on_page(verb: str) -> bool:
+    """Return True if a step needs a page. A verb that is not in the table is one of a plug-in, for pages of its driver."""
+    return verb not in VERBS or VERBS[verb].browser
 
 
 def argument(step: Step, name: str) -> Any:
@@ -38,11 +46,15 @@ def playwright_text(step: Step) -> str:
     Raises:
         LookupError: the verb has no text.
     """
-    verb = VERBS[step.verb]
+    return text_by(VERBS[step.verb], step)
+
+
+def text_by(verb: Verb, step: Step) -> str:
+    """Return the text of a step by its verb, which may be one of a plug-in. Raises as `playwright_text`."""
     text = on_subject(verb.method, *required_fields(verb)) if verb.method else verb.text
     if text is None:
         raise LookupError(f'the step "{verb.name}" has neither `text` nor `method` in its row of orchestra.steps.verbs')
-    return text(step, {**DEFAULTS[verb.name], **step.args})
+    return text(step, {**defaults_of(verb), **step.args})
 
 
 def required_fields(verb: Verb) -> tuple[str, ...]:

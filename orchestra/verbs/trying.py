@@ -85,7 +85,7 @@ def compiled_step(root: Path, plan: Plan, test: Test, step: Any, tried: Sequence
         raise SpecError(tuple(problems))
     spec = cast("Spec", assembled.data)
     made = lower(spec, usable, sources=assembled.paths, profile=plan.profile)
-    if problems := expanded_values.check(made, assembled):
+    if problems := expanded_values.check(made, assembled, usable.verbs):
         raise SpecError(tuple(problems))
     at = f"/tests/{name}/steps/{len(before)}"
     steps = next(one.steps for one in made.tests if one.id == test.id)
@@ -96,7 +96,7 @@ def compiled_step(root: Path, plan: Plan, test: Test, step: Any, tried: Sequence
 def _impatient(step: Step) -> Step:
     """Return a step that waits no longer than a person."""
     seconds = step.args.get("within_seconds")
-    if not isinstance(seconds, float) or seconds != DEFAULTS[step.verb].get("within_seconds"):
+    if not isinstance(seconds, float) or seconds != DEFAULTS.get(step.verb, {}).get("within_seconds"):
         return step
     return msgspec.structs.replace(step, args={**step.args, "within_seconds": min(seconds, TRY_SECONDS)})
 

@@ -4,20 +4,25 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable, Iterator, Sequence
+from contextlib import suppress
+from pathlib import Path
 
 import click
 
-from orchestra import draw, nofollow
+from orchestra import draw, nofollow, plugins
 from orchestra.current import current_plan
+from orchestra.drivers import DriverKind
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
 from orchestra.layers import LAYERS
 from orchestra.ledger.runs import LAST, is_run_id
 from orchestra.plan import NESTED, Command, Component, Errors, Method, Plan, Probe, ResetStep, Test, closure
+from orchestra.plugins import PluginError
 from orchestra.printing import unbroken
 from orchestra.project import Project
 from orchestra.runtime.select import select, with_needs
 from orchestra.steps.step import Step
-from orchestra.steps.vocabulary import mcp_calls, playwright_text
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS, mcp_calls, playwright_text, text_by
 from orchestra.verbs.chosen_run import home_of, run_folder, with_part
 from orchestra.verbs.forecasting import foreseen, print_forecast, print_forecast_json
 from orchestra.verbs.group import say, say_json
@@ -208,7 +213,16 @@ def _print_tests(project: Project, compiled: Plan, selection: Sequence[str], met
         if shown:
             say("")
         shown.add(test_id)
-        say("\n".join(map(unbroken, describe(compiled, tests[test_id], methods[by], places))))
+        told = describe(compiled, tests[test_id], methods[by], places, steps_of(methods[by], project.root))
+        say("\n".join(map(unbroken, told)))
+
+
+def steps_of(method: Method, root: Path) -> tuple[Verb, ...]:
+    """Return the steps that the driver of a method brings; none if its plug-in cannot be loaded."""
+    if method.plugin:
+        with suppress(PluginError):
+            return plugins.load("driver", method.driver, method.plugin, DriverKind, root).steps
+    return ()
 
 
 def _is_run(project: Project, suite: str | None, profile: str, word: str) -> bool:
@@ -234,8 +248,8 @@ def _once(compiled: Plan, test: Test) -> Iterator[str]:
             yield f"after all others of {group.id}"
 
 
-def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iterator[str]:
-    """Yield a test as it will run by a method, line by line."""
+def describe(compiled: Plan, test: Test, method: Method, places: Places, own: Sequence[Verb] = ()) -> Iterator[str]:
+    """Yield a test as it will run by a method, line by line; `own` are the steps that its driver brings."""
     one_line = draw.one_line
     yield f"{test.id}  {one_line(test.title)}"
     place = places.find(f"/tests/{test.of or test.id}")
@@ -272,7 +286,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places) -> Iter
             yield f"  {section}:"
         if section == "steps" and test.command is not None:
             yield from _command(test, test.command, places)
-        yield from _section(steps, method, places)
+        yield from _section(steps, method, places, own)
 
 
 def _errors(errors: Errors) -> str:
@@ -355,9 +369,12 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
         yield f"        {name}: {draw.one_line(value)}"
 
 
-def _section(steps: Iterable[Step], method: Method, places: Places) -> Iterator[str]:
+def _section(steps: Iterable[Step], method: Method, places: Places, own: Sequence[Verb]) -> Iterator[str]:
     for index, step in enumerate(steps):
         yield f"    {index + 1:>2}  {step.verb:<10} {places.text(step.at)}"
+        if step.verb not in VERBS:
+            yield from (f"        {text_by(verb, step)}" for verb in own if verb.name == step.verb)
+            continue
         calls = mcp_calls(step, method.poll_seconds) if method.tool_calls else ()
         for call in calls:
             yield f"        {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"

@@ -27,7 +27,7 @@ health:
     service: {{run: [python, -P, -m, http.server, --bind, 127.0.0.1, "${{port}}"], port_range: {low}-{high}}}
     ready: {{line: {{send: "GET / HTTP/1.0\\r\\n", match: "HTTP.* 200"}}, within_seconds: 60}}
 tests:
-  A: {{title: good, steps: [{{goto: "${{web.url}}/page.html"}}, {{expect: {{text: Hello, to: {{be: visible}}}}}}]}}
+  A: {{title: good, steps: [{{goto: "${{web.url}}/page.html"}}, {{expect: {{text: Hello, to: {{be: visible}}}}}}, {{words: Hello}}]}}
   B: {{title: bad, steps: [{{goto: "${{web.url}}/page.html"}}, {{expect: {{text: Bye, to: {{be: visible}}}}}}]}}
 """
 
@@ -105,6 +105,36 @@ def test_a_plug_in_works_from_the_spec_to_the_report(sample, packages):
     (folder / "report.tap").write_text("TAP version 13\n1..0\n")
     assert call(sample, packages, "audit").code == 1  # the report is bound to the record
     assert call(sample, packages, "compile", "--check").code == 0
+
+
+def test_a_driver_brings_a_step_of_its_own(sample, packages):
+    spec = sample.root / "specs/s.yaml"
+    text = spec.read_text()
+    own = "{expect: {text: Bye, to: {be: visible}}}"
+    changes = {
+        "{words: {wrd: Hello}}": 'unknown key "wrd" (did you mean "word"?)',
+        "{words: {word: Hello, at_least: 0}}": '"at_least" is 0; it must be at least 1',
+        "{wrds: Hello}": 'unknown key "wrds" (did you mean "words"?)',
+    }
+    for step, problem in changes.items():
+        spec.write_text(text.replace(own, step))
+        done = call(sample, packages, "validate")
+        assert (done.code, problem in done.out) == (2, True), done.out
+    spec.write_text(text.replace(own, "{words: {word: Hello, at_least: 2}}"))
+    compiled(sample, packages)
+    (test,) = (one for one in plan(sample)["tests"] if one["id"] == "A")
+    assert test["steps"][-1]["args"] == {"word": "Hello", "at_least": 1}
+    shown = call(sample, packages, "show", "B")
+    assert "assert page.words.count('Hello') >= 2" in shown.out, shown.out
+    assert call(sample, packages, "run").code == 1
+    summary = (sample.root / ".orchestra/s/runs/last/summary.md").read_text()
+    assert "the page has the word 'Hello' 1 times" in summary
+    spec.write_text(text.replace("{text: {driver: text}}", "{text: {driver: text}, cli: {driver: playwright}}"))
+    done = call(sample, packages, "validate")
+    assert done.code == 2
+    message = 'the step "words" is of the driver "text" of orchestra-sample, and the method "cli", by which "A" runs, has the driver'
+    assert f'{message} "playwright" [driver-lacks-step]' in done.out
+    assert 'name in the methods of "A" only those with the driver text' in done.out
 
 
 def test_a_plug_in_that_is_not_installed_is_an_error_at_its_place(sample, packages):

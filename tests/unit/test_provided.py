@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+
 import pytest
 
 from orchestra.compiler import build as compiler
@@ -35,6 +37,7 @@ def project(tmp_path, monkeypatch):
         (folder / "METADATA").write_text(f"Metadata-Version: 2.1\nName: {name}\nVersion: 1.0\n")
         (folder / "entry_points.txt").write_text(text)
     monkeypatch.syspath_prepend(str(packages))
+    sys.modules.pop("sample_kinds", None)  # that of the test before
     return root
 
 
@@ -74,6 +77,54 @@ def test_a_fault_of_a_plug_in_names_its_package(project, case):
     named, problem = FAULTS[case]
     driver = "pages" if case == "the same kind twice" else "playwright"
     assert problems(project, f"plugins: {named}\nmethods: {{t: {{driver: {driver}}}}}\n{TESTS}") == [problem]
+
+
+STEP = """
+from orchestra.steps.schemas import NUMBER, TEXT
+from orchestra.steps.verb import Verb
+def text(step, args): return repr(args)
+SHOUT = Verb("NAME", "Shout.", {"word": "a"}, fields=(Field("word", TEXT, "it", "a"), Field("tone", NUMBER, "how", 1.5, default=2.0)),
+    short="word", browser=NEEDS, text=TEXT_OF)
+PAGES = DriverKind("pages", "pages", frozenset({"browser"}), "sample_driver", browsers=(), steps=(SHOUT,))
+"""
+
+
+def bring(project, name="shout", page="True", text="text"):
+    """Let the driver of the package bring a step."""
+    step = STEP.replace("NAME", name).replace("NEEDS", page).replace("TEXT_OF", text)
+    module = project.parent / "packages" / "sample_kinds.py"
+    module.write_text(MODULE + step)
+
+
+def test_a_driver_brings_steps(project):
+    bring(project)
+    head = "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}, cli: {driver: playwright}}\n"
+    head += "blocks: {b: {params: [n], steps: [{shout: {word: '${n}', tone: '${n}'}}]}}\n"
+    own = "{A: {methods: [t], steps: [{shout: a}, {use: {b: {n: 3}}}]}, B: {methods: [cli], steps: [reload]}}"
+    assert problems(project, f"{head}tests: {own}\n") == []
+    (plan,) = built(project, f"{head}tests: {own}\n").plans
+    steps = {test.id: test.steps for test in plan.tests}["A"]
+    assert [step.args for step in steps] == [{"tone": 2.0, "word": "a"}, {"tone": 3.0, "word": "3"}]
+    wrong = own.replace("n: 3", "n: x").replace("methods: [t], ", "")
+    (problem,) = problems(project, f"{head}tests: {wrong}\n")
+    owner = 'the step "shout" is of the driver "pages" of orchestra-sample'
+    assert problem.startswith(f'{owner}, and the method "cli", by which "A" runs, has the driver "playwright"')
+    (problem,) = problems(project, f"{head}tests: {own.replace('n: 3', 'n: x')}\n")
+    assert problem.startswith('"tone" becomes "x" here')
+
+
+@pytest.mark.parametrize(
+    "name, page, text, fault",
+    [
+        ("goto", "True", "text", 'brings a step "goto", as does orchestra'),
+        ("shout", "False", "text", 'brings a step "shout" that needs no page or has no text'),
+        ("shout", "True", "None", 'brings a step "shout" that needs no page or has no text'),
+    ],
+)
+def test_a_step_that_no_driver_may_bring_names_its_package(project, name, page, text, fault):
+    bring(project, name, page, text)
+    (problem,) = problems(project, f"plugins: [orchestra-sample]\nmethods: {{t: {{driver: pages}}}}\n{TESTS}")
+    assert problem.startswith(f'the plug-in "orchestra-sample" 1.0 {fault} (plug-in)')
 
 
 def test_what_is_no_name_is_a_problem_of_the_schema_alone(project):

@@ -11,14 +11,18 @@ from orchestra.compiler.lower.steps import Known, lower_step, lower_steps, usual
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import MethodSpec
 from orchestra.plan import Login
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS
 
 
-def lower_logins(spec: Spec, methods: Mapping[str, MethodSpec], known: Known) -> tuple[Login, ...]:
+def lower_logins(
+    spec: Spec, methods: Mapping[str, MethodSpec], known: Known, verbs: Mapping[str, Verb] = VERBS
+) -> tuple[Login, ...]:
     """Return the logins of a spec. Their page is that of the methods, not that of a group or a test."""
     made = []
     plain = Login("")
     for name, login in spec.get("logins", {}).items():
-        steps = lower_steps(spec, login["steps"], f"/logins/{name}/steps", known)
+        steps = lower_steps(spec, login["steps"], f"/logins/{name}/steps", known, (), verbs)
         check = (
             lower_step("http", login["check"]["http"], (f"/logins/{name}/check",), known) if "check" in login else None
         )

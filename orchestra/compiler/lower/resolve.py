@@ -18,13 +18,11 @@ from orchestra.compiler.schema.spec import EnvFileSpec, Spec
 from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec, NeedSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.plan import EnvFile
-from orchestra.steps.vocabulary import VERBS
+from orchestra.steps.vocabulary import on_page
 from orchestra.yamltext.document import Path
 
 Section: TypeAlias = tuple[Path, Sequence[StepSpec]]
 """A list of steps, and its path in the spec."""
-
-_BROWSER_VERBS = frozenset(verb.name for verb in VERBS.values() if verb.browser)
 
 
 def verb_of(step: StepSpec) -> tuple[str, Any]:
@@ -173,7 +171,7 @@ def defaults_of(spec: Spec, test: TestSpec) -> DefaultsSpec:
 
 def needs_page(spec: Spec, steps: Iterable[StepSpec]) -> bool:
     """Return True if a list of steps needs a page."""
-    return any(VERBS[verb].browser for verb, _ in all_steps(spec, steps))
+    return any(on_page(verb) for verb, _ in all_steps(spec, steps))
 
 
 def sections(spec: Spec, test: TestSpec) -> Iterator[Sequence[StepSpec]]:
@@ -206,7 +204,7 @@ def kind_of(spec: Spec, test: TestSpec) -> Needs:
     if is_command(test):
         return "command"
     for step in test.get("steps", ()):  # the first step of nearly every test decides it
-        if (step if step.__class__ is str else next(iter(step))) in _BROWSER_VERBS:
+        if on_page(verb_of(step)[0]):
             return "browser"
     browser = any(needs_page(spec, steps) for steps in sections(spec, test))
     return "browser" if browser else "http"

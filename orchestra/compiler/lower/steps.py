@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 from orchestra import names
 from orchestra.compiler.lower import resolve
@@ -11,20 +11,33 @@ from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.spec import Spec
 from orchestra.compiler.schema.tests import CommandSpec
 from orchestra.plan import Command
-from orchestra.steps.schemas import HTTP_METHODS
+from orchestra.steps.schemas import HTTP_METHODS, Schema
 from orchestra.steps.step import Step
 from orchestra.steps.target import KINDS, NARROWING, target_of
-from orchestra.steps.texts import BODIES, as_text
-from orchestra.steps.vocabulary import DEFAULTS, VERBS
+from orchestra.steps.texts import BODIES, as_text, body_of
+from orchestra.steps.verb import Verb
+from orchestra.steps.vocabulary import VERBS, defaults_of, on_page
 
 Known = Mapping[str, Any]
 T = TypeVar("T", str, float)
 
 _TARGET_KEYS = frozenset(KINDS) | frozenset(NARROWING)
-_FRACTIONS = {
-    verb.name: tuple(field.name for field in verb.fields if field.schema.get("type") == "number")
-    for verb in VERBS.values()
-}
+
+
+class _Table(NamedTuple):
+    """The parts of a verb by which a step is lowered: defaults, the schema of its arguments, and its fields with fractions."""
+
+    defaults: dict[str, Any]
+    body: Schema
+    fractions: tuple[str, ...]
+
+
+def _table(verb: Verb) -> _Table:
+    fractions = tuple(field.name for field in verb.fields if field.schema.get("type") == "number")
+    return _Table(defaults_of(verb), BODIES.get(verb.name) or body_of(verb), fractions)
+
+
+_TABLES = {verb.name: _table(verb) for verb in VERBS.values()}
 
 
 def fill(value: Any, known: Known) -> Any:
@@ -79,23 +92,24 @@ def usual(value: Any, default: T) -> T:
     return default if value == default else type(default)(value)
 
 
-def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
+def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known, verbs: Mapping[str, Verb] = VERBS) -> Step:
     """One step, not a `use`: short forms spelled out, defaults filled in, the target apart from the rest."""
-    kind = VERBS[verb]
+    kind = verbs[verb]
+    table = _TABLES[verb] if verb in VERBS else _table(kind)
     mapping = body if isinstance(body, dict) else {kind.short: body}
     if verb == "set":
         return Step(verb, at, None, {"values": fill(mapping, known)})
     filled = fill(mapping, known) if names.may_hold(body) else mapping
     if filled is not mapping and not _only_texts(filled):
-        filled = as_text(filled, BODIES[verb], resolve.scalar_text)
-    args = DEFAULTS[verb].copy()
+        filled = as_text(filled, table.body, resolve.scalar_text)
+    args = table.defaults.copy()
     if kind.target == "none":
         args.update(filled)
     else:
         for key, value in filled.items():
             if key not in _TARGET_KEYS:
                 args[key] = value
-    for name in _FRACTIONS[verb]:
+    for name in table.fractions:
         if type(args.get(name)) is int:
             args[name] = float(args[name])
     if verb == "http":
@@ -108,7 +122,12 @@ def lower_step(verb: str, body: Any, at: tuple[str, ...], known: Known) -> Step:
 
 
 def lower_steps(
-    spec: Spec, steps: Sequence[StepSpec], pointer: str, known: Known, via: tuple[str, ...] = ()
+    spec: Spec,
+    steps: Sequence[StepSpec],
+    pointer: str,
+    known: Known,
+    via: tuple[str, ...] = (),
+    verbs: Mapping[str, Verb] = VERBS,
 ) -> tuple[Step, ...]:
     """Return a list of steps with the steps of used blocks in their place.
 
@@ -118,6 +137,7 @@ def lower_steps(
         pointer: the JSON pointer of the list in the spec.
         known: the names that have a value here.
         via: the pointers of the uses that led here, outermost first.
+        verbs: the kinds of step, those of plug-ins, too.
     """
     if not steps:
         return ()
@@ -127,16 +147,16 @@ def lower_steps(
         verb, body = resolve.verb_of(step)
         opening = resolve.opening_steps(verb, body)
         if opening:
-            opens = lower_steps(spec, opening, f"{pointer}/{index}/page/opens_with", known, via)
+            opens = lower_steps(spec, opening, f"{pointer}/{index}/page/opens_with", known, via, verbs)
             lowered += opens
             body = {key: value for key, value in body.items() if key != "opens_with"}
-            body["opening_steps"] = sum(VERBS[step.verb].browser for step in opens)
+            body["opening_steps"] = sum(on_page(step.verb) for step in opens)
         if verb == "use":
             name, given = resolve.block_use(body)
             inner = {**outer(known), **{param: fill(value, known) for param, value in given.items()}}
-            lowered += lower_steps(spec, spec["blocks"][name]["steps"], f"/blocks/{name}/steps", inner, at)
+            lowered += lower_steps(spec, spec["blocks"][name]["steps"], f"/blocks/{name}/steps", inner, at, verbs)
         else:
-            lowered.append(lower_step(verb, body, at, known))
+            lowered.append(lower_step(verb, body, at, known, verbs))
     return tuple(lowered)
 
 

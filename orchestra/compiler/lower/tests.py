@@ -52,6 +52,7 @@ from orchestra.plan import (
 )
 from orchestra.steps.look import folder_of, looks
 from orchestra.steps.step import Step
+from orchestra.steps.verb import Verb
 from orchestra.steps.verbs.files import project_files
 
 DEFAULT_SPEED: dict[str, SpeedSpec] = {
@@ -120,9 +121,9 @@ def lower_test(
         known = {**variables, **resolve.values_known(test, values)} if values else variables
         login = (logins or {}).get(resolve.login_of(spec, test, known))
         pointer = f"/tests/{test_id}"
-        before = _lowered(spec, resolve.opening(spec, test_id, test), known)
-        steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known)
-        after = _lowered(spec, resolve.closing(spec, test_id, test), known)
+        before = _lowered(spec, resolve.opening(spec, test_id, test), known, provided.verbs)
+        steps = lower_steps(spec, test.get("steps", []), f"{pointer}/steps", known, (), provided.verbs)
+        after = _lowered(spec, resolve.closing(spec, test_id, test), known, provided.verbs)
         command = _command_of(spec, test, known)
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
         errors, errors_by = lower_errors(spec, test, places, methods_here)
@@ -196,10 +197,14 @@ def lower_test(
     return tuple(made)
 
 
-def _lowered(spec: Spec, sections: Iterable[resolve.Section], known: Known) -> tuple[Step, ...]:
+def _lowered(
+    spec: Spec, sections: Iterable[resolve.Section], known: Known, verbs: Mapping[str, Verb]
+) -> tuple[Step, ...]:
     """Return the steps of several lists, one after the other."""
     return tuple(
-        step for path, steps in sections for step in lower_steps(spec, steps, "/" + "/".join(map(str, path)), known)
+        step
+        for path, steps in sections
+        for step in lower_steps(spec, steps, "/" + "/".join(map(str, path)), known, (), verbs)
     )
 
 
@@ -364,7 +369,7 @@ def lower(
         for name, group in spec.get("groups", {}).items()
     )
     methods = resolve.methods(spec)
-    logins = {login.id: login for login in lower_logins(spec, methods, known)}
+    logins = {login.id: login for login in lower_logins(spec, methods, known, provided.verbs)}
     tests = [
         made
         for test_id in spec["tests"]

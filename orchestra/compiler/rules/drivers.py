@@ -13,7 +13,7 @@ from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import DriverKind, Needs
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
-from orchestra.steps.vocabulary import VERBS
+from orchestra.steps.vocabulary import VERBS, on_page
 from orchestra.yamltext.document import Path
 
 _NEEDS: dict[Needs, str] = {"browser": "a browser", "http": "requests", "command": "a process"}
@@ -87,9 +87,9 @@ class Casting:
                 verb, body = resolve.verb_of(step)
                 opening = [resolve.verb_of(one)[0] for one in resolve.flat(resolve.opening_steps(verb, body))]
                 inner = [verb, *opening] if verb != "use" else self._verbs_of(resolve.block_use(body)[0])
-                lacking = (one for one in inner if VERBS[one].browser and (driver is None or driver.lacks(one)))
+                lacking = (one for one in inner if on_page(one) and (driver is None or driver.lacks(one)))
                 if (found := next(lacking, None)) is not None:
-                    return (*section, index), verb if driver is None or driver.verbs is None else found
+                    return (*section, index), verb if driver is None else found
         return None
 
 
@@ -97,13 +97,14 @@ class Casting:
 def driver_lacks_step(context: Context) -> Iterator[Problem]:
     """A test has a step, or is a command, that the driver of one of its methods cannot execute.
 
-    Browser steps need the driver `playwright` or `mcp`, or one of a plug-in that has them. A command needs a process of
-    its own: `playwright` or `command`.
+    Browser steps need the driver `playwright` or `mcp`, or one of a plug-in that has them. A step of a plug-in needs the
+    driver that brings it. A command needs a process of its own: `playwright` or `command`.
     """
     casting = Casting(context)
     if not all(casting.driver_of(name).pages for name in context.methods):
         yield from _lacks_browser(context, casting)
-    if any(casting.driver_of(name).verbs is not None for name in context.methods):
+    own_steps = len(context.provided.verbs) > len(VERBS)
+    if own_steps or any(casting.driver_of(name).verbs is not None for name in context.methods):
         yield from _lacks_verb(context, casting)
     for test_id, test in context.spec["tests"].items():
         if "methods" in test and ("command" in test or "use" in test):
@@ -140,13 +141,28 @@ def _lacks_verb(context: Context, casting: Casting) -> Iterator[Problem]:
     for test_id, test in context.spec["tests"].items():
         for method in casting.methods_of(test):
             driver = casting.driver_of(method)
-            found = casting.first_browser_step(test_id, test, driver) if driver.pages and driver.verbs else None
-            if found is not None:
+            found = casting.first_browser_step(test_id, test, driver) if driver.pages else None
+            if found is not None and found[1] not in VERBS:
+                yield _foreign_step(context, test_id, method, *found)
+            elif found is not None:
                 path, verb = found
                 steps = quoted(sorted(driver.verbs or ()), most=30)
                 message = f'the driver "{driver.name}" of the method "{method}" has no step "{verb}"; it has {steps}'
                 hint = f'name in the methods of "{test_id}" only those that have it'
                 yield Problem(context.place(path), message, hint)
+
+
+def _foreign_step(context: Context, test_id: str, method: str, path: Path, verb: str) -> Problem:
+    """Return the problem of a step that only the driver of a plug-in has."""
+    owner = next(kind.name for kind in context.provided.drivers.values() if any(one.name == verb for one in kind.steps))
+    package, driver = context.provided.package_of("driver", owner), context.methods[method]["driver"]
+    message = (
+        f'the step "{verb}" is of the driver "{owner}" of {package}, and the method "{method}", by which "{test_id}" runs,'
+        f' has the driver "{driver}"'
+    )
+    return Problem(
+        context.place(path), message, f'name in the methods of "{test_id}" only those with the driver {owner}'
+    )
 
 
 @rule

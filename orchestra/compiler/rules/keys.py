@@ -16,7 +16,6 @@ from orchestra.plan import REPORT_KINDS
 from orchestra.steps.schemas import HTTP_METHODS
 from orchestra.steps.target import KINDS, ROLES, STATES
 from orchestra.steps.verbs.script import is_repeated
-from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import correction, did_you_mean
 from orchestra.yamltext.document import Path
 
@@ -172,7 +171,7 @@ def unknown_role(context: Context) -> Iterator[Problem]:
     for verb in context.verbs:
         for step in context.steps(verb):
             for path, target in targets(step.body, step.path(verb)):
-                if "role" in target and VERBS[verb].target != "none":
+                if "role" in target and context.provided.verbs[verb].target != "none":
                     yield from _role(context, (*path, "role"), str(target["role"]))
     for step in context.steps("expect"):
         wanted = step.body.get("to", {})

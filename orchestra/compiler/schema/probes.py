@@ -7,7 +7,7 @@ from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestra.compiler.provided import Provided
-from orchestra.compiler.schema.steps import mapping_of
+from orchestra.compiler.schema.steps import mapping_of, step_of
 from orchestra.drivers import DRIVERS
 from orchestra.probes.kind import ProbeKind
 from orchestra.probes.table import PROBES
@@ -61,11 +61,12 @@ def add_probes(definitions: dict[str, Any], kinds: Mapping[str, ProbeKind], know
 
 
 def extended(schema: Mapping[str, Any], provided: Provided) -> dict[str, Any]:
-    """Return the schema of a spec with the probes and drivers of plug-ins."""
+    """Return the schema of a spec with the probes, drivers and steps of plug-ins."""
     made: dict[str, Any] = copy.deepcopy(dict(schema))
     more = {name: kind for name, kind in provided.probes.items() if name not in PROBES}
     add_probes(made["$defs"], more, PROBES)
     made["$defs"]["Method"]["properties"]["driver"]["enum"] += [
         name for name in provided.drivers if name not in DRIVERS
     ]
+    made["$defs"]["Step"] = step_of(provided.verbs.values())
     return made

@@ -6,7 +6,7 @@ given as `"${name}"`, so that a parameter of a block can be used there; every te
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from typing import Any
 
 from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS, PAGE_CONDITIONS
@@ -34,7 +34,7 @@ def definitions() -> dict[str, Schema]:
     """Return the definitions that the schema of a spec refers to, by name."""
     return {
         "Steps": {"type": "array", "description": "steps, carried out in order", "items": {"$ref": "#/$defs/Step"}},
-        "Step": _step(),
+        "Step": step_of(VERBS.values()),
         "LoginCheck": mapping_of(
             "a request that shows whether a login still holds", {"http": _verb(VERBS["http"])}, minProperties=1
         ),
@@ -188,8 +188,10 @@ def _verb(verb: Verb) -> Schema:
     return described(schema, verb.doc, verb.example)
 
 
-def _step() -> Schema:
-    bare = [verb.name for verb in VERBS.values() if verb.bare]
+def step_of(kinds: Iterable[Verb]) -> Schema:
+    """Return the schema of a step of one of these kinds."""
+    known = {verb.name: verb for verb in kinds}
+    bare = [verb.name for verb in known.values() if verb.bare]
     doc = "one step: a verb and what it needs"
-    verbs = mapping_of(doc, {verb.name: _verb(verb) for verb in VERBS.values()}, minProperties=1, maxProperties=1)
+    verbs = mapping_of(doc, {name: _verb(verb) for name, verb in known.items()}, minProperties=1, maxProperties=1)
     return {"description": doc, **_text_or(verbs, {"enum": bare})}

@@ -56,7 +56,7 @@ from orchestra.steps.step import Step
 from orchestra.steps.target import target_of
 from orchestra.steps.texts import BODIES, as_text
 from orchestra.steps.verb import MESSAGE
-from orchestra.steps.vocabulary import VERBS
+from orchestra.steps.vocabulary import VERBS, on_page
 
 EVIDENCE_SECONDS = 10.0
 """The limit of the evidence of a page. Generous, because it explains a failure on a busy machine."""
@@ -249,7 +249,7 @@ class _Attempt:
     def _slow_down(self, step: Step) -> None:
         """Hold the attempt before a step on a page, so that a person can follow it."""
         seconds = self._request.slow_seconds
-        if not seconds or self._session is None or not VERBS[step.verb].browser:
+        if not seconds or self._session is None or not on_page(step.verb):
             return
         self._session.bound(self._limit.left() + seconds + HUNG_SECONDS)
         self._early.hold(seconds)
@@ -267,7 +267,7 @@ class _Attempt:
                 if not (self._pauses.after_failure() and self._pause(section, index, failure, allowed)):
                     return failed.outcome, failure
                 self._records.pop()
-            if section != "finally" and VERBS[step.verb].browser:
+            if section != "finally" and on_page(step.verb):
                 self._picture(f"{section}-{index + 1}-{step.verb}")
         return None
 
@@ -344,7 +344,7 @@ class _Attempt:
             try:
                 return self._do(job)
             except StepError as failed:
-                if "message" in job.args and MESSAGE in VERBS[step.verb].fields:
+                if "message" in job.args and step.verb in VERBS and MESSAGE in VERBS[step.verb].fields:
                     failed.message = f"{job.args['message']}: {failed.message}"
                 raise
         except StepError:
@@ -360,7 +360,7 @@ class _Attempt:
 
     def _do(self, job: Job) -> Effort:
         verb = job.step.verb
-        if VERBS[verb].browser:
+        if on_page(verb):
             if self._session is None:
                 raise unfit(f"the step {verb} needs a browser, and this test was given none")
             for where, text in vacuous.in_step(job.step):  # a name may stand for an empty text
@@ -379,7 +379,7 @@ class _Attempt:
 
     def _job(self, step: Step, deadline: Deadline, most_seconds: float) -> Job:
         target = None if step.target is None else self.scope.target(step.target)
-        args = as_text(self.scope.fill(step.args), BODIES[step.verb], Scope.text)
+        args = as_text(self.scope.fill(step.args), BODIES.get(step.verb, {}), Scope.text)
         for inner in (args.get("unless"), args.get("onto"), *args.get("mask", ())):
             readable(target_of(inner) if isinstance(inner, dict) else None)
         if "as" in args:  # the name of a file is written down like any text

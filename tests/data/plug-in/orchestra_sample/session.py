@@ -1,4 +1,4 @@
-"""The steps of the driver `text`: `goto`, and `expect` of a visible text."""
+"""The steps of the driver `text`: `goto`, `expect` of a visible text, and its own, `words`."""
 
 import re
 import urllib.request
@@ -15,6 +15,12 @@ class Page(PlainSession):
         if job.step.verb == "goto":
             with urllib.request.urlopen(job.text("url"), timeout=job.allowed()) as reply:
                 self.text = re.sub(r"<[^>]*>", " ", reply.read().decode())
+            return Effort()
+        if job.step.verb == "words":
+            word, found = job.text("word"), self.text.split().count(job.text("word"))
+            if found < job.args["at_least"]:
+                message = f"the page has the word {word!r} {found} times"
+                raise unmet(message, expected=f"at least {job.args['at_least']}", found=str(found))
             return Effort()
         target = job.step.target
         if target is None or target.by != "text" or job.args.get("to") != {"be": "visible"}:
