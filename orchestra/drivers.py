@@ -62,7 +62,7 @@ class DriverKind(msgspec.Struct, frozen=True):
         return self.verbs is not None and verb not in self.verbs
 
 
-OWN_KEYS: Final = ("session", "poll_seconds", "emulate", "har")
+OWN_KEYS: Final = ("session", "poll_seconds", "emulate", "har", "mock")
 """Keys of a method that have a meaning for some drivers only: those with sessions that last over several tests, or with
 browsers.
 """
@@ -73,7 +73,7 @@ _ALL: tuple[DriverKind, ...] = (
         "Playwright, in a worker with a warm browser",
         frozenset({"browser", "http", "command"}),
         "orchestra.runtime.driver.playwright.driver",
-        keys=frozenset({"emulate", "har"}),
+        keys=frozenset({"emulate", "har", "mock"}),
     ),
     # A command needs a process of its own, so an MCP session cannot run it.
     DriverKind(
@@ -82,7 +82,7 @@ _ALL: tuple[DriverKind, ...] = (
         frozenset({"browser", "http"}),
         "orchestra.runtime.driver.mcp.driver",
         ("chromium", "firefox"),
-        keys=frozenset({"session", "poll_seconds", "emulate", "har"}),
+        keys=frozenset({"session", "poll_seconds", "emulate", "har", "mock"}),
         tool_calls=True,
     ),
     DriverKind("command", "programs and requests", frozenset({"http", "command"}), browsers=()),

@@ -325,7 +325,8 @@ class Test(Part, frozen=True):
     """One test. It has `steps` or a `command`, never both. `of` is the id in the spec where a matrix made this one.
 
     `evidence_limit_megabytes` (of 1,000,000 bytes) is 0 for no limit. `errors_by` has the errors of the methods for
-    which they are not `errors`, and `emulation_by` likewise. `har_by` has the step `har` of the methods that have one.
+    which they are not `errors`, and `emulation_by` likewise. `substitutes_by` has the steps `mock` and `har` of the methods
+    that have some.
     `login` is the id of the state that it begins with; with `login_page` that is made in a page.
 
     An action waits `action_timeout_seconds` at most, and `action_idle_seconds` while no request of the page is under
@@ -369,7 +370,7 @@ class Test(Part, frozen=True):
     errors_by: dict[str, Errors] = {}
     emulation: Emulation = PLAIN_PAGE
     emulation_by: dict[str, Emulation] = {}
-    har_by: dict[str, Step] = {}
+    substitutes_by: dict[str, tuple[Step, ...]] = {}
     login: str = ""
     login_page: bool = False
     matrix: dict[str, Any] = {}

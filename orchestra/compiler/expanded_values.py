@@ -6,6 +6,7 @@ number. And an expectation such as `contain: "${word}"` may turn out to be true 
 
 from __future__ import annotations
 
+import itertools
 import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
@@ -14,7 +15,7 @@ from orchestra import names
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.resolve import scalar_text
 from orchestra.diagnostic import Diagnostic
-from orchestra.plan import Plan
+from orchestra.plan import Plan, Test
 from orchestra.steps import bounds, vacuous
 from orchestra.steps.conditions import CONDITIONS, EACH_CONDITIONS
 from orchestra.steps.schemas import REFERENCE_TARGET, Schema
@@ -48,7 +49,7 @@ def check(plan: Plan, source: Assembled, verbs: Mapping[str, Verb] = VERBS) -> l
     problems = {
         problem
         for test in plan.tests
-        for step in (*test.before, *test.steps, *test.finally_)
+        for step in (*_of_methods(test), *test.before, *test.steps, *test.finally_)
         for problem in _misfits(step, source, verbs)
     }
     for login in plan.logins:
@@ -57,12 +58,17 @@ def check(plan: Plan, source: Assembled, verbs: Mapping[str, Verb] = VERBS) -> l
     return sorted(problems | {*_recorded_twice(plan, source)})
 
 
+def _of_methods(test: Test) -> Iterator[Step]:
+    return itertools.chain.from_iterable(test.substitutes_by.values())
+
+
 def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
     """Yield each HAR file that several tests record, once."""
     writers: dict[str, list[str]] = {}
     for test in plan.tests:
         steps = (*test.before, *test.steps, *test.finally_)
-        for method, step in (*test.har_by.items(), *((method, step) for step in steps for method in test.methods)):
+        own = ((method, step) for method, steps in test.substitutes_by.items() for step in steps)
+        for method, step in (*own, *((method, step) for step in steps for method in test.methods)):
             if step.verb != "har" or not step.args["update"]:
                 continue
             fixed = {"test.id": test.id, "method.id": method}
@@ -71,8 +77,7 @@ def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
             if test.id not in known and "${" not in file:
                 known.append(test.id)
                 if len(known) == 2:
-                    where = _path(step.at[-1])
-                    place = source.place((*where, *(() if where[0] == "methods" else (step.verb,)), "file"))
+                    place = source.place((*_body(step.at[-1], step.verb), "file"))
                     message = f'the HAR file "{file}" is recorded by "{known[0]}" and "{test.id}": each writes it whole'
                     yield Diagnostic(
                         place, SHARED_HAR, message, "write ${test.id} in its name, or record it in one test"
@@ -86,12 +91,12 @@ def _misfits(step: Step, source: Assembled, verbs: Mapping[str, Verb]) -> Iterat
             yield _diagnostic(step, path, value, schema, source)
     if step.verb in ("expect", "download", "dialog"):
         for where, text in vacuous.in_step(step):
-            place = source.place((*_path(step.at[-1]), step.verb, *where))
+            place = source.place((*_body(step.at[-1], step.verb), *where))
             message = f"{vacuous.message(where, text)}{_used(step, source)}"
             yield Diagnostic(place, ALWAYS_TRUE, message, vacuous.HINT)
     if step.verb == "expect":
         for fault in bounds.certain(step):
-            place = source.place((*_path(step.at[-1]), step.verb, *fault.where))
+            place = source.place((*_body(step.at[-1], step.verb), *fault.where))
             rule = ALWAYS_TRUE if fault.holds else NEVER_TRUE
             yield Diagnostic(place, rule, f"{fault.message}{_used(step, source)}", bounds.HINT)
 
@@ -175,7 +180,7 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
     late = isinstance(value, str) and "${" in value
     actual = f'"{value}", which has no value before the test runs' if late else f'"{scalar_text(value)}" here'
     return Diagnostic(
-        source.place((*_path(step.at[-1]), step.verb, *path)),
+        source.place((*_body(step.at[-1], step.verb), *path)),
         RULE,
         f'"{_name(path)}" becomes {actual}{used}; it must be {wanted}',
         "write a number, or a variable or parameter with a number",
@@ -185,6 +190,12 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
 def _name(path: Path) -> str:
     """Return the last key of a path, with the position in its list."""
     return str(path[-1]) if isinstance(path[-1], str) else f"{path[-2]}[{path[-1]}]"
+
+
+def _body(pointer: str, verb: str) -> Path:
+    """Return the path of what a step says behind its verb; a method has it under the verb, without a list of steps."""
+    path = _path(pointer)
+    return path if path[0] == "methods" else (*path, verb)
 
 
 def _path(pointer: str) -> Path:

@@ -185,6 +185,7 @@ def _takes(schema: Schema) -> str:
 _STEP_LINKS = {
     "LoginCheck": "steps.md#http",
     "Har": "steps.md#har",
+    "Mocks": "steps.md#mock",
     "Target": "#targets",
     "Conditions": "#conditions",
     "EachConditions": "#conditions",

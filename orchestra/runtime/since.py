@@ -7,6 +7,7 @@ names the gap. Files are compared by git: of each input, of the target of a link
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import suppress
@@ -208,7 +209,8 @@ def _sent(plan: Plan, test: Test) -> Iterator[str]:
     if looks((*test.before, *test.steps, *test.finally_)):
         yield f"{folder_of(plan.suite, test.id)}/**"
     of_login = () if login is None else login.steps
-    yield from project_files((*test.har_by.values(), *test.before, *test.steps, *test.finally_, *of_login))
+    of_methods = itertools.chain.from_iterable(test.substitutes_by.values())
+    yield from project_files((*of_methods, *test.before, *test.steps, *test.finally_, *of_login))
 
 
 def _row_reason(root: Path, row: Component, build: Build, since: Revision) -> str:

@@ -90,19 +90,22 @@ def test_a_file_that_cannot_be_written_is_an_error_of_its_test(both):
 def test_the_har_of_a_method_answers_from_the_first_step_of_each_test(both):
     def of_method(**more):
         (step,) = steps([har(**more)])
-        return {"cli": msgspec.structs.replace(step, at=("/methods/cli/har",))}
+        return {"cli": (msgspec.structs.replace(step, at=("/methods/cli/har",)),)}
 
-    for result in passed(both(PLAIN, COUNTED, har_by=of_method(update=True))):
+    for result in passed(both(PLAIN, COUNTED, substitutes_by=of_method(update=True))):
         assert set(result.facts["recorded"]) == {f"har {FILE}"}
         assert all(step.verb != "har" for step in result.steps)
-    for result in passed(both(PLAIN, SAME, before=[PLAIN, COUNTED], har_by=of_method())):
+    for result in passed(both(PLAIN, SAME, before=[PLAIN, COUNTED], substitutes_by=of_method())):
         assert result.facts["mocks"] == {f"har {FILE}": 3}
     missing = of_method(file="none.har")
-    for result in failed(both(PLAIN, last=[PLAIN], har_by=missing), "error", "setup"):
+    for result in failed(both(PLAIN, last=[PLAIN], substitutes_by=missing), "error", "setup"):
         assert result.failure.message == 'there is no HAR file "none.har"'
         assert (result.failure.section, result.failure.step) == ("before", None)
         assert result.failure.pointers == ("/methods/cli/har",)
         assert [step.section for step in result.steps] == ["finally"]
+    mocks = of_method()["cli"] + tuple(steps([{"mock": {"url": "**/echo*", "json": {"mocked": "yes"}}}]))
+    for result in passed(both(PLAIN, asked([200, "yes"], "/echo", "mocked"), substitutes_by={"cli": mocks})):
+        assert result.facts["mocks"] == {f"har {FILE}": 0, "**/echo*": 1}
 
 
 def entry(url, status=200, headers=(), method="GET", post="", **content):

@@ -134,7 +134,7 @@ READERS = {
         "report/advice/quicker.py": "resources",
         "runtime/select.py": "tags",
         "runtime/engine/job.py": "timeout_seconds",
-        "runtime/driver/sections.py": "action_timeout_seconds action_idle_seconds har_by",
+        "runtime/driver/sections.py": "action_timeout_seconds action_idle_seconds substitutes_by",
         "runtime/run/opening.py": "retries",
         "runtime/attempts/record.py": "evidence",
         "runtime/attempts/limit.py": "evidence_limit_megabytes",

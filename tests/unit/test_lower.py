@@ -278,6 +278,7 @@ tests:
       - expect: {look: a, max_diff_ratio: "${vars.five}", threshold: "${vars.none}", mask: [{css: a}, {css: b, nth: "${vars.soon}"}]}
       - evaluate: {script: "() => 1", save: k}
       - viewport: {width: "${vars.none}", height: "${saved.k}"}
+methods: {cli: {driver: playwright, mock: [{url: "**", status: 200}, {url: "**", delay_ms: "${vars.soon}"}]}}
 """
     made = built(tmp_path, text)
     assert made.plans == ()
@@ -315,7 +316,7 @@ suite: s
 vars: {name: api}
 health: {shop: {url: "http://127.0.0.1:8000"}, other: {url: "http://127.0.0.1:8001"}}
 methods:
-  cli: {driver: playwright, har: "${vars.name}.har"}
+  cli: {driver: playwright, har: "${vars.name}.har", mock: [{url: "**/a", abort: failed}, {url: "**/${vars.name}", status: 201}]}
   mcp: {driver: mcp, har: {file: "${test.id}.har", url: "${shop.url}/**", update: true}}
   live: {driver: playwright}
 tests:
@@ -329,9 +330,14 @@ tests:
     replayed = Step("har", ("/methods/cli/har",), None, {**asked, "file": "api.har"})
     recorded = {"file": "${test.id}.har", "url": "${shop.url}/**", "not_found": "abort", "update": True}
     mcp = Step("har", ("/methods/mcp/har",), None, recorded)
-    assert {test: one.har_by for test, one in tests.items()} == {
-        "T1": {"cli": replayed, "mcp": mcp},
-        "T2": {"cli": replayed},
+    usual = {"headers": {}, "delay_ms": 0}
+    mocks = (
+        Step("mock", ("/methods/cli/mock/0",), None, {"status": 200, **usual, "url": "**/a", "abort": "failed"}),
+        Step("mock", ("/methods/cli/mock/1",), None, {"status": 201, **usual, "url": "**/api"}),
+    )
+    assert {test: one.substitutes_by for test, one in tests.items()} == {
+        "T1": {"cli": (replayed, *mocks), "mcp": (mcp,)},
+        "T2": {"cli": (replayed, *mocks)},
         "T3": {},
     }
     assert (tests["T1"].requires, tests["T2"].requires) == (("shop",), ())

@@ -179,17 +179,17 @@ def test_what_is_not_known_is_selected(tmp_path):
 def test_files_that_steps_send_or_compare_with_select_their_tests(tmp_path):
     mock = Step("mock", args={"url": "**", "file": "a/x.json"})
     look = Step("expect", args={"look": "start"})
-    har = {"cli": Step("har", args={"file": "a/y.har"})}
+    of_cli = {"cli": (Step("har", args={"file": "a/y.har"}), Step("mock", args={"url": "**", "file": "a/z.json"}))}
     tests = (
         Case("T1", "", ("cli",), steps=(mock,)),
         Case("T2", "", ("cli",), finally_=(look,)),
-        Case("T3", "", ("cli",), har_by=har),
+        Case("T3", "", ("cli",), substitutes_by=of_cli),
     )
     then = changed(tests=tests, components=())
     pictures = f"specs/looks/{then.suite}/T2/start-chromium-linux.png"
-    write(tmp_path, {"a/x.json": "1", "a/y.har": "3", pictures: "2"}, {})
-    for path, task in (("a/x.json", "cli:T1"), (pictures, "cli:T2"), ("a/y.har", "cli:T3")):
-        since = Revision("main", "0" * 40, {"a/x.json", "a/y.har", pictures}, (path,), plan=then)
+    write(tmp_path, {"a/x.json": "1", "a/y.har": "3", "a/z.json": "4", pictures: "2"}, {})
+    for path, task in (("a/x.json", "cli:T1"), (pictures, "cli:T2"), ("a/y.har", "cli:T3"), ("a/z.json", "cli:T3")):
+        since = Revision("main", "0" * 40, {"a/x.json", "a/y.har", "a/z.json", pictures}, (path,), plan=then)
         assert reasons(tmp_path, then, since) == {task: f"{path} changed"}
 
 

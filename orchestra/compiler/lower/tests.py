@@ -6,7 +6,8 @@ order in which one worker would run them: dependencies first, otherwise as the s
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+import itertools
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestra.compiler.lower import resolve
@@ -128,8 +129,8 @@ def lower_test(
         methods_here = resolve.methods_of(spec, test, methods, provided.drivers)
         errors, errors_by = lower_errors(spec, test, places, methods_here)
         emulation, emulation_by = lower_emulation(spec, test, places, methods_here, known)
-        har_by = _har_by(spec, test, methods_here, known)
-        replayed = tuple(har_by.values())
+        substitutes_by = _substitutes_by(spec, test, methods_here, known)
+        of_methods = tuple(itertools.chain.from_iterable(substitutes_by.values()))
         browser = values.get("browser", test.get("browser", defaults.get("browser", _TEST.browser)))
         evidence = test.get("evidence", defaults.get("evidence", _TEST.evidence))
         patience = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds"))
@@ -150,7 +151,7 @@ def lower_test(
                     spec,
                     test,
                     components_of(
-                        spec, (*replayed, *before, *steps, *after), command, (emulation, *emulation_by.values())
+                        spec, (*of_methods, *before, *steps, *after), command, (emulation, *emulation_by.values())
                     )
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
@@ -173,7 +174,7 @@ def lower_test(
                     test.get("evidence_limit_megabytes", defaults.get("evidence_limit_megabytes", 0)),
                     _TEST.evidence_limit_megabytes,
                 ),
-                inputs=_inputs(spec["suite"], one_id, test, known, (*replayed, *before, *steps, *after)),
+                inputs=_inputs(spec["suite"], one_id, test, known, (*of_methods, *before, *steps, *after)),
                 skip=final_text(test.get("skip", ""), known),
                 quarantine=_quarantine(test),
                 known_failures=tuple(
@@ -184,7 +185,7 @@ def lower_test(
                 errors_by=errors_by,
                 emulation=emulation,
                 emulation_by=emulation_by,
-                har_by=har_by,
+                substitutes_by=substitutes_by,
                 login="" if login is None else login.id,
                 login_page=login is not None and login.page,
                 matrix=values,
@@ -208,13 +209,19 @@ def _lowered(
     )
 
 
-def _har_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> dict[str, Step]:
-    """Return the step `har` of each method that has one; none for a test without a page."""
+def _substitutes_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> dict[str, tuple[Step, ...]]:
+    """Return the steps `mock` and `har` of the methods that have some, in the order of these; none for a test without a page."""
     declared: Mapping[str, Any] = spec.get("methods", {})
-    with_one = [name for name in methods if "har" in declared.get(name, ())]
-    if not with_one or resolve.kind_of(spec, test) != "browser":
-        return {}
-    return {name: lower_step("har", declared[name]["har"], (f"/methods/{name}/har",), known) for name in with_one}
+    found = {name: tuple(_substitutes_of(name, declared.get(name, {}), known)) for name in methods}
+    with_some = {name: steps for name, steps in found.items() if steps}
+    return with_some if with_some and resolve.kind_of(spec, test) == "browser" else {}
+
+
+def _substitutes_of(name: str, method: Mapping[str, Any], known: Known) -> Iterator[Step]:
+    if "har" in method:
+        yield lower_step("har", method["har"], (f"/methods/{name}/har",), known)
+    for index, body in enumerate(method.get("mock", ())):
+        yield lower_step("mock", body, (f"/methods/{name}/mock/{index}",), known)
 
 
 def _inputs(

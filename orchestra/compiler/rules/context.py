@@ -28,8 +28,8 @@ from orchestra.probes.table import probes_of
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
-# A step: the path of its list, its number there (of a login `check`; of `har` of a method its name), and the arguments of its
-# verb.
+# A step: the path of its list, its number there (of a login `check` and of `har` of a method its key), and the arguments of
+# its verb.
 _Written: TypeAlias = tuple[Path, int | str, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
 LINE_END = re.compile(r"\r\n|\r|\n")
@@ -44,6 +44,8 @@ class Step(NamedTuple):
 
     def path(self, verb: str, *below: str | int) -> Path:
         """Return the path of the arguments of the verb, or below them."""
+        if self.section[0] == "methods":  # `har` and `mock` of a method are no steps of a list
+            return (*self.section, self.number, *below)
         return (*self.section, self.number, verb, *below)
 
 
@@ -95,7 +97,7 @@ class Context:
     @functools.cached_property
     def _walked(self) -> tuple[dict[str, list[_Written]], list[Text]]:
         """The steps by verb, and the texts with references, of one walk: it is the longest part of all rules together."""
-        by_verb: defaultdict[str, list[_Written]] = defaultdict(list)
+        by_verb: defaultdict[str, list[_Written]] = defaultdict(list, _substitutes(self.spec.get("methods", {})))
         texts: list[Text] = []
         for name, value in self.spec.items():
             if name in ("tests", "groups", "logins", "blocks"):
@@ -118,10 +120,6 @@ class Context:
                         _collect(part, (name, key), (), texts)
             elif name != "profiles":
                 _collect(value, (name,), (), texts)
-        hars = [
-            (("methods",), name, entry["har"]) for name, entry in self.spec.get("methods", {}).items() if "har" in entry
-        ]
-        by_verb.update({"har": [*hars, *by_verb.get("har", ())]} if hars else {})
         return by_verb, texts
 
     def steps(self, verb: str) -> list[Step]:
@@ -322,3 +320,16 @@ def targets(body: Any, path: Path) -> Iterator[tuple[Path, Mapping[str, Any]]]:
             yield from targets(arguments[key], (*path, key))
     for index, one in enumerate(arguments.get("mask", ())):
         yield from targets(one, (*path, "mask", index))
+
+
+def _substitutes(methods: Mapping[str, MethodSpec]) -> dict[str, list[_Written]]:
+    """Return `har` and `mock` of methods by verb, without a verb that none has."""
+    found: dict[str, list[_Written]] = {
+        "har": [(("methods", name), "har", method["har"]) for name, method in methods.items() if "har" in method],
+        "mock": [
+            (("methods", name, "mock"), number, body)
+            for name, method in methods.items()
+            for number, body in enumerate(method.get("mock", ()))
+        ],
+    }
+    return {verb: written for verb, written in found.items() if written}

@@ -35,7 +35,8 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
     """A method has a key that its driver does not read.
 
     `session` and `poll_seconds` are for drivers whose sessions last over several tests, as those of `mcp` do. With
-    `playwright` each test has a fresh context of its own. `emulate` and `har` are for drivers with browsers.
+    `playwright` each test has a fresh context of its own. `emulate`, `har` and `mock` are for drivers with
+    browsers.
     """
     for name, method in context.spec.get("methods", {}).items():
         for key in OWN_KEYS:

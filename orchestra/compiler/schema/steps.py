@@ -39,6 +39,7 @@ def definitions() -> dict[str, Schema]:
             "a request that shows whether a login still holds", {"http": _verb(VERBS["http"])}, minProperties=1
         ),
         "Har": _verb(VERBS["har"]),
+        "Mocks": {"type": "array", "description": "mocks", "minItems": 1, "items": _verb(VERBS["mock"])},
         "Target": mapping_of(
             "an element of the page",
             _target_properties(),

@@ -156,6 +156,14 @@ class MethodSpec(TypedDict, total=False):
             ref="Har",
         ),
     ]
+    mock: Annotated[
+        list[dict[str, Any]],
+        Key(
+            "mocks that answer requests of its tests with pages from their first step",
+            [{"url": "**/api/quote*", "json": {"price": 171.5}}],
+            ref="Mocks",
+        ),
+    ]
     speed: Annotated[
         dict[str, SpeedSpec],
         Key(

@@ -164,7 +164,7 @@ class _Attempt:
         begun, held = self._clock(), self._early.held
         self._evidence_by = begun + test.timeout_seconds + held_seconds(self._request) + LATE_EVIDENCE_SECONDS
         self._limit = self._deadline(test.timeout_seconds)
-        ended = self._replay()
+        ended = self._substitute()
         if ended is None:
             ended = self._section("before", test.before, test.timeout_seconds)
         if ended is None:
@@ -213,10 +213,10 @@ class _Attempt:
             notes=self._pauses.notes(),
         )
 
-    def _replay(self) -> tuple[Outcome, AttemptFailure] | None:
-        """Let the HAR file of the method answer requests, or record them. Return why it cannot."""
-        step = self._request.test.har_by.get(self._request.method.id)
-        if step is not None and self._session is not None:
+    def _substitute(self) -> tuple[Outcome, AttemptFailure] | None:
+        """Let the HAR file and the mocks of the method answer requests. Return why one of them cannot."""
+        steps = self._request.test.substitutes_by.get(self._request.method.id, ())
+        for step in steps if self._session is not None else ():
             try:
                 self._step(step, self._limit)
             except StepError as failed:

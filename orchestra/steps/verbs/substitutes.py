@@ -107,7 +107,11 @@ VERBS: tuple[Verb, ...] = (
         "answers; a request that none answers goes to the network. At most one of `json`, `body`, `file` and `abort` is\n"
         "allowed. `http` steps and service workers are not mocked. A mocked reply is no error outside assertions, and\n"
         "[reports](report.md) mark a test with mocks: `mocked GET **/api/quote* (1 request)`.\n"
-        "Gates read `mocked`, the number of tests that passed with one.",
+        "Gates read `mocked`, the number of tests that passed with one.\n"
+        "\n"
+        "`mock` of a method is a list of such mocks, for each of its tests with a page, from the first step on:\n"
+        '`methods: {stub: {driver: playwright, mock: [{url: "**/api/quote*", json: {price: 171.5}}]}}`. They come after its\n'
+        "`har`. Steps of a [login](logins.md) ask the network. Their texts can use variables, addresses and `${test.id}`.",
         text=_mock_text,
         calls=nothing,
     ),
