@@ -193,7 +193,7 @@ def _name(path: Path) -> str:
 
 
 def _body(pointer: str, verb: str) -> Path:
-    """Return the path of what a step says behind its verb; a method has it under the verb, without a list of steps."""
+    """Return the path of the arguments of a step; a method has it under the verb, without a list of steps."""
     path = _path(pointer)
     return path if path[0] == "methods" else (*path, verb)
 
