@@ -2,38 +2,46 @@
 
 from __future__ import annotations
 
-import sys
-from collections.abc import Generator
+import os
+import socket
+import subprocess
+from collections.abc import Callable, Generator
+from typing import Any
 
 import pytest
 
-REFUSED = {
-    "os.fork": "process",
-    "os.posix_spawn": "process",
-    "os.system": "process",
-    "socket.bind": "server",
-    "socket.connect": "connection",
-    "subprocess.Popen": "process",
-}
-_under_test = False
+REFUSED: tuple[tuple[Any, str, str], ...] = (
+    (os, "fork", "process"),
+    (os, "posix_spawn", "process"),
+    (os, "posix_spawnp", "process"),
+    (os, "system", "process"),
+    (socket.socket, "bind", "server"),
+    (socket.socket, "connect", "connection"),
+    (socket.socket, "connect_ex", "connection"),
+    (subprocess.Popen, "__init__", "process"),
+)
 
 
-def _refuse(event: str, arguments: tuple[object, ...]) -> None:
-    if _under_test and event in REFUSED:
+def _refusal(owner: Any, name: str, kind: str) -> Callable[..., None]:
+    def refuse(*arguments: object, **_: object) -> None:
+        given = arguments[1:] if isinstance(owner, type) else arguments
         raise RuntimeError(
-            f"a test in tests/unit/ starts a {REFUSED[event]} ({event} {arguments[0]!r}): move it to tests/process/"
+            f"a test in tests/unit/ starts a {kind} ({owner.__name__}.{name} {given!r}): move it to tests/process/"
         )
 
-
-sys.addaudithook(_refuse)
+    return refuse
 
 
 @pytest.hookimpl(wrapper=True)
 def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
-    """Watch a test with its fixtures. The hook is called for the tests of every folder."""
-    global _under_test  # noqa: PLW0603 - an audit hook has no other state and cannot be taken away
-    _under_test = item.get_closest_marker("unit") is not None
-    try:
+    """Watch a test with its fixtures. The hook is called for the tests of every folder.
+
+    An audit hook would see more, and it cannot be taken away: it is called for each trace function, too, and CPython fails
+    when another thread ends its own in the meantime, as threads do while the measurement of coverage pauses.
+    """
+    if item.get_closest_marker("unit") is None:
         return (yield)
-    finally:
-        _under_test = False
+    with pytest.MonkeyPatch.context() as patch:
+        for owner, name, kind in REFUSED:
+            patch.setattr(owner, name, _refusal(owner, name, kind))
+        return (yield)
