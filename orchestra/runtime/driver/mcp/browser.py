@@ -312,7 +312,7 @@ class SharedBrowser:
         self._visited |= self.watch.origins
         if not replaced and ENGINES[self._engine].devtools and len(self._visited) <= 1:
             await self.context.clear_cookies()
-        elif not replaced:  # it opens a page, a seventh of the time of a short test, and forgets what was visited
+        elif not replaced:  # it opens a page of its own, and forgets what was visited
             await self.context.set_storage_state({"cookies": [], "origins": []})
             self._visited.clear()
         await self.context.clear_permissions()
