@@ -257,7 +257,9 @@ async def _report_as_action(frame: Frame, mark: str, kind: str) -> None:
     action = _action(kind, shown)
     action["selector"] = found._impl_obj._selector  # noqa: SLF001 - the library has no method for it
     await frame.page.main_frame.evaluate("(action) => window.__pw_recorderRecordAction(action)", action)
-    await element.evaluate(f"(element) => element.removeAttribute('{MARK}')")  # whoever sees it go may close the page
+    await element.evaluate(
+        f"(element) => element.removeAttribute('{MARK}')"
+    )  # a person who sees it go may close the page
 
 
 def _action(kind: str, shown: Mapping[str, Any]) -> dict[str, Any]:
