@@ -49,9 +49,9 @@ for _name in AGENT_VARIABLES:
     os.environ.pop(_name, None)
 
 # A busy machine may take its time over any example: the time of one is no property of the code. The examples are the
-# same in each run, so that a change fails by what it changed; each night they are others.
-settings.register_profile("same", deadline=None, derandomize=True)
-settings.register_profile("nightly", deadline=None)
+# same in each run, so that a change fails by what it changed, and few; each night they are others, and many.
+settings.register_profile("same", deadline=None, derandomize=True, max_examples=25)
+settings.register_profile("nightly", deadline=None, max_examples=150)
 
 NPM = ROOT / "tests" / "npm"
 FOLDERS = ("unit", "browser", "process", "agent", "docs")
