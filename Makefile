@@ -114,7 +114,7 @@ check-playwright: env browser ## the conformance tests of both drivers with the 
 generate: env ## write all generated files: schemas, pages, compiled specs, golden files
 	@$(BIN)/python -m scripts.generate
 	@$(BIN)/orchestra compile
-	@UPDATE_GOLDEN=1 $(PYTEST) -q -m golden
+	@UPDATE_GOLDEN=1 $(PYTEST) -q --nightly -m golden
 
 bench: env browser ## measure the figures of docs/benchmarks.md on this machine
 	$(ACTIVE) $(BIN)/python -m bench
