@@ -6,11 +6,13 @@ architecture.py     print the sizes of the packages, and the largest classes
 from __future__ import annotations
 
 import ast
+import functools
 import io
 import re
 import statistics
 import tokenize
 from collections.abc import Iterator
+from dataclasses import dataclass
 from pathlib import Path
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -36,6 +38,32 @@ def modules() -> dict[str, Path]:
     return {".".join(file.relative_to(ROOT / PACKAGE).with_suffix("").parts): file for file in files}
 
 
+@dataclass(frozen=True)
+class Source:
+    """The modules and names of each `from … import` of a module, and the lines of its classes by name."""
+
+    imports: tuple[tuple[str, tuple[str, ...]], ...]
+    classes: dict[str, int]
+
+
+@functools.cache
+def source(file: Path) -> Source:
+    """Return the imports and classes of a module; it is parsed once, because all of them take seconds."""
+    nodes = list(ast.walk(ast.parse(file.read_text(encoding="utf-8"))))
+    return Source(
+        tuple(
+            (node.module, tuple(name.name for name in node.names))
+            for node in nodes
+            if isinstance(node, ast.ImportFrom) and node.module is not None
+        ),
+        {
+            node.name: (node.end_lineno or node.lineno) - node.lineno + 1
+            for node in nodes
+            if isinstance(node, ast.ClassDef)
+        },
+    )
+
+
 def box(module: str, entries: frozenset[str]) -> str:
     """Return the box of the picture for a module; empty for one that is shared by many and not shown."""
     parts = module.split(".")
@@ -46,14 +74,12 @@ def box(module: str, entries: frozenset[str]) -> str:
 
 def imported(file: Path, known: frozenset[str]) -> Iterator[str]:
     """Yield the modules of the program that a file imports."""
-    for node in ast.walk(ast.parse(file.read_text(encoding="utf-8"))):
-        if not isinstance(node, ast.ImportFrom) or node.module is None:
+    for start, names in source(file).imports:
+        if start != PACKAGE and not start.startswith(f"{PACKAGE}."):
             continue
-        if node.module != PACKAGE and not node.module.startswith(f"{PACKAGE}."):
-            continue
-        head = node.module.removeprefix(PACKAGE).removeprefix(".")
-        for name in node.names:
-            for module in (f"{head}.{name.name}".removeprefix("."), head, f"{head}.__init__"):
+        head = start.removeprefix(PACKAGE).removeprefix(".")
+        for name in names:
+            for module in (f"{head}.{name}".removeprefix("."), head, f"{head}.__init__"):
                 if module in known:
                     yield module
                     break
@@ -131,10 +157,7 @@ def code_lines(text: str) -> int:
 def classes() -> dict[str, int]:
     """Return the lines of each class of the program, by module and name."""
     return {
-        f"{module}.{node.name}": (node.end_lineno or node.lineno) - node.lineno + 1
-        for module, file in modules().items()
-        for node in ast.walk(ast.parse(file.read_text(encoding="utf-8")))
-        if isinstance(node, ast.ClassDef)
+        f"{module}.{name}": lines for module, file in modules().items() for name, lines in source(file).classes.items()
     }
 
 

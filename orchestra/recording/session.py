@@ -16,7 +16,8 @@ from orchestra.recording.javascript import Call, Chain, statements
 from orchestra.recording.locator import NoTargetError, Target, is_locator, of_calls, of_text
 
 _REFERENCE = re.compile(r"^(?:f\d+)?e\d+$")
-_DOWNLOAD = re.compile(r"^- Download(?:ing|ed) file (.+?)(?: \.\.\.| to \".*\")$", re.MULTILINE)
+_DOWNLOAD = re.compile(r"^- Downloading file (.+) \.\.\.$", re.MULTILINE)
+"""A download that begins; its end can be reported many calls later."""
 
 LOOKS = frozenset(
     {
@@ -48,23 +49,26 @@ LOOKS = frozenset(
 def draft_of(calls: Iterable[Called], draft: Draft) -> Draft:
     """Add the steps of calls to a draft, and return it."""
     for call in calls:
-        if call.tool in LOOKS:
-            continue
-        if call.error:
-            draft.note(f"line {call.line}: {call.tool} had failed and is left out: {_first_line(call.error)}")
-            continue
-        step = _STEPS.get(call.tool)
-        if step is None:
-            draft.note(f"line {call.line}: no step does what {call.tool} does: it is left out")
-            continue
-        try:
-            step(_Asked(call), draft)
-        except NoTargetError as error:
-            draft.note(f"line {call.line}: {call.tool} is left out: {error}")
-        for name in dict.fromkeys(_DOWNLOAD.findall(call.events)):
-            if not any(step.get("download", {}).get("as") == name for step in draft.steps[-2:]):
-                draft.download(name)
+        if call.tool not in LOOKS:
+            _add(call, draft)
+        for name in _DOWNLOAD.findall(call.events):  # a look can be the first to hear of it
+            draft.download(name)
     return draft
+
+
+def _add(call: Called, draft: Draft) -> None:
+    """Add the step of a call, or a note why it has none."""
+    if call.error:
+        draft.note(f"line {call.line}: {call.tool} had failed and is left out: {_first_line(call.error)}")
+        return
+    step = _STEPS.get(call.tool)
+    if step is None:
+        draft.note(f"line {call.line}: no step does what {call.tool} does: it is left out")
+        return
+    try:
+        step(_Asked(call), draft)
+    except NoTargetError as error:
+        draft.note(f"line {call.line}: {call.tool} is left out: {error}")
 
 
 class _Asked:

@@ -103,6 +103,7 @@ def test_a_run_that_goes_on_over_several_calls(node_tools, project):
     assert project.verdicts() == {"cli:good": "passed", "cli:bad": "failed", "cli:none": "passed"}
 
 
+@pytest.mark.nightly  # test_a_program_that_is_not_on_the_path selects by day
 def test_a_selection(node_tools, project):
     project.write(SPEC).compile()
     done = journey(node_tools, project, "none")
@@ -120,6 +121,7 @@ def test_a_stale_command_ends_at_its_first_line(node_tools, project):
     assert not (project.root / ".orchestra/s/runs").exists()
 
 
+@pytest.mark.nightly  # test_a_stale_command_ends_at_its_first_line ends early by day
 def test_a_selection_that_means_nothing_starts_no_run(node_tools, project):
     project.write(SPEC).compile()
     done = journey(node_tools, project, "zz")
@@ -165,6 +167,7 @@ tests:
 """
 
 
+@pytest.mark.nightly  # test_two_failures reads failures by day; here they are of a page
 @pytest.mark.usefixtures("chromium")
 def test_a_failure_of_a_page(node_tools, project):
     project.write(PAGE).compile()
@@ -174,7 +177,7 @@ def test_a_failure_of_a_page(node_tools, project):
     golden.check(DATA / "agent" / "page-failure.txt", transcript(done))
 
 
-@pytest.mark.parametrize("trusted", [True, False])
+@pytest.mark.parametrize("trusted", [True, pytest.param(False, marks=pytest.mark.nightly)])  # False is the control
 def test_a_second_turn_is_allowed_in_an_installed_workspace_that_is_trusted(node_tools, project, trusted):
     project.write(SPEC.replace("! test -e go", "false")).compile()
     assert project.run("agent", "install").code == 0
@@ -187,6 +190,7 @@ def test_a_second_turn_is_allowed_in_an_installed_workspace_that_is_trusted(node
     assert [denial["tool_name"] for denial in result["permission_denials"]] == ([] if trusted else ["Bash"])
 
 
+@pytest.mark.nightly  # test_a_run_that_goes_on_over_several_calls has by day the calls, and no limit
 def test_a_run_longer_than_the_limits_of_the_client(node_tools, project):
     """Each call ends within the limit, the run does not; it is there at its end, with its exit code."""
     limit = 15.0
@@ -232,6 +236,7 @@ def test_the_hooks_refuse_a_stale_command_and_an_early_end(node_tools, project):
     assert "/test_s was not started" in str(events)
 
 
+@pytest.mark.nightly  # test_agent_hook.py has this hook by day, and no client
 def test_the_hook_refuses_a_task_without_a_verdict_of_which_the_call_has_only_the_id(node_tools, project):
     project.write(SPEC).compile()
     assert project.run("agent", "install", "--hooks").code == 0

@@ -50,6 +50,7 @@ def test_a_generated_test_has_the_size_that_the_figures_speak_of():
     assert 600 <= (len(spec(1000)) - len(spec(0))) / 1000 <= 700
 
 
+@pytest.mark.nightly  # of the benchmarks of whole programs, start-up and no-op runs are measured by day
 def test_compile_prints_its_tables():
     text = compiling.run(tests=3, few=2, rounds=0, slow_rounds=0)
     names = [row[0] for row in rows(text, "Compile: ratios")[2:]]
@@ -193,8 +194,9 @@ def test_a_figure_may_be_judged_by_cpu_time():
     assert Figure("x", 1.0, 2.0, 1.5, by_cpu=True).row()[-1] == "MISSED"
 
 
+@pytest.mark.nightly
 @pytest.mark.browser
-@pytest.mark.parametrize("pages", [0, pytest.param(1, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("pages", [0, 1])
 def test_what_masking_costs(chromium, pages):
     text = secrets.run(programs=2, logs=1, pages=pages, rounds=0)
     figures = rows(text, "Masking: a run with ten secrets")[2:]
@@ -207,6 +209,7 @@ def test_what_masking_costs(chromium, pages):
     assert {row[0]: row[3] for row in figures} == limits
 
 
+@pytest.mark.nightly
 def test_patterns_that_backtrack_are_measured_against_one_that_does_not():
     text = patterns.run(rounds=0, patterns={"(a+)+$": "a" * 60 + "!"})
     assert [row[0] for row in rows(text, "Patterns that backtrack")[2:]] == [
@@ -214,6 +217,7 @@ def test_patterns_that_backtrack_are_measured_against_one_that_does_not():
     ]
 
 
+@pytest.mark.nightly
 def test_the_page_is_measured_against_ledger_table_and_a_run_without_it(chromium):
     found = rows(page.run(tests=20, followed=2, rounds=1), "The page of 20 tests")[2:]
     assert [(row[0], row[3]) for row in found] == [
@@ -297,10 +301,11 @@ def test_every_kind_of_fault_is_injected_as_often_as_the_others():
 
 
 @pytest.mark.skipif(not sys.platform.startswith("linux"), reason="what is left is counted by a subreaper")
+@pytest.mark.nightly  # test_incident.py, test_health.py and tests/browser have each kind by day
 @pytest.mark.browser
-@pytest.mark.parametrize("part", [0, *(pytest.param(part, marks=pytest.mark.nightly) for part in range(1, 6))])
+@pytest.mark.parametrize("part", range(6))
 def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
-    """Thirty in all each night, of every kind, five of them here; the oracle is that of `python -m bench faults`. Figures are not judged here."""
+    """Thirty in all, of every kind, five in a part; the oracle is that of `python -m bench faults`. Figures are not judged here."""
     kinds = faults.plan_of(30, 1)
     assert set(kinds) == set(faults.KINDS)
     tally = faults.inject(kinds[part::6], part)
@@ -309,6 +314,7 @@ def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
     assert sum(tally.recovered.values()) == 5, text
 
 
+@pytest.mark.nightly  # test_crash.py has its kills and cuts by day
 def test_ledger_prints_its_tables():
     text = ledger.run(appended=3, folded=30, tests=6, flipped=20, kills=1, cuts=1, rounds=0)
     assert [row[0] for row in rows(text, "Ledger: ratios")[2:]] == [

@@ -31,7 +31,15 @@ def as_agent(project: SuiteProject, *words: str) -> Ended:
     return project.process(*words, CLAUDECODE="1")
 
 
-@pytest.mark.parametrize("tests, failing, most", [(16, set(), 3000), (16, {3, 9}, 6000), (700, {3, 699}, 8000)])
+@pytest.mark.parametrize(
+    "tests, failing, most",
+    [
+        (16, set(), 3000),
+        (16, {3, 9}, 6000),
+        (200, {3, 199}, 8000),
+        pytest.param(700, {3, 699}, 8000, marks=pytest.mark.nightly),
+    ],
+)
 def test_the_output_of_a_whole_journey_is_small(project, tests, failing, most):
     """The lines of a slash command, in its order: a line more in its text is a call more."""
     project.write(suite(tests, failing)).compile()

@@ -937,7 +937,7 @@ def read_a_line_and_go(root, *arguments):
 
 def test_a_reader_who_leaves_is_no_mistake(root, write, orchestra):
     assert read_a_line_and_go(root, "schema") == (0, "")
-    write(GOOD + "".join(f"  C{n:04}: {{title: {'long ' * 30}, command: {{argv: [x]}}}}\n" for n in range(2000)))
+    write(GOOD + "".join(f"  C{n:04}: {{title: {'long ' * 30}, command: {{argv: [x]}}}}\n" for n in range(800)))
     code, err = read_a_line_and_go(root, "compile", "--check", "--diff")
     assert code == 1, "the verdict is the same without a reader"
     assert err.endswith("commit the result\n")

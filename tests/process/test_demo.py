@@ -743,24 +743,33 @@ def test_the_theme_and_the_density_are_kept(page):
     expect(page.get_by_label("Theme")).to_be_hidden()
 
 
+ENGINES = {
+    "Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0": "firefox",
+    "Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/150.0 Safari/537.36": "chromium",
+    "Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36 Edg/150.0": "chromium",
+    "Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15": "webkit",
+}
+
+
+@pytest.mark.browser
+def test_the_engine_is_told(page):
+    program = "async agent => (await import('/static/js/engine.js')).engine(agent)"
+    assert {agent: page.evaluate(program, agent) for agent in ENGINES} == ENGINES
+
+
+WIDE, NARROW = ("wide", 1280, 800), ("narrow", 390, 844)
+
+
 @pytest.mark.browser
 @pytest.mark.parametrize(
-    "agent, engine",
+    "scheme, shape, width, height",
     [
-        ("Mozilla/5.0 (X11; Linux x86_64; rv:140.0) Gecko/20100101 Firefox/140.0", "firefox"),
-        ("Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) HeadlessChrome/150.0 Safari/537.36", "chromium"),
-        ("Mozilla/5.0 (X11) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/150.0 Safari/537.36 Edg/150.0", "chromium"),
-        ("Mozilla/5.0 (Macintosh) AppleWebKit/605.1.15 (KHTML, like Gecko) Version/26.0 Safari/605.1.15", "webkit"),
+        ("light", *WIDE),
+        ("dark", *NARROW),
+        pytest.param("dark", *WIDE, marks=pytest.mark.nightly),  # each with each other
+        pytest.param("light", *NARROW, marks=pytest.mark.nightly),
     ],
 )
-def test_the_engine_is_told(page, agent, engine):
-    told = page.evaluate("async agent => (await import('/static/js/engine.js')).engine(agent)", agent)
-    assert told == engine
-
-
-@pytest.mark.browser
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("shape, width, height", [("wide", 1280, 800), ("narrow", 390, 844)])
 def test_screens(chromium, site, tmp_path, scheme, shape, width, height):
     context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     try:

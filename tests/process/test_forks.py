@@ -31,7 +31,7 @@ SPEC = f"{HEAD}tests:\n  good: {py('print(1)')}\n"
         ("doit", "nothing"),
     ],
 )
-@pytest.mark.parametrize("together", [False, True])
+@pytest.mark.parametrize("together", [False, pytest.param(True, marks=pytest.mark.nightly)])
 def test_a_fork_prints_and_ends_as_a_process_does(project, words, together):
     project.write(SPEC).compile()
     env = environment(PYTHONUNBUFFERED="1", COLUMNS="100")

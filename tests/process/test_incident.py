@@ -245,7 +245,11 @@ def test_every_wait_of_a_recovery_has_a_bound():
 # ------------------------------------------------------------------------------------------------------------------ runs
 
 
-@pytest.mark.parametrize("how", ["kill", "stop", "500", "hang", "close", "wrong"])
+FAULTS = ["kill", "hang", "500", *(pytest.param(how, marks=pytest.mark.nightly) for how in ("stop", "close", "wrong"))]
+"""For a run, one that is stopped hangs, and each answer that is no right one is the same; test_health.py has them all."""
+
+
+@pytest.mark.parametrize("how", FAULTS)
 def test_a_test_that_fails_over_a_broken_server_is_repeated_behind_its_recovery(project, how):
     live = "live: {http: {path: /health, timeout_seconds: 5, json: {status: ok}}, every_seconds: 5, failures: 2}"
     suite(project, backend(live=live), f"  a: {{{breaks(how, seconds=2.0)}\n  b: {{after: [a], {asks()}\n")
@@ -518,6 +522,7 @@ def test_a_browser_and_a_page_of_a_method_without_a_session_are_incidents_of_its
     assert project.run("audit").code == 0
 
 
+@pytest.mark.nightly  # the next test has a session by day, and the one before a page that crashes
 @pytest.mark.browser
 def test_a_page_that_crashes_in_a_session_is_an_incident_of_its_browser(project, chromium):
     done = deadly(project, "mcp", "renderer")

@@ -44,8 +44,17 @@ def environment_of(case: str, active: Path, empty: Path) -> dict[str, str]:
     }[case]
 
 
-@pytest.mark.parametrize("word", ["python", "python3"])
-@pytest.mark.parametrize("case", ["on PATH", "active", "active, not on PATH", "own is on PATH, too", "none", "gone"])
+CASES = ("on PATH", "active", "active, not on PATH", "own is on PATH, too", "none", "gone")
+
+
+@pytest.mark.parametrize(
+    "case, word",
+    [
+        *((case, "python") for case in CASES),
+        ("none", "python3"),  # where it is looked up is the same for both names
+        *(pytest.param(case, "python3", marks=pytest.mark.nightly) for case in CASES if case != "none"),
+    ],
+)
 def test_python_of_a_spec_is_the_user_s_everywhere(project: SuiteProject, active, tmp_path_factory, case, word):
     env = environment_of(case, active, tmp_path_factory.mktemp("empty"))
     project.write(SPEC % {"word": word}).compile()

@@ -328,7 +328,7 @@ PAGES = f"""orchestra: 1
 suite: s
 health:
   shop: {{service: {{run: [python, site.py, "${{port}}"], port_range: 4400-4499}}, ready: {{http: {{path: /}}}}}}
-methods: {{cli: {{driver: playwright, workers: 1}}, mcp: {{driver: mcp, session: {{single: true}}}}}}
+methods: {{METHODS}}
 defaults: {{requires: [shop], timeout_seconds: 60, retries: {{max: 0}}}}
 errors: {{allow: ['nothing']}}
 tests:
@@ -344,25 +344,36 @@ tests:
 """
 
 
+METHODS = {"cli": "driver: playwright, workers: 1", "mcp": "driver: mcp, session: {single: true}"}
+
+
 @pytest.mark.browser
-def test_by_both_methods_a_pattern_ends_and_the_next_test_runs(project, chromium):
+@pytest.mark.parametrize(
+    "methods",
+    [
+        ["cli"],
+        pytest.param(
+            ["cli", "mcp"], marks=pytest.mark.nightly
+        ),  # the patterns of both are searched for by the same code
+    ],
+)
+def test_in_a_page_a_pattern_ends_and_the_next_test_runs(project, chromium, methods):
     (project.root / "site.py").write_text(SITE)
-    done = project.write(PAGES).compile().run("run")
+    rows = ", ".join(f"{method}: {{{METHODS[method]}}}" for method in methods)
+    done = project.write(PAGES.replace("METHODS", rows)).compile().run("run")
     assert done.code == 1, done.err
     assert project.verdicts() == {
         f"{method}:{test}": verdict
-        for method in ("cli", "mcp")
+        for method in methods
         for test, verdict in {"allow": "error", "file": "error", "page": "failed", "fine": "passed"}.items()
     }
+    hangs = {"cli": "the page hangs; its browser was ended", "mcp": "the page hangs"}
+    reasons = {method: {"allow": OVER, "file": OVER, "page": hangs[method], "fine": ""} for method in methods}
     assert project.reasons() == {
-        **{f"{method}:{test}": OVER for method in ("cli", "mcp") for test in ("allow", "file")},
-        "cli:page": "the page hangs; its browser was ended",
-        "mcp:page": "the page hangs",
-        "cli:fine": "",
-        "mcp:fine": "",
+        f"{method}:{test}": reason for method, by_test in reasons.items() for test, reason in by_test.items()
     }
     errors = {event["body"]["task"]: event["body"]["error"] for event in project.events("attempt_finished")}
-    for method in ("cli", "mcp"):
+    for method in methods:
         places = [errors[f"{method}:{test}"]["at"] for test in ("allow", "file", "page")]
         assert places == ["specs/s.yaml:10:44", "specs/s.yaml:13:37", "specs/s.yaml:15:37"]
         assert "a+ instead of (a+)+" in errors[f"{method}:file"]["hint"]

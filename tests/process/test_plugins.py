@@ -12,7 +12,7 @@ from pathlib import Path
 import pytest
 
 from tests.support.paths import DATA
-from tests.support.project import Ended, SuiteProject
+from tests.support.project import Ended, SuiteProject, ended, environment
 from tests.support.servers import free_range
 
 SAMPLE = DATA / "plug-in"
@@ -70,7 +70,7 @@ def sample(project) -> SuiteProject:
 
 def call(project: SuiteProject, packages: Path | None, *words: str) -> Ended:
     """`orchestra …` in a process of its own, with the packages on its path."""
-    return project.process(*words, **({} if packages is None else {"PYTHONPATH": str(packages)}))
+    return ended(["orchestra", *words], project.root, environment(), [packages] if packages else [])
 
 
 def compiled(project: SuiteProject, packages: Path) -> SuiteProject:

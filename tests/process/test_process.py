@@ -467,11 +467,14 @@ def test_no_file_descriptors_are_lost(runner):
 
 
 @pytest.mark.parametrize("pidfd", [True, False])
-def test_five_hundred_commands_two_at_a_time(tmp_path, pidfd):
+@pytest.mark.parametrize(
+    "number", [100, pytest.param(500, marks=pytest.mark.nightly)]
+)  # more than descriptors last for
+def test_many_commands_two_at_a_time(tmp_path, pidfd, number):
     commands = Commands(pidfd=pidfd)
     runner = Runner(commands, tmp_path)
-    left, codes = 500, []
-    while len(codes) < 500:
+    left, codes = number, []
+    while len(codes) < number:
         while left and len(commands) < 2:
             runner.start("true", timeout_seconds=60)
             left -= 1

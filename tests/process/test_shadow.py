@@ -50,7 +50,7 @@ def test_no_file_of_the_root_stands_for_a_module(shadowed, chromium):
     lines = [
         ("orchestra", "compile", "--check"),
         ("orchestra", "run"),
-        ("doit",),
+        ("doit", "cli:A"),  # the pages are in the run before
         ("orchestra", "up"),
         ("orchestra", "health"),
         ("orchestra", "down"),
@@ -62,13 +62,14 @@ def test_no_file_of_the_root_stands_for_a_module(shadowed, chromium):
     assert not (shadowed.root / "shadowed").exists(), (shadowed.root / "shadowed").read_text()
 
 
-@pytest.mark.parametrize("name", ["calendar", "http", "platform", "queue", "statistics", "playwright", "email", "mcp"])
-def test_a_module_that_is_run_by_name_leaves_the_files_of_the_folder_alone(project, name):
-    file = project.root / name / "__init__.py"
-    file.parent.mkdir()
+def test_a_module_that_is_run_by_name_leaves_the_files_of_the_folder_alone(project):
+    """`python -m orchestra` has the folder on its path."""
     project.write(
         "orchestra: 1\nsuite: s\nmethods: {cli: {driver: http}}\ntests: {A: {steps: [{set: {x: one}}]}}\n"
     ).compile()
-    file.write_text("raise SystemExit('shadowed')\n")
-    done = project.run("run")  # `python -m orchestra`, which has the folder on its path
-    assert done.code == 0, done.err
+    for name in ("calendar", "http", "platform", "queue", "statistics", "playwright", "email", "mcp"):
+        (project.root / name).mkdir()
+        (project.root / name / "__init__.py").write_text("raise SystemExit(f'{__name__} is shadowed')\n")
+    argv = [sys.executable, "-m", "orchestra", "run"]
+    done = subprocess.run(argv, cwd=project.root, env=environment(), capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stderr

@@ -80,6 +80,11 @@ def _reap(answers: dict[int, int]) -> None:
         os.close(answer)
 
 
+def sync(descriptor: int) -> None:
+    """Stand for `os.fsync`: only a power cut shows its work, and a run waits for its disk 30 times. Raises OSError."""
+    os.fstat(descriptor)
+
+
 def _serve(connection: socket.socket) -> tuple[dict, list[int]]:
     """Fork for each request and return it in the fork, with its streams; the server ends with the tests."""
     answers: dict[int, int] = {}
@@ -119,6 +124,7 @@ def main() -> NoReturn:
     """Import, serve, and in each fork be `python -m PROGRAM WORDS`."""
     connection = socket.socket(fileno=int(sys.argv[1]))
     sys.argv = ["doit"]  # which looks for its name when it is imported
+    os.fsync = sync
     gc.disable()
     for module in MODULES:
         importlib.import_module(module)
@@ -130,6 +136,7 @@ def main() -> NoReturn:
     os.chdir(request["folder"])
     os.environ.clear()
     os.environ.update(request["env"])
+    sys.path[:0] = request["packages"]
     sys.stdout.reconfigure(write_through=UNBUFFERED in os.environ)
     gc.enable()
     program, *words = request["words"]
@@ -165,13 +172,21 @@ def _server() -> socket.socket:
 
 
 def run(
-    words: Sequence[str], folder: Path, env: Mapping[str, str], *, together: bool = False
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    *,
+    together: bool = False,
+    packages: Sequence[Path] = (),
 ) -> tuple[int, bytes, bytes]:
     """Run `python -m WORDS` without input to its end; return its exit code and the texts of stdout and stderr.
 
-    Both streams are one, as on a terminal, if that is asked for `together`.
+    Both streams are one, as on a terminal, if that is asked for `together`. Folders of `packages` are on PYTHONPATH: nothing
+    that Python imports when it starts may be in them.
     """
-    body = json.dumps({"words": list(words), "folder": str(folder), "env": dict(env)}).encode()
+    path = [str(folder) for folder in packages]
+    env = {**env, **({"PYTHONPATH": os.pathsep.join(path)} if path else {})}
+    body = json.dumps({"words": list(words), "folder": str(folder), "env": env, "packages": path}).encode()
     readers, writers = zip(*(os.pipe() for _ in range(3)), strict=True)
     nothing, (out, err, code) = os.open(os.devnull, os.O_RDONLY), writers
     with _SENDING:

@@ -76,6 +76,29 @@ def call(words: Sequence[str], folder: Path, env: Mapping[str, str], *, together
     return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, apart)))
 
 
+def _process(argv: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
+    done = subprocess.run(
+        argv, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
+    )
+    return Ended(done.returncode, done.stdout, done.stderr)
+
+
+def ended(words: Sequence[str], folder: Path, env: Mapping[str, str], packages: Sequence[Path] = ()) -> Ended:
+    """Run `python -m WORDS` to its end: a fork of what is imported already, or a new process where that is not the same.
+
+    Args:
+        words: the program and its arguments.
+        folder: the current one.
+        env: the whole environment.
+        packages: folders on PYTHONPATH, with packages that are imported only when the program asks for them.
+    """
+    if not forks.suits(env):
+        path = {"PYTHONPATH": os.pathsep.join(map(str, packages))} if packages else {}
+        return _process([sys.executable, "-m", *words], folder, {**env, **path})
+    code, *streams = forks.run(words, folder, env, packages=packages)
+    return Ended(code, *(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8").read() for text in streams))
+
+
 SHORTER = """\
 import importlib, json, sys
 for name, value in json.loads(sys.argv.pop(1)).items():
@@ -114,7 +137,7 @@ class SuiteProject:
 
     def process(self, *words: str, **env: str) -> Ended:
         """Run `orchestra …` to its end, in a process of its own."""
-        return self._fork(["orchestra", *words], env)
+        return ended(["orchestra", *words], self.root, environment(**env))
 
     def shortened(self, limits: Mapping[str, float], *words: str, **env: str) -> Ended:
         """Run `orchestra …` in a process of its own whose limits are shorter, so that a test need not wait them out.
@@ -124,11 +147,11 @@ class SuiteProject:
             words: the command line.
             env: variables on top of the environment.
         """
-        return self._run([*shortened(limits), *words], env)
+        return _process([*shortened(limits), *words], self.root, environment(**env))
 
     def doit(self, *words: str, **env: str) -> Ended:
         """`doit …`, to its end."""
-        return self._fork(["doit", *words], env)
+        return ended(["doit", *words], self.root, environment(**env))
 
     def git(self, *words: str) -> str:
         """`git …` at the root, by a user without a configuration; what it prints."""
@@ -147,26 +170,6 @@ class SuiteProject:
             text=True,
             start_new_session=True,
         )
-
-    def _fork(self, words: list[str], env: dict[str, str]) -> Ended:
-        """`python -m …` to its end: a fork of what is imported already, or a new process where that is not the same."""
-        whole = environment(**env)
-        if not forks.suits(whole):
-            return self._run([sys.executable, "-m", *words], env)
-        code, *streams = forks.run(words, self.root, whole)
-        return Ended(code, *(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8").read() for text in streams))
-
-    def _run(self, argv: list[str], env: dict[str, str]) -> Ended:
-        done = subprocess.run(
-            argv,
-            cwd=self.root,
-            env=environment(**env),
-            capture_output=True,
-            text=True,
-            stdin=subprocess.DEVNULL,
-            check=False,
-        )
-        return Ended(done.returncode, done.stdout, done.stderr)
 
     def compile(self) -> SuiteProject:
         done = self.run("compile")

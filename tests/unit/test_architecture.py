@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import pytest
-
 from scripts import architecture
 
 
@@ -26,19 +24,24 @@ def test_only_code_counts():
     assert architecture.code_lines(text) == 5
 
 
-@pytest.mark.parametrize(
-    "arrow", ["runtime.dag --> runtime.run", "compiler.outputs --> compiler.emit", "cli --> verbs"]
-)
-def test_the_picture_has_an_arrow_for_imports(arrow):
-    start, end = (architecture.node(name) for name in arrow.split(" --> "))
-    assert f"  {start} --> {end}" in architecture.picture().splitlines()
+def test_the_picture_has_an_arrow_for_imports():
+    lines = architecture.picture().splitlines()
+    for arrow in ("runtime.dag --> runtime.run", "compiler.outputs --> compiler.emit", "cli --> verbs"):
+        start, end = (architecture.node(name) for name in arrow.split(" --> "))
+        assert f"  {start} --> {end}" in lines
 
 
 def test_an_arrow_that_a_longer_way_implies_is_left_out():
     assert architecture.reduced({("a", "b"), ("b", "c"), ("a", "c")}) == {("a", "b"), ("b", "c")}
 
 
-def test_the_sizes_are_printed(capsys):
+def test_the_sizes_are_printed(capsys, monkeypatch):
+    few = {
+        name: file
+        for name, file in architecture.modules().items()
+        if name.startswith(("runtime.run.", "ledger.", "plan"))
+    }
+    monkeypatch.setattr(architecture, "modules", lambda: few)
     architecture.main()
     printed = capsys.readouterr().out
     assert "| runtime |" in printed

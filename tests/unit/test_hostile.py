@@ -41,8 +41,7 @@ texts = (
     .map("".join)
     .filter(bool)
 )
-many = settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
-some = settings(many, max_examples=40)
+patient = settings(suppress_health_check=[HealthCheck.too_slow])
 
 
 def each_nasty(function):
@@ -97,7 +96,7 @@ COMMANDS = (".claude/commands/cli.md", ".claude/commands/mcp.md")
 
 
 # --------------------------------------------------------------------------------------------------------------- Python
-@many
+@patient
 @given(texts)
 @each_nasty
 def test_a_literal_is_one_line_and_gives_the_text_back(text):
@@ -107,7 +106,7 @@ def test_a_literal_is_one_line_and_gives_the_text_back(text):
     assert draw.visible(literal) == literal
 
 
-@some
+@patient
 @given(hostile_plans())
 def test_dodo_executes_to_the_data_of_the_plan(plan):
     seen = []
@@ -150,7 +149,7 @@ def test_dodo_executes_to_the_data_of_the_plan(plan):
     assert set(scope) == {"__file__", "__builtins__", "itertools", "os", "sys", *ours}
 
 
-@some
+@patient
 @given(hostile_plans())
 def test_the_plan_comes_back_from_its_file(plan):
     assert plans.load(made(plan)[".orchestra/shop/plan.json"].encode(), "plan.json") == plan
@@ -181,7 +180,7 @@ def test_escaped_text_is_nothing_but_that_text_anywhere(context):
     form, before, after = CONTEXTS[context]
     plain = spoken(form.format("x"))[0]
 
-    @many
+    @patient
     @given(texts)
     @each_nasty
     def holds(text):
@@ -202,7 +201,7 @@ def shape(markdown: str) -> list[tuple[str, int]]:
     return found
 
 
-@some
+@patient
 @given(hostile_plans())
 def test_pages_and_commands_keep_their_shape(plan):
     hostile, plain = made(plan), made(PLAIN)
@@ -210,7 +209,7 @@ def test_pages_and_commands_keep_their_shape(plan):
         assert shape(body(hostile[path])) == shape(body(plain[path]))
 
 
-@some
+@patient
 @given(hostile_plans())
 def test_each_title_stands_in_its_cell(plan):
     cells = [token for token in READER.parse(made(plan)["docs/shop.md"]) if token.type == "inline"]
@@ -249,7 +248,7 @@ def triggers(text: str) -> list[str]:
     return re.findall(r"\$.{0,10}", text) + re.findall(r"@|!`|```!|\{\{|\{%|\{#", text) + re.findall("`", rest) + hidden
 
 
-@some
+@patient
 @given(hostile_plans())
 def test_a_command_holds_no_trigger_from_the_spec(plan):
     texts_of = made(for_both(plan))
@@ -268,7 +267,7 @@ def test_a_trigger_that_is_not_escaped_is_seen(path, raw):
     assert set(triggers(text.replace("# TITLE: ", f"# {raw}: "))) > set(triggers(text))
 
 
-@many
+@patient
 @given(dashed)
 @each_nasty
 def test_the_client_reads_the_whole_frontmatter(text_of_all):
@@ -283,7 +282,7 @@ def test_the_client_reads_the_whole_frontmatter(text_of_all):
         assert marker.read(text.encode()) == (marker.FORMAT, None)
 
 
-@many
+@patient
 @given(texts)
 @each_nasty
 def test_a_skill_has_the_keys_of_the_open_specification_and_no_placeholder(text_of_all):
@@ -306,7 +305,7 @@ def test_a_skill_has_the_keys_of_the_open_specification_and_no_placeholder(text_
         assert marker.read(text.encode()) == (marker.FORMAT, None)
 
 
-@many
+@patient
 @given(texts)
 @each_nasty
 def test_a_yaml_scalar_gives_the_text_back(text):
@@ -324,7 +323,7 @@ GRAMMAR = re.compile(
 )
 
 
-@some
+@patient
 @given(hostile_plans())
 def test_a_graph_is_what_the_grammar_of_ours_allows(plan):
     graph = draw.mermaid(plan)
@@ -335,7 +334,7 @@ def test_a_graph_is_what_the_grammar_of_ours_allows(plan):
 
 
 # ------------------------------------------------------------------------------------------------------------- terminal
-@many
+@patient
 @given(st.lists(texts, min_size=1, max_size=4))
 def test_a_terminal_table_is_lines_of_visible_text(cells):
     shown = draw.terminal_table(["head"] * (len(cells) + 1), [[*cells, "end"]])

@@ -6,7 +6,7 @@ import os
 import re
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.compiler.include import load
@@ -230,7 +230,6 @@ def test_an_included_file_that_is_no_mapping_adds_nothing_and_is_refused(project
 NAMES = st.lists(st.sampled_from([f"T{order}" for order in range(12)]), unique=True, max_size=12)
 
 
-@settings(deadline=None, max_examples=40)
 @given(NAMES, st.lists(st.integers(0, 3), min_size=12, max_size=12))
 def test_how_a_spec_is_cut_into_files_changes_nothing_but_the_order(tmp_path_factory, names, where):
     root = tmp_path_factory.mktemp("cut")

@@ -74,7 +74,7 @@ plain = st.recursive(
 )
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(st.lists(st.tuples(st.text(), st.dictionaries(st.text(), plain, max_size=3), st.booleans()), max_size=6))
 def test_whatever_is_written_is_read_back_over_several_openings(tmp_path, notes):
     path = tmp_path / "events.jsonl"
@@ -256,7 +256,7 @@ def test_an_auditor_takes_canonical_lines_whoever_wrote_them_and_no_others(tmp_p
     assert verify(path) == (fault and (path, 1, "it is not in canonical JSON (RFC 8785)"))
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     texts=st.lists(st.tuples(st.integers(0, 5), st.text(max_size=40)), max_size=20),
     size=st.integers(1, 4000),

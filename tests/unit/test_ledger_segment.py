@@ -55,7 +55,7 @@ def test_a_full_file_is_followed_by_one_that_binds_it(tmp_path):
     assert verify(path) is None
 
 
-@settings(suppress_health_check=[HealthCheck.function_scoped_fixture], deadline=None, max_examples=40)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture])
 @given(
     size=st.integers(1, 2000),
     parts=st.lists(st.lists(st.integers(0, 400), max_size=5), max_size=4),

@@ -5,7 +5,7 @@ import json
 import jsonschema
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from msgspec import structs
 
@@ -112,7 +112,6 @@ def state(story, **how):
     return state_of(view_of(story, **how))
 
 
-@settings(deadline=None)
 @given(stories)
 def test_a_state_is_whole_and_is_read_back_as_it_was_written(story):
     found = state(story)
@@ -122,7 +121,6 @@ def test_a_state_is_whole_and_is_read_back_as_it_was_written(story):
     jsonschema.Draft202012Validator(state_schema()).validate(json.loads(as_json(found)))
 
 
-@settings(deadline=None)
 @given(st.lists(doings, max_size=25))
 def test_within_one_segment_a_longer_prefix_never_knows_less(story):
     view, before = View(), State()
@@ -137,7 +135,6 @@ def test_within_one_segment_a_longer_prefix_never_knows_less(story):
         before = after
 
 
-@settings(deadline=None)
 @given(stories)
 def test_neither_a_state_nor_an_event_is_touched_by_later_events(story):
     view, seen = View(), []
@@ -149,7 +146,6 @@ def test_neither_a_state_nor_an_event_is_touched_by_later_events(story):
         assert (as_json(found), canonical(event.body)) == (text, line)
 
 
-@settings(deadline=None)
 @given(stories, st.data())
 def test_a_rollback_takes_the_verdicts_back_to_the_point(story, data):
     cut = data.draw(st.integers(1, len(story)))
@@ -188,7 +184,6 @@ def runs(draw):
     return events(*story)
 
 
-@settings(deadline=None)
 @given(runs(), st.data())
 def test_a_verdict_that_stands_again_stands_with_the_attempts_that_led_to_it(story, data):
     cut = data.draw(st.integers(1, len(story)))

@@ -168,9 +168,7 @@ def late_names(value):
             yield from late_names(item)
 
 
-@settings(
-    max_examples=60, deadline=None, suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow]
-)
+@settings(suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.too_slow])
 @given(specs())
 def test_any_valid_spec(tmp_path, spec):
     text = json.dumps(spec, ensure_ascii=False)

@@ -44,7 +44,7 @@ from orchestra.plan import Gate, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime.shards.merge import MergeError, id_of, merge, sources_of
 
-few = settings(max_examples=15, deadline=None)
+few = settings(max_examples=15)
 BEGUN = datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 PICTURE = b"a picture"
 

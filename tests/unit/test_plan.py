@@ -80,7 +80,7 @@ def structs(kind: type[Any], depth: int = 0) -> st.SearchStrategy[Any]:
 PLANS = structs(Plan)
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=list(HealthCheck))
+@settings(suppress_health_check=list(HealthCheck))
 @given(PLANS)
 def test_round_trip(made: Plan):
     data = plan.dump(made, whole=True)

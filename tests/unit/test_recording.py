@@ -235,6 +235,20 @@ def test_a_tab_is_named_once():
     assert lines(drafted(*select)) == ["page: {as: page_1}", "page: main", "page: page_1"]
 
 
+def clicked(name, events=""):
+    return calls.Called("browser_click", {"target": "e1"}, f"await page.getByText('{name}').click();", events=events)
+
+
+def test_a_download_belongs_to_the_click_before_its_beginning_whenever_it_ends():
+    end = '- Downloaded file a.csv to "out/a.csv"'
+    ended_late = drafted(clicked("Export", "- Downloading file a.csv ..."), clicked("Close"), clicked("Clear", end))
+    expected = ["download: {text: Export, as: a.csv}", "click: {text: Close}", "click: {text: Clear}"]
+    assert (lines(ended_late), ended_late.notes) == (expected, [])
+    look = calls.Called("browser_snapshot", {}, events=f"- Downloading file a.csv ...\n{end}")
+    told_late = drafted(clicked("Export"), look, clicked("Close"))
+    assert (lines(told_late), told_late.notes) == (expected[:2], [])
+
+
 # ------------------------------------------------------------------------------------------------------------- drafts
 
 

@@ -16,15 +16,15 @@ from orchestra.recovery import RECOVERY
 from tests.support.paths import ROOT
 
 
-@pytest.mark.parametrize("name", [*ENGINES, *(name for name in DRIVERS if DRIVERS[name].pages)])
-def test_no_code_compares_the_name_of_an_engine_or_of_a_driver(name):
+def test_no_code_compares_the_name_of_an_engine_or_of_a_driver():
     """It asks for a property of its row, so that a new one needs no change elsewhere."""
+    names = {*ENGINES, *(name for name in DRIVERS if DRIVERS[name].pages)}
     compared = [
         f"{path.relative_to(ROOT)}:{node.lineno}"
         for path in (ROOT / "orchestra").rglob("*.py")
         for node in ast.walk(ast.parse(path.read_text(encoding="utf-8")))
         if isinstance(node, ast.Compare)
-        and any(isinstance(side, ast.Constant) and side.value == name for side in (node.left, *node.comparators))
+        and any(isinstance(side, ast.Constant) and side.value in names for side in (node.left, *node.comparators))
     ]
     assert compared == []
 

@@ -167,7 +167,7 @@ def test_junit_counts_its_cases(tmp_path):
             assert suite.get(name) == str(sum(case.find(tag) is not None for case in cases))
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_xml_gives_back_the_same_legal_text(text):
     made = junit(hostile_report(text), FOLDER).encode()
@@ -188,7 +188,7 @@ def plain_text(token) -> str:
     return "".join(child.content if child.type == "text" else "" for child in token.children or ())
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_markdown_keeps_its_cells_and_nothing_in_a_text_is_markup(text):
     tokens = MarkdownIt("gfm-like", {"linkify": False}).parse(markdown(hostile_report(text), FOLDER))
@@ -219,7 +219,7 @@ def test_markdown_keeps_its_cells_and_nothing_in_a_text_is_markup(text):
 
 
 # ----------------------------------------------------------------------------------------------------------------- HTML
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_the_page_has_no_markup_and_no_code_but_its_own(text):
     told = html(hostile_report(text), FOLDER)
@@ -255,7 +255,7 @@ def test_the_script_of_the_page_makes_no_element_of_a_text():
 
 
 # ----------------------------------------------------------------------------------------------------------------- JSON
-@settings(max_examples=100, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_json_is_json_and_gives_back_the_text(text):
     document = json.loads(ctrf(hostile_report(text), FOLDER).encode(errors="backslashreplace"))
@@ -265,7 +265,7 @@ def test_json_is_json_and_gives_back_the_text(text):
 
 
 # ------------------------------------------------------------------------------------------------------------- terminal
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(TEXT)
 def test_no_line_holds_anything_that_a_terminal_obeys(text):
     report = hostile_report(text)

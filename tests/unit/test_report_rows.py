@@ -323,7 +323,7 @@ def test_titles_are_cut_to_the_width_of_the_terminal(title):
     assert "…" not in render_table(found, "terminal")
 
 
-@settings(max_examples=60, deadline=None, suppress_health_check=[HealthCheck.too_slow])
+@settings(suppress_health_check=[HealthCheck.too_slow])
 @given(st.data())
 def test_any_part_of_a_ledger_gives_one_row_for_each_selected_task(data):
     made = samples.everything()

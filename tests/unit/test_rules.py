@@ -289,9 +289,7 @@ def holder(spec, path):
 
 
 @settings(
-    max_examples=60,
     suppress_health_check=[HealthCheck.function_scoped_fixture, HealthCheck.filter_too_much],
-    deadline=None,
 )
 @given(
     choices=st.lists(st.tuples(st.booleans(), st.integers(0, 10_000), st.integers(0, 10_000)), min_size=1, max_size=4)

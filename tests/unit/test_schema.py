@@ -329,7 +329,7 @@ def test_a_name_with_a_line_feed_is_quoted_on_one_line(value):
     assert sum('"\\n"' in problem.message for problem in problems) == 2
 
 
-@settings(max_examples=150, deadline=None, suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
+@settings(suppress_health_check=[HealthCheck.too_slow, HealthCheck.data_too_large])
 @given(mutants())
 def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
     valid = validate._validator().is_valid(data)
@@ -349,7 +349,6 @@ def test_both_judges_agree_on_any_spec_and_what_they_pass_binds(data: Any):
         assert all(problem.message and "\n" not in problem.message for problem in problems)
 
 
-@settings(max_examples=100, deadline=None)
 @given(st.recursive(st.none() | st.booleans() | st.integers() | st.text(max_size=3), lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.sampled_from(KEYS), inner, max_size=4), max_leaves=8))  # fmt: skip
 def test_any_data_at_all_is_judged(data: Any):
     assert bool(validate.violations(assembled(data))) is not validate._validator().is_valid(data)

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import msgspec
 import pytest
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 
 from orchestra.plan import Command, Component, Login, Method, Plan, Pool, Service, Tls
@@ -70,7 +70,6 @@ TREES = st.tuples(
 )
 
 
-@settings(max_examples=60)
 @given(TREES, TREES, st.lists(st.sampled_from(GLOBS), min_size=1, max_size=2), st.booleans())
 def test_what_is_left_out_has_the_same_inputs(before, after, patterns, service):
     inputs = tuple(patterns)

@@ -10,7 +10,7 @@ import types
 
 import pytest
 import ruamel.yaml.events
-from hypothesis import given, settings
+from hypothesis import given
 from hypothesis import strategies as st
 from ruamel.yaml import YAML
 
@@ -331,7 +331,6 @@ TREES = st.recursive(
 )
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.dictionaries(TEXTS, TREES, max_size=4), st.booleans(), st.booleans())
 def test_what_ruamel_writes_both_parsers_read_back_at_the_same_places(tree, flow, crlf):
     from io import StringIO
@@ -361,7 +360,6 @@ def test_an_escape_that_names_no_character_is_refused(escape, pure):
     assert [problem.place.line for problem in caught.value.diagnostics] == [1]
 
 
-@settings(deadline=None, max_examples=200)
 @given(st.lists(PIECES, max_size=14).map("".join))
 def test_any_text_gives_data_or_diagnostics_and_never_a_traceback(text):
     for pure in (False, True):
@@ -378,7 +376,6 @@ def test_any_text_gives_data_or_diagnostics_and_never_a_traceback(text):
             assert len(places(document)) >= 1
 
 
-@settings(deadline=None, max_examples=100)
 @given(st.binary(max_size=40))
 def test_any_bytes_give_data_or_diagnostics(raw):
     try:

@@ -13,6 +13,7 @@ def covered(tmp_path, monkeypatch):
     return tmp_path
 
 
+@pytest.mark.nightly  # `make check` runs the same command
 def test_the_covered_places_of_this_repository_hold_no_denied_word(capsys):
     assert words.main([]) == 0, capsys.readouterr().out
 

@@ -254,10 +254,12 @@ async def _report_as_action(frame: Frame, mark: str, kind: str) -> None:
     element = frame.locator(mark)
     found = await element.normalize()
     shown = await element.evaluate(SHOWN)
-    await element.evaluate(f"(element) => element.removeAttribute('{MARK}')")
     action = _action(kind, shown)
     action["selector"] = found._impl_obj._selector  # noqa: SLF001 - the library has no method for it
     await frame.page.main_frame.evaluate("(action) => window.__pw_recorderRecordAction(action)", action)
+    await element.evaluate(
+        f"(element) => element.removeAttribute('{MARK}')"
+    )  # a person who sees it go may close the page
 
 
 def _action(kind: str, shown: Mapping[str, Any]) -> dict[str, Any]:

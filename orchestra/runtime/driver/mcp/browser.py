@@ -310,14 +310,21 @@ class SharedBrowser:
         else:
             await self._clean_from_inside()
         self._visited |= self.watch.origins
-        if not replaced and ENGINES[self._engine].devtools and len(self._visited) <= 1:
-            await self.context.clear_cookies()
-        elif not replaced:  # it opens a page of its own, and forgets what was visited
-            await self.context.set_storage_state({"cookies": [], "origins": []})
-            self._visited.clear()
+        self.watch.origins.clear()
+        if not replaced:
+            await self._store({"cookies": [], "origins": []})
         await self.context.clear_permissions()
         await self.context.grant_permissions(permissions(self._engine, self._emulation))
-        self.watch.origins.clear()
+
+    async def _store(self, state: Any) -> None:
+        """Put cookies and storage in place of what is there."""
+        cleared = ENGINES[self._engine].devtools and not self.watch.origins and len(self._visited) <= 1
+        if cleared and not any(value for name, value in state.items() if name != "cookies"):
+            await self.context.clear_cookies()
+            await self.context.add_cookies(state.get("cookies", []))
+            return
+        await self.context.set_storage_state(state)  # it opens a page of its own, and forgets what was visited
+        self._visited.clear()
 
     async def _clean_from_inside(self) -> None:
         """Visit every site that was shown: where no protocol clears its storage, only a page of it can."""
@@ -339,8 +346,7 @@ class SharedBrowser:
             playwright.async_api.Error: the browser refuses.
         """
         if storage is not None:
-            await self.context.set_storage_state(storage)
-            self._visited.clear()
+            await self._store(storage)
             self.watch.origins.update(one["origin"] for one in storage.get("origins", ()))
         await self.forget(mask)
 
