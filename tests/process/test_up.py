@@ -295,7 +295,7 @@ def edit(project: SuiteProject, file: str, line: str) -> None:
     path.write_text(f"{path.read_text()}\n{line}\n")
 
 
-@pytest.mark.parametrize("known", ["by git", "without git"])
+@pytest.mark.parametrize("known", ["by git", pytest.param("without git", marks=pytest.mark.nightly)])  # by times alone
 def test_a_run_that_cannot_know_whether_what_is_up_is_old_code_notes_it(project, known):
     if known == "by git":
         project.git("init", "-q")
