@@ -2,7 +2,12 @@
 
 from __future__ import annotations
 
-from typing import NamedTuple
+from collections import Counter
+from collections.abc import Iterable
+from typing import Final, NamedTuple
+
+MOST_OF_A_RULE: Final = 20
+"""So many problems of one rule are shown where a command that has other work than to validate finds them."""
 
 
 class Place(NamedTuple):
@@ -56,3 +61,19 @@ class Diagnostic(NamedTuple):
         head = f"{self.place}: {self.message} [{self.rule}]"
         lines = [head, f"    hint: {self.hint}"] if self.hint else [head]
         return "\n".join(" ".join(line.splitlines()) for line in lines)
+
+
+def listed(problems: Iterable[Diagnostic]) -> list[str]:
+    """Return the texts of problems for a command that has other work than to validate: of each rule the first ones, and a
+    line with the number of the rest.
+    """
+    texts: list[str] = []
+    seen: Counter[str] = Counter()
+    for problem in problems:
+        seen[problem.rule] += 1
+        if seen[problem.rule] <= MOST_OF_A_RULE:
+            texts.append(problem.text())
+    for rule, number in seen.items():
+        if number > MOST_OF_A_RULE:
+            texts.append(f"{number - MOST_OF_A_RULE} more of [{rule}]: `orchestra validate` shows all")
+    return texts

@@ -21,7 +21,7 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-from orchestra.diagnostic import Diagnostic
+from orchestra.diagnostic import Diagnostic, listed
 
 EXIT_OK = 0
 EXIT_FAILED = 1
@@ -53,10 +53,10 @@ class UsageError(OrchestraError):
 
 
 class SpecError(OrchestraError):
-    """The spec is wrong. `diagnostics` holds every problem, sorted by place."""
+    """The spec is wrong. `diagnostics` holds every problem, sorted by place; the message the first ones of each rule."""
 
     def __init__(self, diagnostics: tuple[Diagnostic, ...]) -> None:
-        super().__init__("\n".join(problem.text() for problem in diagnostics))
+        super().__init__("\n".join(listed(diagnostics)))
         self.diagnostics = diagnostics
 
 

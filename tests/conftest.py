@@ -44,6 +44,9 @@ os.environ["PATH"] = f"{Path(sys.executable).parent}{os.pathsep}{os.environ.get(
 
 os.environ["XDG_STATE_HOME"] = str(STATE)
 
+# The tests start hundreds of drivers of Playwright and MCP servers; compiled once, a start takes a sixth less processor time.
+os.environ.setdefault("NODE_COMPILE_CACHE", str(Path(sys.prefix) / "node-cache"))
+
 # A developer may run the tests with an agent; what a command prints must not depend on that.
 for _name in AGENT_VARIABLES:
     os.environ.pop(_name, None)

@@ -17,6 +17,7 @@ from orchestra.compiler.build import Built, build
 from orchestra.compiler.emit import files as emit
 from orchestra.compiler.emit.files import File
 from orchestra.compiler.outputs import drift
+from orchestra.diagnostic import listed
 from orchestra.errors import EXIT_FAILED, EXIT_OK, EXIT_USAGE, OrchestraError, UsageError
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
@@ -68,8 +69,8 @@ def compile_specs(
     partial = bool(files) or suite is not None
     built = build(project.root, spec_paths(project, files, suite))
     if built.diagnostics:
-        lines = tuple(problem.text() for problem in built.diagnostics)
-        last = f"{problems(len(lines))}; nothing was {'compared' if check else 'written'}"
+        lines = tuple(listed(built.diagnostics))
+        last = f"{problems(len(built.diagnostics))}; nothing was {'compared' if check else 'written'}"
         return Outcome(lines, "", last, EXIT_USAGE)
     outputs = _beside(project, built.plans) if partial else emit.files(built.plans, project.suite)
     report = drift.apply(

@@ -13,6 +13,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from orchestra.diagnostic import listed
 from orchestra.errors import EXIT_OK, EXIT_SIGINT, OrchestraError, SpecError, UsageError
 from orchestra.ledger.runs import LAST
 from orchestra.plan import Plan
@@ -126,7 +127,7 @@ class Watched:
             self.seen = stamps(self.root, plan)
             tasks = self._tasks(plan, which)
         except SpecError as error:
-            warn("\n".join(problem.text() for problem in error.diagnostics))
+            warn("\n".join(listed(error.diagnostics)))
             return
         except OrchestraError as error:
             warn(letter(error.message, error.hint))

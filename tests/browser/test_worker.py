@@ -237,9 +237,14 @@ def test_a_spare_worker_has_its_browser_open_and_serves_the_next_run(driver, tmp
         assert [path.name for path in folder.glob("*.step")] == []
         return results[0].outcome, pid
 
+    def spare_processes() -> list[psutil.Process]:
+        """Those whose command line can be read: it cannot while a process begins or ends."""
+        return [one for one in ours.children() if str(tmp_path / "watched") in "".join(words_of(one)[-1:])]
+
     def spare() -> psutil.Process:
         """The spare worker, once its browser is there."""
-        [process] = [one for one in ours.children() if str(tmp_path / "watched") in "".join(words_of(one)[-1:])]
+        until(lambda: len(spare_processes()) == 1, "the spare worker")
+        [process] = spare_processes()
         until(
             lambda: any("chrom" in word for one in process.children(recursive=True) for word in words_of(one)),
             "its browser",
