@@ -14,6 +14,7 @@ from __future__ import annotations
 import re
 import unicodedata
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from orchestra.plan import PLAIN_PAGE, Emulation, Plan, Test
 from orchestra.printing import HIDDEN, clip, one_line, visible
@@ -23,12 +24,14 @@ __all__ = [
     "LABEL_LENGTH",
     "MOST_EDGES",
     "MOST_NODES",
+    "After",
     "clip",
     "code",
     "code_cell",
     "codes",
     "duration",
     "emulated",
+    "followed",
     "grouped",
     "label",
     "markdown",
@@ -208,6 +211,34 @@ def needs_of(test: Test) -> list[str]:
     return [f"{need} (else {test.unmet[need]})" if need in test.unmet else need for need in test.needs]
 
 
+class After(NamedTuple):
+    """The tests that a test follows: all of some groups, of which it is in `after_all`, and others."""
+
+    tests: tuple[str, ...]
+    groups: tuple[str, ...] = ()
+
+    def __str__(self) -> str:
+        """Return them in one line: `B001 B002, all of orders`."""
+        own = [" ".join(self.tests)] if self.tests else []
+        return ", ".join([*own, *(f"all of {name}" for name in self.groups)])
+
+
+def followed(plan: Plan) -> dict[str, After]:
+    """Return, by the id of a test, the tests that it follows; those of a group that it closes are not listed one by one."""
+    last = {group.id: group.after_all for group in plan.groups if group.after_all}
+    members: dict[str, set[str]] = {name: set() for name in last}
+    for test in plan.tests:
+        for name in members.keys() & set(test.groups):
+            if test.id not in last[name]:
+                members[name].add(test.id)
+    found = {}
+    for test in plan.tests:
+        closed = [name for name, closers in last.items() if test.id in closers]
+        covered = set[str]().union(*(members[name] for name in closed))
+        found[test.id] = After(tuple(one for one in test.after if one not in covered), tuple(closed))
+    return found
+
+
 def node_name(kind: str, name: str) -> str:
     """Return the name of a node, derived only from its own test or group, so that it does not depend on other nodes.
 
@@ -277,10 +308,10 @@ def terminal_table(heads: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 def terminal_graph(plan: Plan) -> str:
     """Return the graph in plain text: the tests of each group in the order of the plan, with what each waits for."""
-    blocks = []
+    blocks, after = [], followed(plan)
     for _, title, tests in grouped(plan):
         rows = [
-            (test.id, test.title, " ".join(needs_of(test)), " ".join(test.after), " ".join(test.methods))
+            (test.id, test.title, " ".join(needs_of(test)), str(after[test.id]), " ".join(test.methods))
             for test in tests
         ]
         table = terminal_table(("test", "title", "needs", "after", "methods"), rows)

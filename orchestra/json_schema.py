@@ -67,8 +67,10 @@ def check(schema: Any) -> None:
         _validator(schema)
     except jsonschema_rs.ValidationError as error:
         path: Pointer = tuple(error.instance_path)
-        if not path:
+        if isinstance(error.kind, jsonschema_rs.ValidationErrorKind.Referencing):
             raise _unresolved(schema, error.message) from None
+        if not path:
+            raise SchemaFaultError(path, f"the schema is not valid: {error.message}", "") from None
         given = json.dumps(error.instance, ensure_ascii=False)
         if path[-1] == "type":
             raise SchemaFaultError(path, f"{given} is no type of JSON Schema", f"write one of {_TYPES}") from None
@@ -80,7 +82,9 @@ def check(schema: Any) -> None:
 def _unresolved(schema: Any, message: str) -> SchemaFaultError:
     """Return the fault of a reference: the longest one that a message quotes."""
     named = [(path, text) for path, text in _references(schema, ()) if text.lstrip("#") in message]
-    path, target = max(named, key=lambda one: len(one[1]), default=(("$ref",), message))
+    if not named:
+        return SchemaFaultError((), f"the schema cannot be read: {message}", "")
+    path, target = max(named, key=lambda one: len(one[1]))
     if path[-1] == "$schema":
         reason = f'"{target}" is no draft of JSON Schema'
         return SchemaFaultError(path, reason, 'write "https://json-schema.org/draft/2020-12/schema", or leave it out')

@@ -85,7 +85,7 @@ def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
 
 def pytest_addoption(parser: pytest.Parser) -> None:
     """Add the switches of the Makefile."""
-    parser.addoption("--nightly", action="store_true", help="run the tests that take minutes, too")
+    parser.addoption("--nightly", action="store_true", help="run the tests marked nightly, too")
     parser.addoption(
         "--dearest", type=int, default=0, metavar="N", help="print a table of the N tests that took longest"
     )

@@ -63,8 +63,12 @@ def _of_methods(test: Test) -> Iterator[Step]:
 
 
 def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
-    """Yield each HAR file that several tests record, once."""
+    """Yield each HAR file that several tests record, once, and each that several methods record by a `har` of their own.
+
+    A step of a test records by each of its methods, one after the other, into one file: that is one recording, repeated.
+    """
     writers: dict[str, list[str]] = {}
+    by_methods: dict[str, list[str]] = {}
     for test in plan.tests:
         steps = (*test.before, *test.steps, *test.finally_)
         own = ((method, step) for method, steps in test.substitutes_by.items() for step in steps)
@@ -73,15 +77,24 @@ def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
                 continue
             fixed = {"test.id": test.id, "method.id": method}
             file = posixpath.normpath(names.substitute(str(step.args["file"]), fixed))
+            if "${" in file:
+                continue
+            place = source.place((*_body(step.at[-1], step.verb), "file"))
             known = writers.setdefault(file, [])
-            if test.id not in known and "${" not in file:
+            if test.id not in known:
                 known.append(test.id)
                 if len(known) == 2:
-                    place = source.place((*_body(step.at[-1], step.verb), "file"))
                     message = f'the HAR file "{file}" is recorded by "{known[0]}" and "{test.id}": each writes it whole'
-                    yield Diagnostic(
-                        place, SHARED_HAR, message, "write ${test.id} in its name, or record it in one test"
-                    )
+                    hint = "write ${test.id} in its name, or record it in one test"
+                    yield Diagnostic(place, SHARED_HAR, message, hint)
+            methods = by_methods.setdefault(file, [])
+            if step.at[-1] == f"/methods/{method}/har" and method not in methods:
+                methods.append(method)
+                if len(methods) == 2:
+                    who = f'the methods "{methods[0]}" and "{method}"'
+                    message = f'the HAR file "{file}" is recorded by {who}: each writes it whole'
+                    hint = "write ${method.id} in its name, or record it by one method"
+                    yield Diagnostic(place, SHARED_HAR, message, hint)
 
 
 def _misfits(step: Step, source: Assembled, verbs: Mapping[str, Verb]) -> Iterator[Diagnostic]:

@@ -67,6 +67,8 @@ def read(raw: bytes, file: str) -> Document:
         _refuse(Place(file, 1, 1), "the kind of the file with rows is unknown", hint)
     if kind == ".csv":
         return _csv(decode(raw.replace(b"\r\n", b"\n"), file), file)  # a checkout may change line ends, but no row
+    if not raw.strip():
+        _refuse(Place(file, 1, 1), "the file is empty", "write a list of mappings, each with an `id`")
     # A string of JSON holds no tab, so that every tab is white space, which YAML allows in fewer places.
     document = parse(raw.replace(b"\t", b" ") if kind == ".json" else raw, file)
     if not isinstance(document.data, list) or not document.data:

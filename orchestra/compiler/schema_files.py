@@ -11,7 +11,7 @@ from pathlib import PurePosixPath
 from typing import Final
 
 from orchestra.compiler.row_files import with_profiles
-from orchestra.diagnostic import Diagnostic
+from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
 from orchestra.yamltext.document import Document, Json, Path
 from orchestra.yamltext.parse import parse
@@ -65,10 +65,10 @@ def read(raw: bytes, file: str) -> Document:
     """
     kind = PurePosixPath(file).suffix.lower()
     # A string of JSON holds no tab, so that every tab is white space, which YAML allows in fewer places.
+    hint = f"its name must end with one of {', '.join(_KINDS)}, and its content be a mapping such as {{type: object}}"
+    if not raw.strip():
+        raise SpecError((Diagnostic(Place(file, 1, 1), RULE, "the file is empty", hint),))
     document = parse(raw.replace(b"\t", b" ") if kind == ".json" else raw, file)
     if kind not in _KINDS or not isinstance(document.data, dict) or not document.data:
-        hint = (
-            f"its name must end with one of {', '.join(_KINDS)}, and its content be a mapping such as {{type: object}}"
-        )
         raise SpecError((Diagnostic(document.place(()), RULE, "the file is no JSON Schema", hint),))
     return document

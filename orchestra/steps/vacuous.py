@@ -9,6 +9,7 @@ from typing import Any
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps.conditions import conditions
 from orchestra.steps.step import Step
+from orchestra.steps.verbs.pages import TEXTS_OF_DIALOG
 
 Where = tuple[str | int, ...]
 
@@ -50,8 +51,9 @@ def in_step(step: Step) -> Iterator[tuple[Where, str]]:
         for part, wanted in args.get("page", {}).items():
             yield from _in_conditions(wanted, ("page", part))
     elif step.verb == "dialog":
-        if isinstance(message := args.get("message"), dict):
-            yield from _in_conditions(message, ("message",))
+        for key in TEXTS_OF_DIALOG:
+            if isinstance(text := args.get(key), dict):
+                yield from _in_conditions(text, (key,))
     elif step.verb == "download":
         text = args.get("expect", {}).get("text", {})
         if _empty(text.get("contain")):

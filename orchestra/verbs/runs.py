@@ -336,13 +336,14 @@ class _Followed:
 
 
 def _print_tasks(project: Project, plan: Plan, selected: Sequence[str], *, dry_run: bool, workers: int | None) -> int:
-    """Print tasks with their titles; of a dry run also what they need, and on stderr how long all will take."""
+    """Print tasks with their titles; of a dry run also what runs with them, and on stderr how long all will take."""
     titles = {test.id: test.title for test in plan.tests}
     shown = with_needs(plan, selected) if dry_run else selected
-    chosen = set(selected)
+    chosen, closers = set(selected), {name for group in plan.groups for name in group.after_all}
     for task in shown:
-        pulled = "" if task in chosen else "  (needed)"
-        say(unbroken(f"{task}  {titles[task.partition(':')[2]]}{pulled}"))
+        test = task.partition(":")[2]
+        pulled = "" if task in chosen else "  (after_all)" if test in closers else "  (needed)"
+        say(unbroken(f"{task}  {titles[test]}{pulled}"))
     if dry_run:
         warn(f"time: {summary(foreseen(project, plan, shown, workers))}")
     return EXIT_OK

@@ -259,7 +259,7 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places, own: Se
         ("methods", " ".join(test.methods)),
         ("needs", " ".join(draw.needs_of(test))),
         ("needed by", " ".join(other.id for other in compiled.tests if test.id in other.needs)),
-        ("after", " ".join(test.after)),
+        ("after", str(draw.followed(compiled)[test.id])),
         ("before", " ".join(other.id for other in compiled.tests if test.id in other.after)),
         ("once", "; ".join(_once(compiled, test))),
         ("resources", " ".join(f"{name}={count}" for name, count in test.resources.items())),

@@ -7,6 +7,7 @@ import json
 import pytest
 
 from tests.support.authority import SERVER, Authority
+from tests.support.nights import at_night
 from tests.support.pages import data_of
 from tests.support.project import SuiteProject
 
@@ -57,8 +58,8 @@ def project(tmp_path_factory) -> SuiteProject:
     [
         ("", set()),
         ("trusted", {"PROBE", "PAGE", "STEP"}),
-        pytest.param("other", set(), marks=pytest.mark.nightly),  # as without a profile
-        ("missing", set()),
+        at_night("other", set()),  # as without a profile
+        at_night("missing", set()),  # as below, where the file is not to be read
         ("any", set(TESTS)),
     ],
 )

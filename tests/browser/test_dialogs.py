@@ -1,4 +1,4 @@
-"""The expected type and message of a dialog: both browser methods check them with the same words."""
+"""The expected type, message and default text of a dialog: both browser methods check them with the same words."""
 
 from __future__ import annotations
 
@@ -27,8 +27,14 @@ def logged(text):
 
 
 def test_dialogs_as_expected(both):
-    whole = [dialog("Delete 3 rows?", "confirm"), dialog("${saved.why}", "prompt", text="too old")]
-    parts = [dialog({"contain": "3 rows", "match": "^Delete\\s+[0-9]+"}), dialog(kind="prompt", accept=False)]
+    whole = [
+        dialog("Delete 3 rows?", "confirm"),
+        dialog("${saved.why}", "prompt", text="too old", default_value="no reason"),
+    ]
+    parts = [
+        dialog({"contain": "3 rows", "match": "^Delete\\s+[0-9]+"}),
+        dialog(kind="prompt", accept=False, default_value={"contain": "no", "match": "n$"}),
+    ]
     leaves = [DIRTY, dialog(kind="beforeunload"), OPENED]
     steps = [{"set": {"why": "Why?"}}, OPENED, *whole, DELETE, logged("said true too old"), *leaves]
     passed(both(*steps, *parts, DELETE, logged("said true null"), opened=False))
@@ -41,6 +47,7 @@ def test_dialogs_as_expected(both):
         (dialog({"contain": "2"}, "confirm"), 'a confirm dialog with a message that contains "2"'),
         (dialog({"match": "^3"}), 'a dialog with a message that matches "^3"'),
         (dialog("Delete 3 rows?", "alert"), 'an alert dialog with the message "Delete 3 rows?"'),
+        (dialog(default_value=""), 'a prompt dialog with the default value ""'),
     ],
 )
 def test_a_dialog_that_is_not_as_expected_fails_the_step_that_opened_it(both, wanted, expected):
@@ -52,6 +59,17 @@ def test_a_dialog_that_is_not_as_expected_fails_the_step_that_opened_it(both, wa
         )
         assert (result.failure.section, result.failure.step) == ("steps", 3)
         assert result.failure.expected == expected
+
+
+def test_the_default_text_of_a_prompt_is_shown_where_it_is_another_one(both):
+    wanted = dialog({"contain": "Why"}, default_value={"contain": "too", "match": "^none"})
+    for result in failed(both(OPENED, dialog(), wanted, DELETE, opened=False)):
+        assert (
+            result.failure.message
+            == 'expected a prompt dialog with a message that contains "Why" and a default value that contains "too" and a '
+            'default value that matches "^none", but a prompt dialog with the message "Why?" and the default value "no '
+            'reason" opened'
+        )
 
 
 def test_an_expected_dialog_that_does_not_open_fails_the_test(both):

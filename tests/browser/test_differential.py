@@ -11,6 +11,7 @@ import pytest
 from bench import differential
 from bench.differential import METHODS, PLAIN, DifferenceError, search, trio
 from orchestra.runtime.driver.mcp import verbs
+from tests.support.nights import by_day
 from tests.support.programs import SECONDS, Program
 
 pytestmark = pytest.mark.browser
@@ -44,7 +45,7 @@ def lazy(monkeypatch):
     return lambda verb: monkeypatch.setitem(verbs.VERBS, verb, lambda _sender, _job: None)
 
 
-@pytest.mark.parametrize("programs", [8, pytest.param(25, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("programs", [5, pytest.param(25, marks=pytest.mark.nightly)])
 def test_generated_programs_come_to_the_same(three, programs):
     three.tally.clear()
     search(three, programs)
@@ -59,7 +60,8 @@ def test_the_states_of_a_page_are_compared(three):
         assert part in state
 
 
-@pytest.mark.parametrize("verb", ["fill", "viewport", "expect", "download", "dialog"])
+# What the state of the page shows, and what the outcome of the program shows; at night also size, files and dialogs.
+@pytest.mark.parametrize("verb", by_day(["fill", "viewport", "expect", "download", "dialog"], "fill", "expect"))
 def test_a_method_that_does_nothing_differs(three, lazy, verb, monkeypatch):
     monkeypatch.setattr(differential, "ROUNDS", 1)  # a difference by chance is looked for thrice; this one is certain
     assert three.differs(SAMPLE) == ""
@@ -77,7 +79,7 @@ class Seeing:
         return "they differ" if any(self._verb in step for step in program.steps) else ""
 
 
-@pytest.mark.parametrize("verb", ["upload", "dialog", "wait"])
+@pytest.mark.parametrize("verb", by_day(["upload", "dialog", "wait"], "dialog"))
 def test_what_differs_is_made_small(verb):
     with pytest.raises(DifferenceError) as difference:
         search(Seeing(verb), 2000)

@@ -13,6 +13,7 @@ from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
 from tests.support.expectations import CASES, NOT_HELD, PAGE
+from tests.support.nights import at_night, by_day
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -195,9 +196,9 @@ def test_every_verb_by_its_tools(both, case):
 
 
 @browser
-@pytest.mark.parametrize("delay", [20, 45, 70, 95, 120, 180])
+@pytest.mark.parametrize("delay", [45, 120, *map(at_night, (20, 70, 95, 180))])
 def test_a_dialog_may_open_at_any_moment_of_a_question(both, delay):
-    """Parts of a tool wait for a dialog without a word; it is answered beside them."""
+    """Parts of a tool wait for a dialog without a word; it is answered beside them. At night in more of their parts."""
     opens = {"evaluate": f"() => {{ setTimeout(() => log('said ' + confirm('sure?')), {delay}) }}"}
     passed(both({"dialog": {"accept": True}}, opens, logged("said true;")))
 
@@ -227,7 +228,7 @@ WAITS = {
 
 
 @browser
-@pytest.mark.parametrize("case", WAITS)
+@pytest.mark.parametrize("case", by_day(WAITS, "testid", "css and marker", "hidden", "role", "frame"))  # by each tool
 def test_a_wait_ends_with_the_change(both, case):
     first, step, tool = WAITS[case]
     _, mcp = passed(both(first, {"wait": step}))
@@ -258,10 +259,10 @@ def test_the_marker_of_failure_ends_a_wait(both, step):
     "step",
     [
         {"testid": "slow"},
-        {"testid": "ghost"},
+        at_night({"testid": "ghost"}),
         {"role": "alert"},
         {"testid": "going", "be": "hidden"},
-        {"role": "heading", "be": "hidden"},
+        at_night({"role": "heading", "be": "hidden"}),
         {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
     ],
 )
@@ -318,8 +319,21 @@ def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(both):
     assert both.tools["expect"] == {EVALUATE, CODE}
 
 
+# Each way to look, by day: a state that one script reads or Playwright is asked for, a text, a list, an attribute, a count.
+# At night each condition has its own words; by day the test before asks for all of them.
+LOOKS = (
+    "be visible",
+    "be checked",
+    "contain",
+    "match as JavaScript alone",
+    "have_values",
+    "have_count",
+    "have_attribute",
+)
+
+
 @browser
-@pytest.mark.parametrize("case", CASES)
+@pytest.mark.parametrize("case", by_day(CASES, *LOOKS))
 def test_a_condition_that_does_not_hold(both, case, tmp_path):
     to, yes, no, found = CASES[case]
     cli, mcp = failed(both(FOCUS, expect(no, to)))
@@ -366,7 +380,7 @@ def test_expect_asks_again_until_it_holds(both):
 
 
 @browser
-@pytest.mark.parametrize("case", PAGE)
+@pytest.mark.parametrize("case", by_day(PAGE, "title have_text", "title not", "url as JavaScript alone"))
 def test_expectations_of_the_page(both, case):
     yes, no, _ = PAGE[case]
     cli, mcp = failed(both({"expect": {"page": yes}}, {"expect": {"page": no, "within_seconds": 0.3}}))
@@ -437,8 +451,17 @@ FAILURES = {
 }  # fmt: skip
 
 
+# One of each kind by each way to send a step. At night each verb has each kind of failure.
+KINDS = (
+    *("several: click", "several: wait with marker", "several: expect", "several: evaluate", "several: download"),
+    *("wrong kind: fill", "wrong kind: value", "script: below", "script: error", "download: content", "download: none"),
+    *("download: cut off", "spec: key", "spec: port", "spec: selector of a wait", "spec: pattern", "spec: no file"),
+    *("spec: name", "server: refused", "server: a download", "http: refused"),
+)
+
+
 @browser
-@pytest.mark.parametrize("case", FAILURES)
+@pytest.mark.parametrize("case", by_day(FAILURES, *KINDS))
 def test_a_failure_is_of_the_same_kind(both, case):
     said, outcome, fault = FAILURES[case]
     cli, mcp = failed(both(*said), outcome, fault)
@@ -453,7 +476,7 @@ def test_a_failure_is_of_the_same_kind(both, case):
         [{"click": {"text": "Never"}}],
         [{"goto": "${s.url}/silent"}],
         *(
-            pytest.param(said, marks=pytest.mark.nightly)
+            at_night(said)
             for said in (
                 [{"click": {"testid": "nowhere"}}],
                 [{"fill": {"label": "Fixed", "value": "x"}}],
@@ -472,12 +495,12 @@ def test_the_time_of_the_test_is_over(both, said):
 
 
 @browser
-def test_the_time_of_the_test_is_over_in_a_script(both):
+@pytest.mark.parametrize("name", ["mcp", at_night("playwright")])  # test_driver_playwright.py has a page that hangs
+def test_the_time_of_the_test_is_over_in_a_script(both, name):
     """One after the other: `playwright` ends what its process has started, which is more here than in a worker."""
     never = {"evaluate": "() => new Promise(() => {})"}
-    for name in ("mcp", "playwright"):
-        failed([result := both.run(name, [OPEN, never], timeout_seconds=5)], "timeout", "timeout")
-        assert result.failure.message.startswith("the test's 5 s were over in step 2 (evaluate)")
+    failed([result := both.run(name, [OPEN, never], timeout_seconds=5)], "timeout", "timeout")
+    assert result.failure.message.startswith("the test's 5 s were over in step 2 (evaluate)")
 
 
 @browser

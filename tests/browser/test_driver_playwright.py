@@ -16,13 +16,12 @@ from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.playwright.driver import PlaywrightDriver
 from orchestra.runtime.driver.playwright.verbs import VERBS
 from orchestra.runtime.driver.sections import carry_out
-from orchestra.runtime.driver.wording import target_text
 from orchestra.runtime.scope import Scope
 from orchestra.steps.conditions import CONDITIONS, STATES
-from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.expectations import CASES, NOT_HELD, PAGE, REPLY, SEND
 from tests.support.mcp_page import Started
+from tests.support.nights import at_night, by_day
 from tests.support.requests import request
 from tests.support.site import site, unused_address
 
@@ -308,8 +307,8 @@ def test_pictures_are_listed(run, tmp_path):
     "press, step",
     [
         ("Slow", {"testid": "slow"}),
-        ("Slow", {"testid": "slow", "unless": {"testid": "error-banner"}}),
-        ("Go", {"testid": "going", "be": "hidden"}),
+        at_night("Slow", {"testid": "slow", "unless": {"testid": "error-banner"}}),
+        at_night("Go", {"testid": "going", "be": "hidden"}),
         ("Go", {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}}),
         ("Slow", {"testid": "slow", "unless": {"frame": "#inner", "text": "no"}}),
     ],
@@ -331,8 +330,8 @@ def test_a_wait_in_a_frame(run):
     "step",
     [
         {"testid": "slow", "unless": {"testid": "error-banner"}},
-        {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}},
-        {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
+        at_night({"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}}),
+        at_night({"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}}),
     ],
 )
 def test_the_marker_of_failure_ends_a_wait(run, step):
@@ -346,9 +345,9 @@ def test_the_marker_of_failure_ends_a_wait(run, step):
 @pytest.mark.parametrize(
     "step, found",
     [
-        ({"testid": "slow"}, "no element"),
+        at_night({"testid": "slow"}, "no element"),
         ({"testid": "ghost"}, "locator resolved to hidden"),
-        ({"testid": "ghost", "unless": {"testid": "error-banner"}}, ""),
+        at_night({"testid": "ghost", "unless": {"testid": "error-banner"}}, ""),
         ({"testid": "going", "be": "hidden"}, "locator resolved to visible"),
         ({"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}}, "no element"),
     ],
@@ -362,32 +361,30 @@ def test_a_wait_in_vain(run, step, found):
 # ------------------------------------------------------------------------------------------------------------- targets
 
 
+TARGETS = [
+    {"role": "button", "name": "Send"},
+    {"label": "Compact view"},
+    {"placeholder": "Ask me"},
+    {"text": "Hello NVDA it is"},
+    {"alt": "A chart"},
+    {"title": "The message"},
+    {"testid": "reply"},
+    {"css": "#send.big"},
+    {"testid": "twin", "nth": -1},
+    {"text": "Twin", "nth": 0},
+    {"role": "listitem", "has_text": "eggs"},
+    {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "eggs"}},
+    {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "Buy milk", "nth": 1}},
+    {"role": "button", "name": "Framed", "frame": "#inner"},
+    {"text": "In the shadow"},
+    {"testid": "shady"},
+    {"testid": "far"},
+]
+
+
 @browser
-@pytest.mark.parametrize(
-    "target",
-    [
-        {"role": "button", "name": "Send"},
-        {"label": "Compact view"},
-        {"placeholder": "Ask me"},
-        {"text": "Hello NVDA it is"},
-        {"alt": "A chart"},
-        {"title": "The message"},
-        {"testid": "reply"},
-        {"css": "#send.big"},
-        {"testid": "twin", "nth": -1},
-        {"text": "Twin", "nth": 0},
-        {"role": "listitem", "has_text": "eggs"},
-        {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "eggs"}},
-        {"label": "Toggle Todo", "within": {"role": "listitem", "has_text": "Buy milk", "nth": 1}},
-        {"role": "button", "name": "Framed", "frame": "#inner"},
-        {"text": "In the shadow"},
-        {"testid": "shady"},
-        {"testid": "far"},
-    ],
-    ids=lambda target: target_text(target_of(target)),
-)
-def test_a_target_finds_its_element(run, target):
-    passed(run(expected(target, {"have_count": 1, "be": "visible"}, within=5)))
+def test_each_target_finds_its_element(run):
+    passed(run(*(expected(target, {"have_count": 1, "be": "visible"}, within=5) for target in TARGETS)))
 
 
 @browser
@@ -422,8 +419,15 @@ def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(run):
 
 
 @browser
-@pytest.mark.parametrize(
-    "to", [{"be": "visible"}, {"have_text": "x"}, {"not": {"contain": "x"}}, {"match": "(?<a>x)"}, {"be": "enabled"}]
+@pytest.mark.parametrize(  # by Playwright's own assertions, and by a script; at night each of them
+    "to",
+    [
+        {"be": "visible"},
+        at_night({"have_text": "x"}),
+        at_night({"not": {"contain": "x"}}),
+        {"match": "(?<a>x)"},
+        at_night({"be": "enabled"}),
+    ],
 )
 def test_an_element_that_is_not_there_is_told_so(run, to):
     told = failure(run(expected({"testid": "nowhere"}, to)))
@@ -443,7 +447,7 @@ def test_a_condition_that_makes_no_sense_for_its_element(run):
 
 
 @browser
-@pytest.mark.parametrize("case", PAGE)
+@pytest.mark.parametrize("case", by_day(PAGE, "title not", "url as JavaScript alone"))  # test_driver_mcp.py has others
 def test_expectations_of_the_page(run, case):
     yes, no, found = PAGE[case]
     passed(run({"expect": {"page": yes}}))
@@ -456,17 +460,17 @@ def test_expectations_of_the_page(run, case):
 
 
 @browser
-@pytest.mark.parametrize(
+@pytest.mark.parametrize(  # by an action, a wait, an assertion; at night by each verb
     "step",
     [
         {"click": {"testid": "twin"}},
         {"wait": {"testid": "twin"}},
-        {"wait": {"testid": "twin", "unless": {"testid": "error-banner"}}},
+        at_night({"wait": {"testid": "twin", "unless": {"testid": "error-banner"}}}),
         {"expect": {"testid": "twin", "to": {"have_text": "x"}}},
-        {"expect": {"testid": "twin", "to": {"match": "(?<a>x)"}}},
-        {"evaluate": {"testid": "twin", "script": "() => 1"}},
-        {"screenshot": {"testid": "twin", "as": "x"}},
-        {"download": {"testid": "twin", "as": "x"}},
+        at_night({"expect": {"testid": "twin", "to": {"match": "(?<a>x)"}}}),
+        at_night({"evaluate": {"testid": "twin", "script": "() => 1"}}),
+        at_night({"screenshot": {"testid": "twin", "as": "x"}}),
+        at_night({"download": {"testid": "twin", "as": "x"}}),
     ],
     ids=lambda step: next(iter(step)),
 )
@@ -484,8 +488,9 @@ def test_several_elements_where_one_is_meant(run, step):
     [
         ({"click": {"testid": "nowhere"}}, 'no element matches {testid: "nowhere"} within '),
         ({"click": {"text": "Never"}}, "element is not enabled"),
-        ({"click": {"testid": "ghost"}}, "element is not visible"),
-        ({"fill": {"label": "Fixed", "value": "x"}}, "element is not editable"),
+        # At night other words of the same log of Playwright.
+        at_night({"click": {"testid": "ghost"}}, "element is not visible"),
+        at_night({"fill": {"label": "Fixed", "value": "x"}}, "element is not editable"),
         ({"select": {"label": "Ticker", "value": "TSLA"}}, "did not find some options"),
     ],
     ids=str,
@@ -521,18 +526,18 @@ def test_an_element_of_the_wrong_kind(run, step, words):
     [
         ({"press": "NoSuchKey"}, 'Unknown key: "NoSuchKey"'),
         ({"goto": "/relative"}, "Cannot navigate to invalid URL"),
-        ({"goto": "http://127.0.0.1:1/"}, "ERR_UNSAFE_PORT"),
+        at_night({"goto": "http://127.0.0.1:1/"}, "ERR_UNSAFE_PORT"),
         ({"click": {"css": "h1[["}}, "while parsing css selector"),
-        ({"expect": {"css": "h1[[", "to": {"be": "visible"}}}, "while parsing css selector"),
-        ({"expect": {"css": "h1", "to": {"match": "(?P<x>y)"}}}, "Invalid regular expression"),
-        ({"expect": {"css": "h1", "to": {"match": "("}}}, "Invalid regular expression"),
+        at_night({"expect": {"css": "h1[[", "to": {"be": "visible"}}}, "while parsing css selector"),
+        at_night({"expect": {"css": "h1", "to": {"match": "(?P<x>y)"}}}, "Invalid regular expression"),
+        at_night({"expect": {"css": "h1", "to": {"match": "("}}}, "Invalid regular expression"),
         ({"expect": {"page": {"title": {"match": "("}}}}, "Invalid regular expression"),
         (
             {"upload": {"label": "Import file", "files": ["missing.txt"]}},
             'the file to upload "missing.txt" is not there',
         ),
         ({"upload": {"label": "Import file", "files": ["../x"]}}, 'the path "../x" leaves the project root'),
-        ({"fill": {"label": "Message", "value": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
+        at_night({"fill": {"label": "Message", "value": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
         ({"click": {"testid": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
     ],
     ids=str,

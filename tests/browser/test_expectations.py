@@ -13,6 +13,7 @@ from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
 
 from orchestra.runtime.browsers.finder import launch_options
 from tests.support.both import failed, passed
+from tests.support.nights import at_night, by_day
 from tests.support.plain import located
 from tests.support.site import page
 
@@ -116,10 +117,13 @@ def test_each_condition_holds_where_playwright_says_so(both, plain):
 
 
 NOWHERE = {"testid": "nowhere"}
+# By day one that one script reads, of one element and of all, one that Playwright is asked for; at night each condition.
 NOT_WITHOUT_ELEMENT = [
-    {"contain": ["error"]}, {"contain": "error"}, {"have_text": ["a"]}, {"have_class": ["a"]}, {"be": "in_viewport"}, {"be": "hidden"},
-    {"be": "focused"}, {"be": "enabled"}, {"be": "empty"}, {"have_number": {"above": 1}}, {"have_css": {"color": "red"}}, {"have_values": ["a"]},
-    {"have_role": "button"}, {"have_accessible_name": "a"}, {"aria": "- list"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
+    {"contain": ["error"]}, {"contain": "error"}, {"be": "hidden"}, {"be": "enabled"}, {"have_number": {"above": 1}}, {"aria": "- list"},
+    *map(at_night, [
+        {"have_text": ["a"]}, {"have_class": ["a"]}, {"be": "in_viewport"}, {"be": "focused"}, {"be": "empty"}, {"have_css": {"color": "red"}},
+        {"have_values": ["a"]}, {"have_role": "button"}, {"have_accessible_name": "a"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
+    ]),
 ]  # fmt: skip
 
 
@@ -133,7 +137,7 @@ def test_the_negation_of_a_condition_fails_where_no_element_matches(both, to):
 LOGGED = [
     ({**ITEMS, "nth": 1}, {"have_text": "Buy tea"}, '"Buy eggs"'),
     (COST, {"have_number": {"below": 8}}, "1234.5"),
-    (NOWHERE, {"have_number": {"below": 8}}, "no element"),
+    at_night(NOWHERE, {"have_number": {"below": 8}}, "no element"),
 ]
 
 
@@ -162,7 +166,7 @@ NO_NUMBER: dict[str, tuple[dict[str, Any], dict[str, Any]]] = {
 }
 
 
-@pytest.mark.parametrize("case", NO_NUMBER)
+@pytest.mark.parametrize("case", by_day(NO_NUMBER, "not above"))  # at night also without a `not`, and with a pattern
 def test_a_text_without_a_number_meets_no_bounds_and_no_negation(both, case):
     target, to = NO_NUMBER[case]
     for result in failed(both(page(BODY), {"expect": {**target, "to": to, "within_seconds": 1}}, opened=False)):
@@ -266,7 +270,7 @@ def test_a_script_that_never_gives_the_value_fails_in_time(both):
     assert cli.failure.message == mcp.failure.message == "evaluate failed: no, asked for 0.3 s"
 
 
-@pytest.mark.parametrize("target", [{}, {"css": "p"}], ids=["page", "element"])
+@pytest.mark.parametrize("target", [at_night({}, id="page"), pytest.param({"css": "p"}, id="element")])
 def test_a_promise_that_does_not_settle_fails_in_the_time_of_its_step(both, target):
     never = {"evaluate": {**target, "script": "() => new Promise(() => {})", "equals": 2, "within_seconds": 3}}
     for result in failed(both(page("<p>x</p>"), never, opened=False)):

@@ -9,6 +9,7 @@ import sys
 
 import pytest
 
+from tests.support.nights import at_night
 from tests.support.project import environment
 
 pytestmark = [
@@ -59,11 +60,11 @@ STEPS = {
 @pytest.mark.parametrize(
     "what, how, code",
     [
-        ("pass", "wait", 0),
-        ("fail", "wait", 1),
+        at_night("pass", "wait", 0),  # these two end as the next
+        at_night("fail", "wait", 1),
         ("hung page", "wait", 1),
         ("long", "INT", 130),
-        ("long", "TERM", 143),
+        at_night("long", "TERM", 143),  # ends as by INT
         ("long", "KILL", -9),
         ("long", "worker", 1),
     ],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.nights import at_night, by_day
 from tests.support.project import SuiteProject
 
 pytestmark = pytest.mark.browser
@@ -17,7 +18,8 @@ tests:
 """
 
 
-@pytest.mark.parametrize("kind", ["long", "no folder", "no files in it"])
+# One that is given a shorter name, and one that cannot be written to; at night one that does not exist.
+@pytest.mark.parametrize("kind", by_day(["long", "no folder", "no files in it"], "long", "no files in it"))
 def test_a_tmpdir_that_browsers_cannot_use_fails_no_test(project: SuiteProject, chromium, tmp_path, kind):
     folder = {"long": tmp_path / ("x" * 100), "no folder": tmp_path / "no", "no files in it": "/proc"}[kind]
     if kind == "long":
@@ -46,9 +48,9 @@ def test_a_browser_that_is_to_be_seen_and_has_no_display_is_of_the_machine(proje
 @pytest.mark.parametrize(
     "home",
     [
-        pytest.param("", id="none"),
+        at_night("", id="none"),
         pytest.param("/proc", id="read-only"),
-        pytest.param("/dev/null", id="a file", marks=pytest.mark.nightly),
+        at_night("/dev/null", id="a file"),
     ],
 )
 def test_a_home_that_browsers_cannot_use_fails_no_test(project: SuiteProject, chromium, home):

@@ -34,6 +34,7 @@ from orchestra.runtime.driver.mcp.result import answer_of
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.processes.process import Process, alive, end_tree, spawn, tree
 from tests.support.mcp_page import Ran, Started, ground
+from tests.support.nights import at_night
 from tests.support.requests import request
 from tests.support.servers import until
 
@@ -374,6 +375,7 @@ def test_a_server_that_hangs_longer_than_a_step_may_take_is_no_slow_page(run, si
     assert [(one.part, one.recovery_steps) for one in result.session.died] == [("server", ("restart",))]
 
 
+@pytest.mark.nightly  # a server that hangs is ended, and then it has died: both are tried by day
 @browser
 def test_a_server_that_hangs_in_a_click_ends_the_attempt(run, site):
     passed(run(OPEN))
@@ -445,6 +447,7 @@ def test_what_was_stored_comes_back_with_a_new_browser(run):
     assert passed(run(OPEN, found, reset="page")).continuity == "lost"
 
 
+@pytest.mark.nightly  # more moments of what the tests before kill at a certain one
 @browser
 def test_kills_at_seeded_moments_change_no_verdict(run, site):
     """The short form of bench/mcp.py: what may be done twice passes, what may not is a crash, nothing else comes of it."""
@@ -569,8 +572,8 @@ def fake(folder: Path, version="1.64.0", tools=TOOLS) -> Start:
             {"version": "1.63.9"},
             'the MCP server is version "1.63.9"; this driver knows 1.64 up to, not including, 1.66',
         ),
-        ({"version": "2.0.0"}, '"2.0.0"'),
-        ({"version": "new"}, '"new"'),
+        at_night({"version": "2.0.0"}, '"2.0.0"'),
+        at_night({"version": "new"}, '"new"'),
         ({"tools": TOOLS - {"browser_click", "browser_type"}}, "lacks the tools browser_click, browser_type"),
     ],
 )

@@ -12,6 +12,7 @@ from playwright.sync_api import Page, sync_playwright
 
 from orchestra.runtime.browsers.finder import launch_options
 from tests.support.both import passed
+from tests.support.nights import by_day
 from tests.support.site import page
 
 pytestmark = pytest.mark.browser
@@ -91,7 +92,11 @@ WRONG = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", WRONG)
+# At night each verb says by the same words that there is nothing.
+FOUND = ("nothing to drag", "nothing to drop it onto", "onto several", "no such file", "what does not take it")
+
+
+@pytest.mark.parametrize("case", by_day(WRONG, *FOUND))
 def test_both_fail_alike(both, case):
     step, message = WRONG[case]
     ((verb, body),) = step.items()
@@ -121,7 +126,15 @@ UNFIT = {
 }  # fmt: skip
 
 
-@pytest.mark.parametrize("case", UNFIT)
+# By day each reason once; at night by each verb that gives it.
+REASONS = (
+    *("type into a hidden input", "type into a readonly input", "type into a heading", "type into a button"),
+    *("type without a focus", "press on a disabled input", "focus a heading", "scroll to a negative place"),
+    *("scroll what does not scroll", "scroll a page that fits"),
+)
+
+
+@pytest.mark.parametrize("case", by_day(UNFIT, *REASONS))
 def test_a_step_that_cannot_do_its_work_fails(both, case):
     step, message = UNFIT[case]
     ((verb, body),) = step.items()

@@ -8,6 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.both import failed, passed
+from tests.support.nights import by_day
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -32,7 +33,9 @@ LEFT = {
 
 
 @browser
-@pytest.mark.parametrize("way", LEFT)
+@pytest.mark.parametrize(
+    "way", by_day(LEFT, "click", "back", "asked for, reload")
+)  # at night each with and without a step
 def test_a_page_with_unsaved_changes_is_left(both, way):
     for result in passed(both(OTHER, *DIRTY, *LEFT[way], opened=False)):
         assert not any(finding.layer == "open_dialogs" for finding in result.findings)
@@ -40,7 +43,7 @@ def test_a_page_with_unsaved_changes_is_left(both, way):
 
 
 @browser
-@pytest.mark.parametrize("verb", ["goto", "reload", "back"])
+@pytest.mark.parametrize("verb", by_day(["goto", "reload", "back"], "goto", "back"))
 def test_a_page_that_is_not_to_be_left(both, verb):
     url = {"url": OTHER["goto"]} if verb == "goto" else {}
     cli, mcp = failed(both(OTHER, *DIRTY, REFUSE, {verb: {**url, "within_seconds": 2}}, opened=False))
@@ -71,11 +74,9 @@ def test_there_is_no_page_to_go_back_to(both):
 
 
 @browser
-@pytest.mark.parametrize(
-    "address", ["${s.url}/steps.html#part", "${s.url}/steps.html", "about:blank", "data:text/html,x"]
-)
-def test_every_kind_of_address_counts_as_a_page(both, address):
-    passed(both({"goto": address}, {"goto": address}))
+def test_every_kind_of_address_counts_as_a_page(both):
+    addresses = ["${s.url}/steps.html#part", "${s.url}/steps.html", "about:blank", "data:text/html,x"]
+    passed(both(*({"goto": address} for address in addresses for _ in range(2))))
 
 
 SLOW = """<button onclick="location.href = '/silent'">Silent</button>

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 
+from tests.support.nights import at_night
 from tests.support.project import SuiteProject
 from tests.support.servers import free_range
 
@@ -41,8 +42,9 @@ tests:
 """
 
 
+# At night where the driver is one process, and not a server with a session that goes on.
 @pytest.mark.parametrize(
-    "method", ["{cli: {driver: playwright, workers: 1}}", "{mcp: {driver: mcp, session: {single: true}}}"]
+    "method", [at_night("{cli: {driver: playwright, workers: 1}}"), "{mcp: {driver: mcp, session: {single: true}}}"]
 )
 def test_a_page_that_cannot_come_back_is_ended_and_repeated_and_its_browser_serves_on(
     project: SuiteProject, chromium, method

@@ -8,6 +8,7 @@ import pytest
 
 from orchestra.runtime.browsers.finder import Browser, find
 from tests.support.both import Both, failed, passed
+from tests.support.nights import at_night, by_day
 from tests.support.paths import ROOT
 from tests.support.site import page
 
@@ -43,15 +44,19 @@ def texts(results, *layers):
     return [[sign.text for sign in result.findings if sign.layer in wanted] for result in passed(results)]
 
 
-@pytest.mark.parametrize("pictures", [[], [PICTURE], [PICTURE, WHOLE, {"screenshot": {"as": "part", "css": "p"}}]])
+ALL_PICTURES = [PICTURE, WHOLE, {"screenshot": {"as": "part", "css": "p"}}]
+
+
+@pytest.mark.parametrize("pictures", [at_night([]), at_night([PICTURE]), ALL_PICTURES])  # fewer are a part of all
 def test_a_picture_of_a_page_that_forbids_styles(each, pictures):
     framed = page(f"{NO_STYLES}<p>text</p><input autofocus><iframe srcdoc='<p>in</p>'></iframe>")
     assert texts(each(framed, *pictures, SETTLE, opened=False, evidence="always")) == [[], []]
 
 
+@pytest.mark.nightly
 @pytest.mark.parametrize("engine", ["firefox"], indirect=True)
 def test_in_firefox_pictures_and_a_page_that_is_left_are_no_errors(each):
-    """One program of both for `make test`: each by itself runs in Firefox at night."""
+    """One program of both, of which each by itself runs in Firefox, too."""
     framed = page(f"{NO_STYLES}<p>text</p><input autofocus><iframe srcdoc='<p>in</p>'></iframe>")
     steps = [framed, PICTURE, WHOLE, SETTLE, HANDLED, OTHER, SETTLE]
     assert texts(each(*steps, opened=False, evidence="always")) == [[], []]
@@ -143,9 +148,11 @@ def test_a_window_that_a_link_opens_has_no_error_of_ours(each):
     assert texts(results, "page_errors", "console_errors") == [[], []]
 
 
-NEVER = page(
-    """<style>@font-face { font-family: never; src: url(/silent) } p { font-family: never }</style><p>text</p>"""
-)
+# Of a page that has loaded: the MCP server waits ten seconds for one that has not.
+NEVER = """() => {
+    const style = '<style>@font-face { font-family: never; src: url(/silent) } p { font-family: never }</style>';
+    document.head.insertAdjacentHTML('beforeend', style); document.body.offsetHeight;
+}"""
 IMAGE = page("<p data-testid=text>text</p><img src=/silent>")
 HAS_TEXT = {"expect": {"testid": "text", "to": {"have_text": "text"}}}
 
@@ -153,13 +160,14 @@ HAS_TEXT = {"expect": {"testid": "text", "to": {"have_text": "text"}}}
 def test_a_font_that_never_comes_costs_no_picture(each, monkeypatch):
     for module in ("playwright.verbs", "mcp.browser", "mcp.session"):
         monkeypatch.setattr(f"orchestra.runtime.driver.{module}.FONTS_SECONDS", 0.5)
-    opened = {"goto": {"url": NEVER["goto"], "until": "domcontentloaded"}}
-    for result in passed(each(opened, PICTURE, WHOLE, opened=False, evidence="always")):
+    steps = [page("<p>text</p>"), {"evaluate": NEVER}, PICTURE, WHOLE]
+    for result in passed(each(*steps, opened=False, evidence="always")):
         pictures = {evidence.path for evidence in result.evidence if evidence.kind == "screenshot"}
         assert {"picture.png", "whole.png"} < pictures, pictures
 
 
-@pytest.mark.parametrize("until", ["domcontentloaded", "commit"])
+# By `mcp` the server waits ten seconds for what the step does not wait for; at night for less of a page.
+@pytest.mark.parametrize("until", by_day(["domcontentloaded", "commit"], "domcontentloaded"))
 def test_a_page_counts_as_open_when_the_step_says(each, until):
     passed(each({"goto": {"url": IMAGE["goto"], "until": until}}, HAS_TEXT, opened=False))
 
@@ -170,7 +178,9 @@ def test_a_page_whose_image_never_comes_does_not_load(each):
     assert "until: domcontentloaded" in cli.failure.hint == mcp.failure.hint
 
 
+@pytest.mark.nightly
 def test_the_first_bytes_of_a_page(each):
+    """As `until: commit` above, of a document that never ends."""
     passed(each({"goto": {"url": "${s.url}/dribble", "until": "commit"}}, opened=False))
 
 

@@ -7,6 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.both import failed, passed
+from tests.support.nights import by_day
 from tests.support.site import page
 
 pytestmark = pytest.mark.browser
@@ -111,7 +112,8 @@ LOST = {
 }
 
 
-@pytest.mark.parametrize("case", LOST)
+# One that asks again, and one that waits in the server; at night others, and what the first page would answer.
+@pytest.mark.parametrize("case", by_day(LOST, "a wait for what main shows", "a click that waits"))
 def test_a_page_that_closes_by_itself_fails_the_step_on_it(both, case):
     for result in failed(both(START, OPEN_POPUP, CLOSES, LOST[case], opened=False)):
         assert result.failure.message == 'the page "t" was closed'

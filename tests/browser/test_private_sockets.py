@@ -54,7 +54,7 @@ def temporary() -> Iterator[Path]:
         yield Path(folder)
 
 
-@pytest.mark.parametrize("umask", [0o000, 0o022])
+@pytest.mark.parametrize("umask", [0o000, pytest.param(0o022, marks=pytest.mark.nightly)])  # a stricter one
 def test_a_socket_of_playwright_is_in_a_private_folder(project, chromium, temporary, umask):
     (project.root / "look.py").write_text(LOOK)
     project.write(SPEC).compile()

@@ -33,6 +33,7 @@ from orchestra.report.rows import Report
 from orchestra.runtime.shards.merge import merge, sources_of
 from tests.support import runs as samples
 from tests.support.hostile import NASTY
+from tests.support.nights import at_night
 from tests.support.pages import data_of
 from tests.support.paths import ROOT
 
@@ -50,6 +51,7 @@ VIEWS = (
     "#/run",
 )
 WIDTHS = (360, 768, 1280, 2560)
+DAY = ((360, "dark"), (1280, "light"))
 PICTURES = ROOT / "test-results" / "report"
 """Pictures of each view at each width, in light and dark, for people to look at; git ignores them."""
 NUL = "\0"  # in no name of a file
@@ -552,8 +554,14 @@ def test_ten_thousand_tests_are_a_few_rows_at_a_time(watched, tmp_path):
     assert page.inner_text("tr.item .badge").strip().endswith("failed")
 
 
-@pytest.mark.parametrize("scheme", ["light", "dark"])
-@pytest.mark.parametrize("width", WIDTHS)
+# By day the narrowest and a usual one; at night all, with their pictures. Colours make no view wider.
+@pytest.mark.parametrize(
+    "width, scheme",
+    [
+        *DAY,
+        *(at_night(width, scheme) for width in WIDTHS for scheme in ("light", "dark") if (width, scheme) not in DAY),
+    ],
+)
 def test_no_view_is_wider_than_the_window(browser, everything, tmp_path, scheme, width):
     page = browser.new_page(viewport={"width": width, "height": 800}, color_scheme=scheme)
     Watched(page).open(html(everything, FOLDER), tmp_path)

@@ -11,6 +11,7 @@ import pytest
 from orchestra.runtime.driver.sections import carry_out
 from orchestra.runtime.early_end import EarlyEnd
 from tests.process.test_incident import KILLER
+from tests.support.nights import at_night
 from tests.support.project import HEAD, py
 from tests.support.requests import request
 
@@ -53,7 +54,7 @@ def test_the_rows_of_a_run_with_servers_and_failures_add_up_to_its_time(project)
     assert spent["tests"] >= 1
 
 
-@pytest.mark.parametrize("method", ["cli", "mcp"])
+@pytest.mark.parametrize("method", [at_night("cli"), "mcp"])  # the same row: the engine writes it
 def test_the_time_of_a_browser_that_died_between_two_tests_is_in_a_row(project, chromium, method):
     (project.root / "killer.py").write_text(KILLER)
     project.write(DIES.replace("METHOD", method)).compile()

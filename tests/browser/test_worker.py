@@ -19,6 +19,7 @@ from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.engine.workers import Workers
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
+from tests.support.nights import at_night
 from tests.support.requests import request
 from tests.support.servers import until
 from tests.support.site import site
@@ -188,7 +189,7 @@ def test_a_browser_killed_between_tests_is_no_failure(worker, tmp_path, names, c
 
 
 @pytest.mark.browser
-@pytest.mark.parametrize("number", [signal.SIGTERM, signal.SIGKILL])
+@pytest.mark.parametrize("number", [at_night(signal.SIGTERM), signal.SIGKILL])
 def test_a_worker_that_is_ended_takes_its_browser_along(worker, tmp_path, names, chromium, number):
     worker.ask(request(tmp_path, FINE, browser=chromium, names=names))
     tree = worker.tree()
@@ -206,7 +207,8 @@ def words_of(process: psutil.Process) -> list[str]:
         return []
 
 
-@pytest.mark.parametrize("driver", ["playwright", "mcp"])
+# The spare worker of a method asks its driver to open; at night the one without a server, too.
+@pytest.mark.parametrize("driver", [at_night("playwright"), "mcp"])
 def test_a_spare_worker_has_its_browser_open_and_serves_the_next_run(driver, tmp_path, chromium):
     mark, spares, ours = f"spare-{os.getpid()}", Spares(tmp_path, tmp_path / "watched"), psutil.Process()
     reaper = Reaper.start(mark)

@@ -17,6 +17,7 @@ from pathlib import Path
 
 import psutil
 import pytest
+from msgspec import structs
 
 from orchestra.plan import Backoff, Component, Job, Probe, Ready, RecoveryStep, Service
 from orchestra.runtime.mask import Masks
@@ -549,6 +550,38 @@ def test_repair_then_restart_then_the_backup_in_the_order_declared(ground):
     assert reasons[0].startswith("has a repair that cannot be started: command 'no-such-repair' was not found")
     assert reasons[1] == "does not run"
     assert reasons[2].startswith("ended with exit code 1 at each of 3 starts; its last words: no primary")
+
+
+def test_a_primary_that_never_comes_up_is_replaced_by_its_failover(ground):
+    low, high = free_range(4)
+    dies = (sys.executable, "-c", "import sys; sys.exit('no primary')", "${port}")
+    backend = ground.service("backend", live=live(), recover=(RESTART, FAILOVER))
+    backup = backend.service
+    backend = structs.replace(backend, service=Service(dies, ports=(low, high)), failover=backup)
+    frontend = ground.service("frontend", needs=("backend",))
+    matrix = ground.matrix(backend, frontend)
+    (row, _) = ground.settle(matrix, "backend", "frontend")
+    assert (row.state, row.degraded, row.incidents, row.failovers) == ("healthy", "backend on failover", 0, 1)
+    assert (matrix.row("frontend").state, ground.story("backend")[-1]) == ("healthy", "backend healthy failover")
+    assert set(ground.story("backend")) == {"backend starting", "backend healthy failover"}
+    [why] = [body.reason for body in ground.events if body.reason.endswith("; starts its failover")]
+    assert why.startswith("ended with exit code 1 at each of 3 starts; its last words: no primary")
+    # It is watched and recovered as any other.
+    os.kill(row.pid, signal.SIGKILL)
+    ground.until(matrix, ["backend", "frontend"], lambda now: now.state == "healthy" and now.pid != row.pid)
+    assert matrix.row("backend").incidents == 1
+
+
+def test_a_failover_that_does_not_come_up_either_ends_with_both_reasons(ground):
+    ports = free_range(4)
+    dies = Service((sys.executable, "-c", "import sys; sys.exit('no primary')", "${port}"), ports=ports)
+    fails = Service((sys.executable, "-c", "import sys; sys.exit('no backup')", "${port}"), ports=ports)
+    backend = structs.replace(ground.service("backend", recover=(FAILOVER,)), service=dies, failover=fails)
+    (row,) = ground.settle(ground.matrix(backend), "backend")
+    assert (row.state, row.degraded) == ("failed", "")
+    first, _, second = row.reason.partition("; its failover ")
+    assert first == "ended with exit code 1 at each of 3 starts; its last words: no primary"
+    assert second == "ended with exit code 1 at each of 3 starts; its last words: no backup"
 
 
 def test_a_repair_that_does_not_end_in_its_time_is_ended_and_the_next_rung_is_taken(ground):

@@ -102,6 +102,7 @@ def test_only_tests_of_the_group_bring_them(shop):
     assert ran(shop) == ["setup", "a", "clean"]
     assert "once       after all others of orders" in shop.run("show", "clean").out
     assert "once       before all others of orders" in shop.run("show", "setup").out
+    assert "cli:clean  clean  (after_all)\n" in shop.run("run", "a", "--dry-run").out
 
 
 def test_a_test_of_the_group_that_another_one_needs_brings_them(shop):

@@ -171,17 +171,27 @@ def test_a_reset_that_fails_is_an_incident_and_is_tried_again_after_each_recover
 
 
 @pytest.mark.parametrize(
-    "reset, reason",
+    "reset, recover, reason",
     [
         (
             "{run: [sh, -c, 'echo no space; exit 3']}",
-            "has a reset that ended with exit code 3; its last words: no space",
+            "",
+            "has a reset that ended with exit code 3; its last words: no space and has no `recover`",
         ),
-        ("{run: [sleep, '600'], timeout_seconds: 0.2}", "has a reset that did not end within 0.2 s"),
+        (
+            "{run: [sh, -c, 'echo no space; exit 3']}",
+            "restart",
+            "has a reset that ended with exit code 3; its last words: no space and was not brought back by 1 restart",
+        ),
+        (
+            "{run: [sleep, '600'], timeout_seconds: 0.2}",
+            "",
+            "has a reset that did not end within 0.2 s",
+        ),
     ],
 )
-def test_an_instance_that_cannot_be_reset_blocks_the_next_test_on_it(project, reset, reason):
-    spec = SPEC.replace("recover: [restart]", "recover: []").replace("workers: 2", "workers: 1")
+def test_an_instance_that_cannot_be_reset_blocks_the_next_test_on_it(project, reset, recover, reason):
+    spec = SPEC.replace("recover: [restart]", f"recover: [{recover}]").replace("workers: 2", "workers: 1")
     made = make(project, reset, ONE.format("a", "a") + ONE.format("b", "b"), spec)
     done = made.run("run")
     assert made.verdicts() == {"cli:a": "passed", "cli:b": "blocked"}, done.out + done.err

@@ -197,6 +197,29 @@ def test_many_groups_are_cut():
     assert len([line for line in lines if ">" in line]) <= draw.MOST_EDGES
 
 
+def test_the_tests_of_a_group_are_not_listed_one_by_one_where_a_test_closes_it():
+    tests = (
+        plans.Test("B1", "1", ("cli",), group="inner", outer=("outer",)),
+        plans.Test("B2", "2", ("cli",), group="inner", outer=("outer",), after=("B1",)),
+        plans.Test("B8", "8", ("cli",), group="outer", after=("B1", "B2")),
+        plans.Test("B9", "9", ("cli",), group="outer", after=("B8", "B1", "B2", "B0")),
+        plans.Test("B0", "0", ("cli",)),
+    )
+    outer = Group("outer", "o", after_all=("B8", "B9"))
+    plan = msgspec.structs.replace(
+        plan_samples.market(), tests=tests, groups=(Group("inner", "i", outer=("outer",)), outer)
+    )
+    after = draw.followed(plan)
+    assert {name: str(one) for name, one in after.items()} == {
+        "B1": "",
+        "B2": "B1",
+        "B8": "all of outer",
+        "B9": "B8 B0, all of outer",
+        "B0": "",
+    }
+    assert "B9    9             B8 B0, all of outer  cli" in draw.terminal_graph(plan)
+
+
 @pytest.mark.parametrize("text, columns", [("abc", 3), ("漢字", 4), ("e\u0301", 1), ("❤\ufe0f", 1), ("é", 1)])
 def test_width(text, columns):
     assert draw.width(text) == columns

@@ -306,6 +306,20 @@ def test_the_page_names_the_login_of_a_test_and_the_pools_that_it_takes_from():
     assert "login admin; takes `users`" in by_path(msgspec.structs.replace(plan, tests=(signed, *rest)))["docs/shop.md"]
 
 
+def test_a_test_that_closes_a_group_follows_all_of_it():
+    plan = plan_samples.market()
+    first, *rest = plan.tests
+    last = msgspec.structs.replace(first, id="B099", group="basics", after=("B004", "B005", "B001"))
+    groups = tuple(
+        msgspec.structs.replace(one, after_all=("B099",)) if one.id == "basics" else one for one in plan.groups
+    )
+    made = by_path(msgspec.structs.replace(plan, tests=(first, *rest, last), groups=groups))
+    for path in ("docs/market.md", ".claude/commands/test_cli_full.md"):
+        [line] = [line for line in made[path].splitlines() if line.startswith("| `B099`")]
+        assert "`B001`, all of `basics`" in line
+    assert "  # after 'B001', all of 'basics'" in made["dodo.py"]
+
+
 def test_no_environment_of_a_process_gets_into_the_page_or_a_command():
     made = by_path(plan_samples.market())
     assert [path for path, text in made.items() if "never shown" in text] == [".orchestra/market/plan.json"]

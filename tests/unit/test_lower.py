@@ -360,7 +360,7 @@ tests:
       - download: {testid: export, as: a.txt, expect: {text: {contain: "", match: "(?:x|)"}}}
       - use: {says: {text: ""}}
       - use: {says: {text: "${vars.word}"}}
-      - dialog: {accept: true, message: {contain: "", match: ".*"}}
+      - dialog: {accept: true, message: {contain: "", match: ".*"}, default_value: {match: "^"}}
       - dialog: {accept: true, message: ""}
   B002:
     steps:
@@ -385,6 +385,7 @@ suite: shop
 methods:
   cli: {driver: playwright, har: {file: "m/${test.id}.har", update: true}}
   mcp: {driver: mcp, har: {file: m/all.har, update: true}}
+  bidi: {driver: playwright, har: {file: m/./all.har, update: true}}
   own: {driver: mcp, har: {file: "m/${method.id}.har", update: true}}
 blocks:
   record: {steps: [{har: {file: data/api.har, update: true}}]}

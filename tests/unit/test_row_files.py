@@ -112,6 +112,7 @@ def test_a_profile_may_name_another_file(project):
         ("a.csv", "id\n\x00\n", "a.csv:2:1: found the character U+0000"),
         ("a.json", "{}", "a.json:1:1: the file is no list of rows"),
         ("a.yaml", "[]", "a.yaml:1:1: the file is no list of rows"),
+        ("a.json", "\n", "a.json:1:1: the file is empty"),
     ],
 )
 def test_a_file_that_is_no_list_of_rows_is_refused_at_its_place(file, text, message):

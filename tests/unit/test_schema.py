@@ -192,6 +192,46 @@ def test_every_mistake_has_its_line():
             ],
         ),
         (
+            spec("tests: {a: {command: {run: [a]}}, c: {command: {argv: [a], args: [b]}}}\nhealth: {a: {job: {argv: [a]}}}\n"),
+            [
+                'a.yaml:3:23: unknown key "run" (did you mean "argv"?); allowed are "argv", "shell", "cwd", "env", "exit_codes", "junit", "playwright_json", "pytest_reportlog", "cases", "attach" [schema-unknown-key]\n    hint: write argv: the program and its arguments, one item each',
+                'a.yaml:3:60: unknown key "args" (did you mean "argv"?); allowed are "argv", "shell", "cwd", "env", "exit_codes", "junit", "playwright_json", "pytest_reportlog", "cases", "attach" [schema-unknown-key]',
+                'a.yaml:4:20: unknown key "argv" (did you mean "run"?); allowed are "run", "shell", "cwd", "env", "timeout_seconds", "inputs" [schema-unknown-key]\n    hint: write run: the program and its arguments, one item each',
+            ],
+        ),
+        (
+            spec("tests: {a: {skip: true, steps: [{visit: /, goto: /}, {open: /}, {assert: {css: a}}, {sleep: 1}, {hover: Send}, {click: '#a'}, {wait: 2 s}]}}\n"),
+            [
+                'a.yaml:3:19: "skip" is true; wanted is a text [schema-type]\n    hint: write the reason: skip: the sandbox is closed',
+                'a.yaml:3:34: unknown key "visit" (did you mean "goto"?) [schema-unknown-key]',
+                'a.yaml:3:55: unknown key "open" (did you mean "goto"?) [schema-unknown-key]',
+                'a.yaml:3:66: unknown key "assert" (did you mean "expect"?) [schema-unknown-key]\n    hint: for instance expect: {role: alert, to: {have_text: Saved}}',
+                'a.yaml:3:86: unknown key "sleep" [schema-unknown-key]\n    hint: no step waits for a time; wait for an element: wait: {testid: reply, within_seconds: 10}',
+                'a.yaml:3:105: "hover" is "Send"; wanted is a mapping [schema-type]\n    hint: write hover: {text: "Send"}',
+                'a.yaml:3:120: "click" is "#a"; wanted is a mapping [schema-type]\n    hint: write click: {css: "#a"}',
+                'a.yaml:3:134: "wait" is "2 s"; wanted is a mapping [schema-type]\n    hint: no step waits for a time; wait for an element: wait: {testid: reply, within_seconds: 10}',
+            ],
+        ),
+        (
+            spec("tests: {a: {only: true, skip: false, name: A, steps: [{expect: {css: a, contain: x}}, {expect: {url: /x}}, {expect: {css: a, not: {be: visible}}}, {expect: {css: a, to: {not: visible}}}]}}\n"),
+            [
+                'a.yaml:3:13: unknown key "only" [schema-unknown-key]\n    hint: choose tests in the command: orchestra run B001',
+                'a.yaml:3:31: "skip" is false; wanted is a text [schema-type]\n    hint: remove it',
+                'a.yaml:3:38: unknown key "name" (did you mean "title"?) [schema-unknown-key]',
+                'a.yaml:3:73: unknown key "contain" [schema-unknown-key]\n    hint: write to: {contain: …}',
+                'a.yaml:3:97: unknown key "url" [schema-unknown-key]\n    hint: write page: {url: {contain: /orders}}',
+                'a.yaml:3:126: unknown key "not" [schema-unknown-key]\n    hint: write to: {not: {be: visible}}',
+                'a.yaml:3:176: "not" is "visible"; wanted is a mapping [schema-type]\n    hint: write not: {be: visible}',
+            ],
+        ),
+        (
+            spec("methods: {cli: {driver: playwright, run: [a], har: a.har}}\ntests: {a: {run: [a], steps: [reload]}}\n"),
+            [
+                'a.yaml:3:37: unknown key "run"; allowed are "title", "driver", "workers", "parallel", "session", "poll_seconds", "command", "errors", "emulate", "har", "mock", "speed" [schema-unknown-key]',
+                'a.yaml:4:13: unknown key "run" [schema-unknown-key]\n    hint: write command: {argv: [PROGRAM, ARGUMENT]}',
+            ],
+        ),
+        (
             spec("health: {x: {required: no, ready: {env: {name: A}}}}\ntests: {a: {steps: [reload]}}\n"),
             ['a.yaml:3:24: "required" is "no"; wanted is true or false [schema-type]\n    hint: write false'],
         ),

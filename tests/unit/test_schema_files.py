@@ -64,6 +64,7 @@ def test_a_plan_has_the_schemas_of_files_which_are_its_sources(project):
         ),
         ("[1]", "s/order.json:1:1: the file is no JSON Schema [schema-file]"),
         ("{", "s/order.json:1:2: "),
+        (" \n", "s/order.json:1:1: the file is empty [schema-file]"),
     ],
 )
 def test_a_wrong_schema_is_refused_at_its_place(project, content, problem):

@@ -167,6 +167,10 @@ PYTHON: list[tuple[Step, str]] = [
         Step("dialog", args={"accept": False, "message": {"contain": "x", "match": "^y"}}),
         "page.once('dialog', lambda dialog: dialog.dismiss())  # expected: 'x' in dialog.message and re.search('^y', dialog.message)",
     ),
+    (
+        Step("dialog", args={"accept": False, "default_value": "x"}),
+        "page.once('dialog', lambda dialog: dialog.dismiss())  # expected: dialog.default_value == 'x'",
+    ),
     (Step("dialog", args={"accept": False, "text": "x"}), "page.once('dialog', lambda dialog: dialog.dismiss())"),
     (Step("viewport", args={"width": 1, "height": 2}), "page.set_viewport_size({'width': 1, 'height': 2})"),
     (Step("back"), "page.go_back()"),

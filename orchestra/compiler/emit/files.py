@@ -218,7 +218,7 @@ def _dodo(plans: Sequence[Plan]) -> File:
 
 def _dodo_rows(plan: Plan) -> Iterable[str]:
     literal, literals = escape.python, escape.python_tuple
-    closed = plan.closed_with()
+    closed, after = plan.closed_with(), draw.followed(plan)
     for test in plan.tests:
         ends = f", {literals(closed[test.id])}" if test.id in closed else ""
         row = f"({literal(test.id)}, {literal(test.title)}, {literals(test.needs)}, {literals(test.methods)}{ends}),"
@@ -226,7 +226,8 @@ def _dodo_rows(plan: Plan) -> Iterable[str]:
         # effect of a need that did not pass.
         notes = [f"{literal(need)} else {effect}" for need, effect in test.unmet.items()]
         notes += [f"then {', '.join(map(literal, closed[test.id]))}"] if ends else []
-        notes += [f"after {', '.join(map(literal, test.after))}"] if test.after else []
+        others = [*map(literal, after[test.id].tests), *(f"all of {literal(name)}" for name in after[test.id].groups)]
+        notes += [f"after {', '.join(others)}"] if test.after else []
         note = f"  # {'; '.join(notes)}" if notes else ""
         yield f"                {row}{note}"
 
@@ -278,7 +279,7 @@ def _command(plan: Plan, method: Method, prefix: str, skill: str = "") -> bytes:
     frame = render("")
     spare_lines = MOST_COMMAND_LINES - frame.count(b"\n")
     spare_bytes = MOST_COMMAND_BYTES - len(frame)
-    return render(command_tests(tests, f"{tool} plan{flags.suite}", spare_lines, spare_bytes))
+    return render(command_tests(plan, tests, f"{tool} plan{flags.suite}", spare_lines, spare_bytes))
 
 
 def _doit(plan: Plan, task: str) -> _Ready:

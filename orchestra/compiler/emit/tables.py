@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator, Sequence
 
-from orchestra.draw import clip, code, codes, emulated, grouped, markdown, markdown_table
+from orchestra.draw import After, clip, code, codes, emulated, followed, grouped, markdown, markdown_table
 from orchestra.engines import DEFAULT_ENGINE
 from orchestra.plan import PLAIN_PAGE, Component, Gate, Plan, Probe, ResetStep, Service, SpeedClass, Test, encode
 
@@ -21,17 +21,19 @@ def _seconds(value: float) -> str:
 
 
 # ------------------------------------------------------------------------------------------------------------ commands
-def command_tests(tests: Sequence[Test], more: str, spare_lines: int, spare_bytes: int) -> str:
+def command_tests(plan: Plan, tests: Sequence[Test], more: str, spare_lines: int, spare_bytes: int) -> str:
     """Return the table of a command's tests: as many rows as fit, then the command that shows the rest.
 
     Args:
+        plan: the suite.
         tests: of the method, in the order of the plan.
         more: the command that shows the rest.
         spare_lines: how many lines the table may take.
         spare_bytes: how many bytes it may take.
     """
+    after = followed(plan)
     rows = (
-        (code(test.id), markdown(clip(test.title, _COMMAND_TITLE)), _waits(test))
+        (code(test.id), markdown(clip(test.title, _COMMAND_TITLE)), _waits(test, after[test.id]))
         for test in tests[: max(0, spare_lines)]
     )
     lines = markdown_table(("test", "title", "notes"), rows).split("\n")
@@ -47,9 +49,9 @@ def _fits(lines: Sequence[str], most_lines: int, most_bytes: int) -> bool:
     return len(lines) <= most_lines and sum(len(line.encode()) + 1 for line in lines) <= most_bytes
 
 
-def _waits(test: Test) -> str:
+def _waits(test: Test, after: After) -> str:
     parts = [f"needs {_needs(test)}"] if test.needs else []
-    parts += [f"after {codes(test.after)}"] if test.after else []
+    parts += [f"after {_after(after)}"] if test.after else []
     parts += [f"skipped: {markdown(clip(test.skip, _COMMAND_TITLE))}"] if test.skip else []
     return "; ".join(parts)
 
@@ -59,6 +61,10 @@ def _needs(test: Test) -> str:
     return ", ".join(
         f"{code(need)} (else {test.unmet[need]})" if need in test.unmet else code(need) for need in test.needs
     )
+
+
+def _after(after: After) -> str:
+    return ", ".join((*map(code, after.tests), *(f"all of {code(name)}" for name in after.groups)))
 
 
 # ---------------------------------------------------------------------------------------------------------------- docs
@@ -89,23 +95,22 @@ def plugin_table(plan: Plan) -> str:
 def group_tables(plan: Plan) -> str:
     """Return a table of tests for each group, under its title."""
     parts = []
-    groups = grouped(plan)
+    groups, after = grouped(plan), followed(plan)
+    heads = ("test", "title", "methods", "needs", "after", "requires", "timeout", "notes")
     for _, title, tests in groups:
-        table = markdown_table(
-            ("test", "title", "methods", "needs", "after", "requires", "timeout", "notes"), map(_test_row, tests)
-        )
+        table = markdown_table(heads, (_test_row(test, after[test.id]) for test in tests))
         heading = markdown(title) if title else "Other tests"
         parts.append(f"### {heading}\n\n{table}" if len(groups) > 1 or title else table)
     return "\n\n".join(parts)
 
 
-def _test_row(test: Test) -> tuple[str, ...]:
+def _test_row(test: Test, after: After) -> tuple[str, ...]:
     return (
         code(test.id),
         markdown(test.title),
         codes(test.methods),
         _needs(test),
-        codes(test.after),
+        _after(after),
         codes(test.requires),
         _seconds(test.timeout_seconds),
         "; ".join(_notes(test)),

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
@@ -11,13 +12,25 @@ from orchestra.yamltext.document import Path
 
 # A group has two nodes in the graph of tests, so that its edges grow with the tests and not with their square.
 _START, _END = "<", ">"
+_WORDS = ("needs", "after", resolve.BEFORE_ALL, resolve.AFTER_ALL)
+
+
+class _Edge(NamedTuple):
+    """An edge of a cycle: where it is written, by which key, and the group that has the key; empty for the test itself."""
+
+    path: Path
+    word: str
+    node: str
+    target: str
+    group: str = ""
 
 
 @rule
 def dependency_cycle(context: Context) -> Iterator[Problem]:
     """Tests wait for each other in a cycle, by `needs` and `after` of tests and of groups, so none can start.
 
-    The message names the whole cycle, from the first of its tests in the spec. Remove one of the entries.
+    `before_all` and `after_all` of a group make tests wait, too. The message names the whole cycle, from the first of its
+    tests in the spec, and the groups whose lists are part of it. Remove one of the entries.
     """
     tests = context.spec["tests"]
     if _in_order(context):
@@ -49,11 +62,15 @@ def dependency_cycle(context: Context) -> Iterator[Problem]:
                 edges[_END + test["group"]].append(test_id)
     # A group's nodes come after every test, so that a cycle begins with a test.
     for cycle in cycles(edges, lambda node: (node not in tests, node in tests and context.place(("tests", node)))):
-        words = {_word(node, target, needs) for node, target in zip(cycle, [*cycle[1:], cycle[0]], strict=True)}
-        kinds = '"needs" and "after"' if len(words) > 1 else f'"{words.pop()}"'
+        edges_in = [_edge(context, node, target) for node, target in zip(cycle, [*cycle[1:], cycle[0]], strict=True)]
+        words = {edge.word for edge in edges_in}
+        *most, last = (f'"{word}"' for word in _WORDS if word in words)
         shown = [_shown(node) for node in (*cycle, cycle[0]) if node[0] != _END]
-        message = f"cycle in {kinds}: {' -> '.join(shown)}"
-        yield Problem(context.place(_edge(context, cycle)), message, "remove one of these entries")
+        message = f"cycle in {', '.join(most)}{' and ' if most else ''}{last}: {' -> '.join(shown)}"
+        by_groups = {(edge.word, edge.group): edge for edge in reversed(edges_in) if edge.group}
+        for edge in (edge for edge in edges_in if edge in by_groups.values()):
+            message += f'; "{edge.node}" waits for "{edge.target}" by "{edge.word}" of the group "{edge.group}"'
+        yield Problem(context.place(edges_in[0].path), message, "remove one of these entries")
 
 
 def _in_order(context: Context) -> bool:
@@ -89,23 +106,31 @@ def _earlier_groups(context: Context) -> dict[str, set[str]]:
     return found
 
 
-def _word(node: str, target: str, needs: Mapping[str, Sequence[str]]) -> str:
-    return "needs" if target in needs.get(node, ()) else "after"
-
-
 def _shown(node: str) -> str:
     return f'group "{node[1:]}"' if node[0] == _START else f'"{node}"'
 
 
-def _edge(context: Context, cycle: Sequence[str]) -> Path:
-    """Return the place at which the first node of a cycle names the second."""
-    first, second = cycle[0], cycle[1]
-    test = context.spec["tests"][first]
+def _edge(context: Context, node: str, target: str) -> _Edge:
+    """Return where the spec makes one node of a cycle wait for the next: the lists of the test itself come first."""
+    spec = context.spec
+    path: Path = ("tests", node, "group")
+    test = spec["tests"].get(node, {"title": ""})
     for key, names in (("needs", resolve.need_names(test.get("needs", ()))), ("after", test.get("after", []))):
         for index, name in enumerate(names):
-            if context.test_ids.get(name) == second:
-                return ("tests", first, key, index)
-    return ("tests", first, "group")
+            if context.test_ids.get(name) == target:
+                return _Edge(("tests", node, key, index), key, node, target)
+    for group_id, group in reversed(resolve.groups_of(spec, test)) if target in spec["tests"] else ():
+        first, last = (resolve.once_in(group, key) for key in (resolve.BEFORE_ALL, resolve.AFTER_ALL))
+        if target in first and node not in {*first, *last}:
+            path = ("groups", group_id, resolve.BEFORE_ALL, first.index(target))
+            return _Edge(path, resolve.BEFORE_ALL, node, target, group_id)
+        for index, name in enumerate(resolve.need_names(group.get("needs", ()))):
+            if context.test_ids.get(name) == target:
+                return _Edge(("groups", group_id, "needs", index), "needs", node, target, group_id)
+        if node in last:
+            path = ("groups", group_id, resolve.AFTER_ALL, last.index(node))
+            return _Edge(path, resolve.AFTER_ALL, node, target, group_id)
+    return _Edge(path, "after", node, target)
 
 
 def _group_cycles(context: Context) -> Iterator[list[str]]:

@@ -132,6 +132,9 @@ def _of_dialogs(context: Context) -> Iterator[Problem]:
         elif "text" in step.body and step.body.get("type", "prompt") != "prompt":
             where = f"on the type {step.body['type']}"
             yield _idle(context, step.path("dialog", "text"), where, "remove it, or write type: prompt")
+        if "default_value" in step.body and step.body.get("type", "prompt") != "prompt":
+            where = f"on the type {step.body['type']}"
+            yield _idle(context, step.path("dialog", "default_value"), where, "remove it, or write type: prompt")
         if "message" in step.body and step.body.get("type") == "beforeunload":
             where = "on the type beforeunload, whose message is the browser's own"
             yield _idle(context, step.path("dialog", "message"), where, "remove it")

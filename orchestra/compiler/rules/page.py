@@ -131,8 +131,8 @@ SIZE_RULES = {
     "never-true": "an expectation can never hold, whatever the page shows: bounds that nothing meets (`between: [10, 5]`, "
     "`above: 10, below: 5`), or more than one element of a target with `nth`. Under `not` it can never fail, which is "
     "`always-true`",
-    "shared-har": "several tests record the same HAR file (`har` with `update: true`, also of a method), and each writes it "
-    "whole; `${test.id}` in the name makes one for each test",
+    "shared-har": "several tests, or several methods by a `har` of their own, record the same HAR file (`update: true`), and "
+    "each writes it whole; `${test.id}` and `${method.id}` in the name make one for each",
     "number-value": "a name is used as a number, and its value is not a number, or is out of bounds",
 }
 

@@ -15,6 +15,7 @@ from orchestra.json_schema import SchemaFaultError
 from orchestra.json_schema import check as check_schema
 from orchestra.pattern import PatternFaultError, compiled
 from orchestra.steps import vacuous
+from orchestra.steps.verbs.pages import TEXTS_OF_DIALOG
 from orchestra.yamltext.document import Path
 
 # Python syntax that JavaScript lacks, or reads differently: the match, and the replacement.
@@ -76,8 +77,9 @@ def _python_patterns(context: Context) -> Iterator[tuple[Path, str]]:
         if match is not None:
             yield step.path("download", "expect", "text", "match"), match
     for step in context.steps("dialog"):
-        if "match" in mapping_of(step.body.get("message")):
-            yield step.path("dialog", "message", "match"), step.body["message"]["match"]
+        for key in TEXTS_OF_DIALOG:
+            if "match" in mapping_of(step.body.get(key)):
+                yield step.path("dialog", key, "match"), step.body[key]["match"]
 
 
 def _javascript_patterns(context: Context) -> Iterator[tuple[Path, str]]:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Iterator, Sequence
 from dataclasses import dataclass, field
 from functools import cached_property
 from typing import NamedTuple
@@ -192,9 +192,10 @@ def unknown_name(context: Context) -> Iterator[Problem]:
     `NAME.KEY` of a pool that the test takes, the named groups of the log probe in its `ready`, `port` inside a service,
     `worker.dir` and `worker.number` in a component with `per: worker`, `attempt.dir`, `test.id`, `method.id` and `saved.NAME`.
     A name is looked up, never computed. Write `$${` for the two characters themselves, for instance in JavaScript.
+    Only a key that every row of a test has is a name in its texts.
     """
     for text, reference, scope, misplaced in context.once(_strangers):
-        if not misplaced:
+        if not misplaced and not (yield from _lacking_rows(context, text, reference)):
             near = did_you_mean(reference.name, scope.known)
             hint = _LITERAL if not near else ""
             place = context.place_inside(text.path, text.value, reference.offset)
@@ -212,13 +213,55 @@ def misplaced_name(context: Context) -> Iterator[Problem]:
     lists of names and output paths can use no names. A variable can use no other variable.
     """
     for text, reference, scope, misplaced in context.once(_strangers):
-        if misplaced:
+        if misplaced and not (yield from _lacking_rows(context, text, reference)):
             place = context.place_inside(text.path, text.value, reference.offset)
             known = sorted(scope.known)
             hint = f"there are {quoted(known)}" if known else "names are not replaced here: write the text itself"
+            hint = _instance_hint(context, text) if reference.name in INSTANCE_NAMES else hint
             yield Problem(place, f'"${{{reference.name}}}" has no value {scope.where}', hint)
     yield from _lacking(context)
     yield from _lacking_in_blocks(context)
+
+
+def _instance_hint(context: Context, text: Text) -> str:
+    """Return what to do about a name of an instance in a text that no instance has."""
+    section, name = text.path[0], text.path[1]
+    if section == "health" and text.path[2] != "title" and context.spec["health"][str(name)].get("per") != "worker":
+        return f'add `per: worker` to "{name}": only an instance for each worker has a folder and a number'
+    return "only a component with `per: worker` has it, in its service or job, its probes and its reset"
+
+
+def _lacking_rows(context: Context, text: Text, reference: Reference) -> Generator[Problem, None, bool]:
+    """Yield the problem of a key that some rows of a test have and another one lacks; return whether there is one."""
+    head, _, key = reference.name.partition(".")
+    if head != "row":
+        return False
+    own = [str(text.path[1])] if text.path[0] == "tests" else list(context.spec["tests"])
+    for test_id in own:
+        row = _row_without(context.spec, test_id, reference.name)
+        if row is not None:
+            where = context.place(("tests", test_id, "rows", row))
+            part = _lacking_part(context.spec, test_id, reference.name)
+            message = f'"${{{reference.name}}}" has no value in {part}, at {where}'
+            place = context.place_inside(text.path, text.value, reference.offset)
+            yield Problem(place, message, f"give it a value there: {key}: null is an empty one")
+            return True
+    return False
+
+
+def _row_without(spec: Spec, test_id: str, name: str) -> int | None:
+    """Return the index of the first row of a test without a key that another row has, by the name `row.KEY`."""
+    key = name.partition(".")[2]
+    has = [key in row for row in resolve.rows(spec["tests"][test_id])]
+    return has.index(False) if any(has) and not all(has) else None
+
+
+def _lacking_part(spec: Spec, test_id: str, name: str) -> str:
+    """Return the test in which a name has no value, or the row of it, for a message."""
+    row = _row_without(spec, test_id, name) if name.startswith("row.") else None
+    if row is None:
+        return f'the test "{test_id}"'
+    return f'the row "{resolve.rows(spec["tests"][test_id])[row].get("id")}" of "{test_id}"'
 
 
 def _lacking(context: Context) -> Iterator[Problem]:
@@ -237,7 +280,8 @@ def _lacking(context: Context) -> Iterator[Problem]:
             lacking = next((test for test in tests if reference.name not in own[test]), None)
             if lacking is not None:
                 place = context.place_inside(text.path, text.value, reference.offset)
-                message = f'"${{{reference.name}}}" has no value in the test "{lacking}", which runs this step'
+                part = _lacking_part(spec, lacking, reference.name)
+                message = f'"${{{reference.name}}}" has no value in {part}, which runs this step'
                 yield Problem(place, message, "give it a value there, or move the step to the tests that have one")
 
 
@@ -278,7 +322,7 @@ def _lacking_in_blocks(context: Context) -> Iterator[Problem]:
         for name, place in read.get(block, {}).items():
             lacking = next((test for test, own in runs.items() if name not in own), None)
             if lacking is not None:
-                where = f'the test "{lacking}"' if lacking else "a login"
+                where = _lacking_part(context.spec, lacking, name) if lacking else "a login"
                 message = f'"${{{name}}}", which the block "{block}" reads at {place}, has no value in {where}'
                 hint = "give it a value there, or make it a parameter of the block"
                 yield Problem(context.place(path, key=True), message, hint)

@@ -54,7 +54,7 @@ def _refuse(kind: str, strangers: Iterable[tuple[Place, str]], known: Collection
 def unknown_test(context: Context) -> Iterator[Problem]:
     """`needs`, `after`, `before_all`, `after_all` or `of` of a case names a test that does not exist.
 
-    A test with a matrix can be named as a whole or by one of its ids.
+    A test with a matrix can be named as a whole or by one of its ids. `requires` names the components that a test uses.
     """
     named = [
         *_listed(context, ("tests", "needs"), ("tests", "after"), ("groups", "needs")),
@@ -65,8 +65,16 @@ def unknown_test(context: Context) -> Iterator[Problem]:
             for glob, case in command.get("cases", {}).items()
         ),
     ]
-    known = context.test_ids
-    yield from _refuse("test", _strangers(context, named, known), known)
+    known, components = context.test_ids, _entries(context, "health")
+    strangers = [(path, name) for path, name in named if name not in known]
+    for problem, (path, name) in zip(
+        _refuse("test", _strangers(context, strangers, known), known), strangers, strict=True
+    ):
+        if name not in components or path[2] not in ("needs", "after"):
+            yield problem
+            continue
+        where = "" if path[0] == "tests" else " in its tests, or in the defaults"
+        yield problem._replace(hint=f"it is a component: write requires: [{name}]{where}", edit=None)
 
 
 @rule
@@ -134,7 +142,10 @@ def unknown_pool(context: Context) -> Iterator[Problem]:
 
 @rule
 def unknown_component(context: Context) -> Iterator[Problem]:
-    """`requires`, `needs` of the health matrix, `base` of a request or `log_patterns` names a row that `health:` lacks."""
+    """`requires`, `needs` of the health matrix, `base` of a request or `log_patterns` names a row that `health:` lacks.
+
+    `needs` names the tests that a test needs.
+    """
     known = _entries(context, "health")
     default = context.spec.get("defaults", {}).get("requires", [])
     named = [
@@ -151,7 +162,9 @@ def unknown_component(context: Context) -> Iterator[Problem]:
         *_strangers(context, named, known),
         *((context.place(path, key=True), name) for path, name in _logs(context) if name not in known),
     ]
-    yield from _refuse("component", strangers, known)
+    for problem, (_, name) in zip(_refuse("component", strangers, known), strangers, strict=True):
+        is_test = name in context.test_ids
+        yield problem._replace(hint=f"it is a test: write needs: [{name}]", edit=None) if is_test else problem
 
 
 def _logs(context: Context) -> Iterator[tuple[Path, str]]:

@@ -11,13 +11,14 @@ from __future__ import annotations
 import json
 import re
 import shlex
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from typing import Any
+from typing import Any, NamedTuple
 
 from orchestra.compiler.schema.key import PATTERNS
 from orchestra.compiler.schema.steps import REFERENCE
 from orchestra.diagnostic import Edit
+from orchestra.steps.conditions import CONDITIONS
 from orchestra.steps.schemas import NAME
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, correction, did_you_mean
@@ -143,22 +144,47 @@ def _words(line: str) -> list[str]:
 
 
 _DURATION = re.compile(r"([0-9]+(?:\.[0-9]+)?) ?(ms|s|sec|seconds?|m|min|minutes?)")
+_SELECTOR = re.compile(r"^[.#\[]|[>\]]")
 _TRUTH = {"yes": "true", "on": "true", "y": "true", "no": "false", "off": "false", "n": "false"}
 _DOUBLE_CLICK = "a double click is click: {role: button, name: Send, count: 2}"
 _NO_PAUSE = "no step waits for a time; wait for an element: wait: {testid: reply, within_seconds: 10}"
+_OPENS, _EXPECTS = ("goto", ""), ("expect", "for instance expect: {role: alert, to: {have_text: Saved}}")
 _VERBS_ELSEWHERE = {
-    # steps of other tools, which have another form here
-    "dblclick": _DOUBLE_CLICK,
-    "doubleclick": _DOUBLE_CLICK,
-    "double_click": _DOUBLE_CLICK,
-    "sleep": _NO_PAUSE,
-    "pause": _NO_PAUSE,
-    "wait_for_timeout": _NO_PAUSE,
+    # steps of other tools: the verb here, and its form where that differs
+    "dblclick": ("click", _DOUBLE_CLICK),
+    "doubleclick": ("click", _DOUBLE_CLICK),
+    "double_click": ("click", _DOUBLE_CLICK),
+    "sleep": ("", _NO_PAUSE),
+    "pause": ("", _NO_PAUSE),
+    "timeout": ("", _NO_PAUSE),
+    "wait_for_timeout": ("", _NO_PAUSE),
+    "visit": _OPENS,
+    "open": _OPENS,
+    "navigate": _OPENS,
+    "assert": _EXPECTS,
+    "should": _EXPECTS,
+    "verify": _EXPECTS,
 }
+_TESTS_ELSEWHERE = {
+    # keys of a test in other tools
+    "only": ("", "choose tests in the command: orchestra run B001"),
+    "depends_on": ("needs", ""),
+    "description": ("title", ""),
+    "name": ("title", ""),
+    "timeout": ("timeout_seconds", ""),
+}
+_OF_EXPECT = {
+    # conditions that are none of its keys
+    "url": ("page", "write page: {url: {contain: /orders}}"),
+    "not": ("to", "write to: {not: {be: visible}}"),
+}
+_OF_A_COMMAND = ("argv", "run", "command", "cmd", "args", "exec")
+"""Keys for a command line, of which each mapping knows one."""
 _MEANT: dict[tuple[str, type], str] = {
     # key and type of a value that users of other tools write: the value in the words of a spec
     ("retries", int): "{{max: {}}}",
     ("to", str): "{{be: {}}}",
+    ("not", str): "{{be: {}}}",
     ("wait", int): "{{testid: reply, within_seconds: {}}}, which waits for an element",
     ("wait", float): "{{testid: reply, within_seconds: {}}}, which waits for an element",
 }
@@ -170,6 +196,10 @@ def _meant(path: Path, instance: Any, wanted: str) -> tuple[str, str]:
     if wanted == "a mapping" and (key, type(instance)) in _MEANT:
         meant = _MEANT[key, type(instance)].format(instance)
         return f"write {key}: {meant}", meant if key == "retries" else ""  # the others are examples
+    if wanted == "a mapping" and isinstance(instance, str) and key in VERBS and VERBS[key].target == "required":
+        kind = "css" if _SELECTOR.search(instance) else "text"
+        paused = key == "wait" and _DURATION.fullmatch(instance)
+        return _NO_PAUSE if paused else f"write {key}: {{{kind}: {quoted_value(instance)}}}", ""
     if wanted == "true or false" and isinstance(instance, str) and instance.lower() in _TRUTH:
         truth = _TRUTH[instance.lower()]
         return f"write {truth}", truth
@@ -185,7 +215,9 @@ def _meant(path: Path, instance: Any, wanted: str) -> tuple[str, str]:
 def _wrong_type(path: Path, instance: Any, wanted: str) -> Finding:
     is_what = "has no value" if instance is None else f"is {quoted_value(instance)}"
     hint, new = "", ""
-    if wanted.startswith("a text") and isinstance(instance, (bool, int, float)):
+    if path and path[-1] == "skip" and isinstance(instance, bool):
+        hint = "write the reason: skip: the sandbox is closed" if instance else "remove it"
+    elif wanted.startswith("a text") and isinstance(instance, (bool, int, float)):
         new = f'"{json.dumps(instance)}"'
         hint = f"write it in quotes: {new}"
     elif wanted in ("a number", "a whole number") and isinstance(instance, str) and _NUMBER.fullmatch(instance):
@@ -280,19 +312,53 @@ def _unknown(violation: Violation) -> Iterator[Finding]:
     known = violation.schema.get("properties", {})
     for key in violation.instance:
         if key not in known:
-            near = closest(key, known)
+            guess = _guess(key, known, violation.instance)
             allowed = f"; allowed are {_quoted(list(known))}" if known else "; no key is allowed here"
-            if near is not None and len(known) > _MANY:
+            if (guess.near or guess.hint) and len(known) > _MANY:
                 allowed = ""  # the list would hide the answer
+            near = f' (did you mean "{guess.near}"?)' if guess.near not in ("", key) else ""
             yield Finding(
                 (*violation.path, key),
                 "schema-unknown-key",
-                f"unknown key {quoted_value(key)}{did_you_mean(key, known)}{allowed}",
-                _VERBS_ELSEWHERE.get(str(key), "") if "click" in known else "",
+                f"unknown key {quoted_value(key)}{near}{allowed}",
+                guess.hint,
                 at_key=True,
-                meant=near or "",
-                edit=correction(key, known, taken=violation.instance),
+                meant=guess.near or guess.around,
+                edit=guess.edit,
             )
+
+
+class _Guess(NamedTuple):
+    """A guess about an unknown key: the known key in place of it, or the one around it; empty if there is no guess."""
+
+    near: str
+    hint: str = ""
+    edit: Edit | None = None
+    around: str = ""
+
+
+def _guess(key: str, known: Mapping[str, Any], taken: Container[str]) -> _Guess:
+    """Return what was probably meant by an unknown key of a mapping."""
+    if key in _OF_A_COMMAND and (guess := _command_key(key, known, taken)) is not None:
+        return guess
+    table = _VERBS_ELSEWHERE if "click" in known else _TESTS_ELSEWHERE if "known_failures" in known else {}
+    if key in table:
+        near, hint = table[key]
+        return _Guess(near, hint, Edit(key, near) if near and near not in taken else None)
+    if "a11y" in known and (key in CONDITIONS or key in _OF_EXPECT):
+        around, hint = _OF_EXPECT.get(key, ("to", f"write to: {{{key}: …}}"))
+        return _Guess("", hint, around=around)
+    return _Guess(closest(key, known) or "", edit=correction(key, known, taken=taken))
+
+
+def _command_key(key: str, known: Mapping[str, Any], taken: Container[str]) -> _Guess | None:
+    """Return the key of a mapping for its command line; None where it has none, or has it already."""
+    for name in ("argv", "run"):
+        if known.get(name, {}).get("type") == "array" and name not in taken:
+            return _Guess(name, f"write {name}: the program and its arguments, one item each", Edit(key, name))
+    if "command" in known and known["command"].get("type") != "string" and "command" not in taken:
+        return _Guess("", "write command: {argv: [PROGRAM, ARGUMENT]}", around="command")
+    return None
 
 
 def _required(violation: Violation) -> Iterator[Finding]:

@@ -1,4 +1,4 @@
-"""Answer the dialogs of a page and check their type and message, the same for every driver.
+"""Answer the dialogs of a page and check their type and texts, the same for every driver.
 
 A step `dialog` answers the next dialog. One that no step answers is dismissed and counts as unasked; only
 `beforeunload`, by which a page asks whether it may be left, is accepted then: a step that leaves the page leaves it.
@@ -21,7 +21,8 @@ SHOWN_LETTERS = 200
 LEAVING = "beforeunload"
 
 _WHOLE = "whole"
-_PHRASES = {_WHOLE: "the message", "contain": "a message that contains", "match": "a message that matches"}
+_PHRASES = {_WHOLE: "the {}", "contain": "a {} that contains", "match": "a {} that matches"}
+_NOUNS = {"message": "message", "default_value": "default value"}
 
 
 @dataclass(frozen=True, slots=True)
@@ -30,34 +31,35 @@ class Answer:
 
     Attributes:
         kind: its type; empty for any.
-        message: conditions of its message: `whole`, `contain`, `match`.
+        texts: conditions of its `message` and of its `default_value`: `whole`, `contain`, `match`.
         at: the pointers of the step.
     """
 
     accept: bool
     text: str | None = None
     kind: str = ""
-    message: Mapping[str, str] = field(default_factory=dict)
+    texts: Mapping[str, Mapping[str, str]] = field(default_factory=dict)
     at: tuple[str, ...] = ()
 
     @property
     def expects(self) -> bool:
         """Return True if not every dialog will do."""
-        return bool(self.kind or self.message)
+        return bool(self.kind or self.texts)
 
     @property
     def expected(self) -> str:
         """The expected dialog in words."""
-        told = " and ".join(f"{_PHRASES[how]} {quoted(text)}" for how, text in self.message.items())
-        return f"{_named(self.kind)} with {told}" if told else _named(self.kind)
+        told = [_told(key, how, text) for key, wanted in self.texts.items() for how, text in wanted.items()]
+        return f"{_named(self.kind)} with {' and '.join(told)}" if told else _named(self.kind)
 
 
 def answer_of(job: Job) -> Answer:
     """Return the answer of a `dialog` step."""
     text = job.text("text") if "text" in job.args else None
-    message = job.args.get("message", {})
-    conditions = message if isinstance(message, dict) else {_WHOLE: message}
-    return Answer(job.args["accept"], text, job.args.get("type", ""), conditions, job.step.at)
+    wanted = {"message": job.args.get("message"), "default_value": job.args.get("default_value")}
+    texts = {key: one if isinstance(one, dict) else {_WHOLE: one} for key, one in wanted.items() if one is not None}
+    kind = job.args.get("type", "prompt" if "default_value" in texts else "")
+    return Answer(job.args["accept"], text, kind, texts, job.step.at)
 
 
 class _Opened(NamedTuple):
@@ -65,7 +67,7 @@ class _Opened(NamedTuple):
 
     answer: Answer
     kind: str
-    message: str
+    texts: Mapping[str, str]
 
 
 @dataclass
@@ -88,8 +90,8 @@ class Dialogs:
     asked: int = 0
     stayed: int = 0
 
-    def next_answer(self, kind: str, message: str) -> Answer:
-        """Return the answer to a dialog that has opened."""
+    def next_answer(self, kind: str, message: str, default_value: str) -> Answer:
+        """Return the answer to a dialog that has opened; only a prompt has a default value."""
         self.asked += kind == LEAVING
         if not self.answers:
             if kind == LEAVING:
@@ -99,7 +101,7 @@ class Dialogs:
         answer = self.answers.popleft()
         self.stayed += kind == LEAVING and not answer.accept
         if answer.expects:
-            self.unchecked.append(_Opened(answer, kind, message))
+            self.unchecked.append(_Opened(answer, kind, {"message": message, "default_value": default_value}))
         return answer
 
     def copy(self) -> Dialogs:
@@ -121,8 +123,10 @@ class Dialogs:
         opened, self.unchecked = self.unchecked, []
         for one in opened:
             wanted = one.answer
-            if (wanted.kind and one.kind != wanted.kind) or not _holds(one.message, wanted.message):
-                found = f"{_named(one.kind)} with {_PHRASES[_WHOLE]} {quoted(one.message)}"
+            other = wanted.kind and one.kind != wanted.kind
+            if other or not all(_holds(one.texts[key], conditions) for key, conditions in wanted.texts.items()):
+                shown = [key for key in one.texts if key == "message" or (key in wanted.texts and not other)]
+                found = f"{_named(one.kind)} with {' and '.join(_told(key, _WHOLE, one.texts[key]) for key in shown)}"
                 raise unmet(f"expected {wanted.expected}, but {found} opened", expected=wanted.expected, found=found)
 
     def instead_of(self, failed: StepError) -> StepError:
@@ -157,16 +161,20 @@ def _named(kind: str) -> str:
     return f"{'an' if kind.startswith('a') else 'a'} {kind} dialog" if kind else "a dialog"
 
 
-def _holds(message: str, conditions: Mapping[str, str]) -> bool:
-    """Return True if a message is as expected, with white space collapsed except for a pattern.
+def _told(key: str, how: str, text: str) -> str:
+    return f"{_PHRASES[how].format(_NOUNS[key])} {quoted(text)}"
+
+
+def _holds(found: str, conditions: Mapping[str, str]) -> bool:
+    """Return True if a text is as expected, with white space collapsed except for a pattern.
 
     Raises:
         StepError: the pattern cannot be searched for.
     """
-    shown = " ".join(message.split())
+    shown = " ".join(found.split())
     for how, text in conditions.items():
         if how == "match":
-            held = matches(text, message)
+            held = matches(text, found)
         else:
             wanted = " ".join(text.split())
             held = wanted == shown if how == _WHOLE else wanted in shown

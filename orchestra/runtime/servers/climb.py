@@ -47,6 +47,30 @@ class Climb:
         finally:
             self._resume(aside)
 
+    async def stand_in(self, member: Member, lost: Trouble) -> Trouble | None:
+        """Start the failover of a component that did not come up when tests first required it.
+
+        No test has used it, so this is no incident, and of its `recover` only the failover is tried: all starts of the
+        primary have been.
+
+        Args:
+            member: the component.
+            lost: why it did not come up.
+
+        Returns:
+            Why neither came up, or None; `lost` where `recover` has no failover or nothing may be started.
+        """
+        if not member.may_start or not any(RECOVERY[step.kind].failover for step in member.component.recover):
+            return lost
+        await member.go_down()
+        member.fail_over()
+        second = await come_up(member, why=f"{lost.reason}; starts its failover")
+        if second is None:
+            return None
+        await member.go_down()
+        member.fail_back()
+        return Trouble(f"{lost.reason}; its failover {second.reason}", second.hint)
+
     async def _steps(self, member: Member, trouble: Trouble, aside: Sequence[str]) -> Trouble | None:
         name, component = member.component.id, member.component
         tried: list[int] = []
@@ -223,7 +247,9 @@ def _failed_for_good(component: Component, trouble: Trouble, last: Trouble, trie
     if not tried:
         return Trouble(f"{trouble.reason}, and no step of its `recover` restarts it", "write recover: [retry, restart]")
     steps = _counted([component.recover[index].kind for index in tried])
-    return Trouble(f"{trouble.reason}; {last.reason} and was not brought back by {steps}", last.hint)
+    # A reset fails for the same reason after each step.
+    reasons = "; ".join(dict.fromkeys((trouble.reason, last.reason)))
+    return Trouble(f"{reasons} and was not brought back by {steps}", last.hint)
 
 
 def _counted(kinds: Sequence[str]) -> str:

@@ -294,14 +294,17 @@ class Matrix:
         if trouble is not None:
             await self._give_up(member, trouble)
             return
-        trouble = await self._up(member)
+        trouble, action = await self._up(member), ""
+        if trouble is not None and not member.was_healthy:
+            trouble = await self._climb.stand_in(member, trouble)
+            action = "failover"
         if trouble is not None and not (member.was_healthy and member.component.recover):
             await self._give_up(member, trouble)
             return
         if trouble is None:
             member.was_healthy = True
             kept = Trouble(f"is up by {member.standing.by}") if member.standing is not None else None
-            self._board.publish(name, "healthy", kept)
+            self._board.publish(name, "healthy", kept, action)
             trouble = await self._watching.trouble(member)
         # A component that was healthy and does not come up after the recovery of its needs has an incident of its own.
         while trouble is not None:

@@ -8,6 +8,8 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import dataclass
 
+from msgspec import structs
+
 from orchestra.plan import Backoff, Component, RecoveryStep, Service
 from orchestra.recovery import RECOVERY
 
@@ -147,6 +149,14 @@ def start_bound_seconds(component: Component) -> float:
     starts = component.retries.max + 1 + (high - low)
     waits = shared + waits_seconds(component.retries) + service.port_wait_seconds
     return starts * (within + _grace(service)) + waits
+
+
+def first_bound_seconds(component: Component) -> float:
+    """Return how long a component takes at most until tests can use it or it is given up: its failover has its starts, too."""
+    instead = component.failover if any(RECOVERY[step.kind].failover for step in component.recover) else None
+    if instead is None:
+        return start_bound_seconds(component)
+    return sum(start_bound_seconds(structs.replace(component, service=one)) for one in (component.service, instead))
 
 
 def _grace(service: Service | None) -> float:

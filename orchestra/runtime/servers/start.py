@@ -29,16 +29,17 @@ _SHARE_SECONDS = 0.1
 """Between two looks whether another run lends its component."""
 
 
-async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({})) -> Trouble | None:
+async def come_up(member: Member, *, but: Mapping[int, str] = MappingProxyType({}), why: str = "") -> Trouble | None:
     """Start a component and wait until it is ready; why it is not, or None. A process of an earlier start is ended first.
 
     Args:
         member: the component.
         but: ports not to be used, with the reason.
+        why: the reason of this start, as its event has it.
     """
     member.begun = member.ground.clock()
     try:
-        lent, member.lent, why = member.lent, None, ""
+        lent, member.lent = member.lent, None
         if lent is not None:
             trouble = await _use_kept(member, lent)
             if trouble is None or not member.may_start:

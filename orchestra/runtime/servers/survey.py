@@ -26,7 +26,7 @@ from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
 from orchestra.runtime.servers.port import Port, locks_folder, reserve
-from orchestra.runtime.servers.recovery import start_bound_seconds
+from orchestra.runtime.servers.recovery import first_bound_seconds
 from orchestra.runtime.servers.row import Row
 from orchestra.yamltext.places import Places
 
@@ -44,7 +44,7 @@ class Line:
 
 def bound_of(components: Sequence[Component]) -> float:
     """Return how long these take at most to come up or be given up, one after the other, in seconds."""
-    return sum(start_bound_seconds(component) for component in components)
+    return sum(first_bound_seconds(component) for component in components)
 
 
 class Survey:

@@ -77,25 +77,28 @@ def _viewport_calls(the: Asked) -> Iterator[ToolCall]:
 DIALOGS = ("alert", "confirm", "prompt", "beforeunload")
 """The types of dialogs, as Playwright names them."""
 
-_MESSAGE_OF_DIALOG: Schema = {
-    **object_of(
-        {
-            "contain": described(TEXT, "a part of it", "2 rows"),
-            "match": described(TEXT, "a regular expression to find in it (Python syntax)", "^Delete [0-9]+ rows"),
-        }
-    ),
-    "type": ["string", "object"],
-}
+
+def _text_of_dialog(part: str, pattern: str) -> Schema:
+    properties = {
+        "contain": described(TEXT, "a part of it", part),
+        "match": described(TEXT, "a regular expression to find in it (Python syntax)", pattern),
+    }
+    return {**object_of(properties), "type": ["string", "object"]}
+
+
+TEXTS_OF_DIALOG = ("message", "default_value")
+"""The keys of a step `dialog` that expect a text, which are the names of Playwright, too."""
 
 
 def _dialog_text(_step: Step, args: Mapping[str, Any]) -> str:
     answer = f"accept({args['text']!r})" if args["accept"] and "text" in args else "accept()"
-    wanted = args.get("message", {})
     checks = [f"dialog.type == {args['type']!r}"] if "type" in args else []
-    checks += [f"dialog.message == {wanted!r}"] if isinstance(wanted, str) else []
-    parts = wanted if isinstance(wanted, dict) else {}
-    checks += [f"{parts['contain']!r} in dialog.message"] if "contain" in parts else []
-    checks += [f"re.search({parts['match']!r}, dialog.message)"] if "match" in parts else []
+    for name in TEXTS_OF_DIALOG:
+        wanted = args.get(name, {})
+        checks += [f"dialog.{name} == {wanted!r}"] if isinstance(wanted, str) else []
+        parts = wanted if isinstance(wanted, dict) else {}
+        checks += [f"{parts['contain']!r} in dialog.{name}"] if "contain" in parts else []
+        checks += [f"re.search({parts['match']!r}, dialog.{name})"] if "match" in parts else []
     expects = f"  # expected: {' and '.join(checks)}" if checks else ""
     return f"page.once('dialog', lambda dialog: dialog.{answer if args['accept'] else 'dismiss()'}){expects}"
 
@@ -219,9 +222,15 @@ VERBS: tuple[Verb, ...] = (
             Field("type", {"enum": list(DIALOGS)}, "its expected type (default: any)", "confirm"),
             Field(
                 "message",
-                _MESSAGE_OF_DIALOG,
+                _text_of_dialog("2 rows", "^Delete [0-9]+ rows"),
                 "its expected message, whole with white space collapsed, a part of it or a pattern (default: any)",
                 {"contain": "2 rows"},
+            ),
+            Field(
+                "default_value",
+                _text_of_dialog("report", "[.]csv$"),
+                "the expected text that a prompt shows in its field, in the same forms (default: any)",
+                "report.csv",
             ),
         ),
         playwright="page.once('dialog')",
@@ -229,8 +238,9 @@ VERBS: tuple[Verb, ...] = (
         detail="A dialog without such a step is dismissed, and is an error outside assertions ([errors](errors.md)). Only\n"
         "`beforeunload`, which a page opens before it is left, is accepted, and is not an error.\n"
         "\n"
-        "A dialog of another `type`, or with another `message`, is answered, and the step that opened it fails with both. If no\n"
-        "dialog opens until the end of the steps, the test fails. A step without the two keys is no expectation.",
+        "A dialog of another `type`, or with another `message` or `default_value`, is answered, and the step that opened it\n"
+        "fails with what was expected and what opened. If no dialog opens until the end of the steps, the test fails. A step\n"
+        "without the three keys is no expectation. Only a prompt has a `default_value`.",
         text=_dialog_text,
         calls=_dialog_calls,
     ),

@@ -204,7 +204,7 @@ class PageView:
         shown = self.dialog
         if shown is None:  # it closed by itself; the call reports that
             return {"accept": False}
-        answer = self.dialogs.next_answer(shown.type, shown.message)
+        answer = self.dialogs.next_answer(shown.type, shown.message, shown.default_value)
         text = {} if answer.text is None else {"promptText": answer.text}
         return {"accept": answer.accept, **text}
 

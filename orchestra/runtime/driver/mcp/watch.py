@@ -121,7 +121,7 @@ class PageWatch(Watch):
         elif dialog.page is None or dialog.page is self.page:
             self.dialog = dialog  # the MCP server answers it
         else:
-            answer = self.dialogs.next_answer(dialog.type, dialog.message)
+            answer = self.dialogs.next_answer(dialog.type, dialog.message, dialog.default_value)
             self._ask(_end_dialog(dialog, accept=answer.accept, text=answer.text))
 
     def _on_dialog_closed(self, dialog: Dialog) -> None:

@@ -44,7 +44,7 @@ class PageWatch(Watch):
         super()._on_error(raised)
 
     def _on_dialog(self, dialog: Dialog) -> None:
-        answer = self.dialogs.next_answer(dialog.type, dialog.message)
+        answer = self.dialogs.next_answer(dialog.type, dialog.message, dialog.default_value)
         try:
             if not answer.accept:
                 dialog.dismiss()
