@@ -159,6 +159,10 @@ def test_every_mistake_has_its_line():
             ['a.yaml:4:20: "window" is "5"; wanted is a whole number [schema-type]\n    hint: write it without quotes: 5'],
         ),
         (
+            spec("tests: {}\nbaseline: {window: many}\n"),
+            ['a.yaml:4:20: "window" is "many"; wanted is a whole number [schema-type]'],
+        ),
+        (
             spec("tests: {}\nspeed: {" + "x" * 80 + "-: {}}\n"),
             [f'a.yaml:4:9: the name "{"x" * 57}…" is not allowed here; wanted is a lower-case letter, then lower-case letters, digits and "_" [schema-pattern]'],
         ),
