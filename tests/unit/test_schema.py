@@ -227,7 +227,7 @@ def test_every_mistake_has_its_line():
         (
             spec("methods: {cli: {driver: playwright, run: [a], har: a.har}}\ntests: {a: {run: [a], steps: [reload]}}\n"),
             [
-                'a.yaml:3:37: unknown key "run"; allowed are "title", "driver", "workers", "parallel", "session", "poll_seconds", "command", "errors", "emulate", "har", "mock", "speed" [schema-unknown-key]',
+                'a.yaml:3:37: unknown key "run"; allowed are "title", "driver", "workers", "parallel", "session", "poll_seconds", "command", "connect", "errors", "emulate", "har", "mock", "speed" [schema-unknown-key]',
                 'a.yaml:4:13: unknown key "run" [schema-unknown-key]\n    hint: write command: {argv: [PROGRAM, ARGUMENT]}',
             ],
         ),
