@@ -62,6 +62,9 @@ def test_an_address_has_a_scheme_and_a_host():
     assert [fault(url) for url in ("ws://a", "wss://a/", "http://a:1", "${env.A}")] == [""] * 4
     assert fault("a:3000").startswith("it begins with none of")
     assert [fault(url) for url in ("ws:///pw", "ws://:1/")] == ["it has no host"] * 2
+    assert fault("ws://host:0/pw") == "no server has the port 0"
+    assert [fault(url) for url in ("ws://host:1/ pw", "ws://a host/pw", "ws://host/${env.A} b")] == ["it holds a blank"] * 3
+    assert fault("ws://host:${env.PORT}/pw") == ""
     assert [fault(url) for url in ("ws://[a", "ws://a:b")] == ["its host or port cannot be read"] * 2
     assert fault("ws://${pw.host}:${pw.port}/") == ""
 
