@@ -62,9 +62,9 @@ class DriverKind(msgspec.Struct, frozen=True):
         return self.verbs is not None and verb not in self.verbs
 
 
-OWN_KEYS: Final = ("session", "poll_seconds", "emulate", "har", "mock")
-"""Keys of a method that have a meaning for some drivers only: those with sessions that last over several tests, or with
-browsers.
+OWN_KEYS: Final = ("session", "poll_seconds", "emulate", "har", "mock", "connect")
+"""Keys of a method that have a meaning for some drivers only: those with sessions that last over several tests, with
+browsers, or with browsers of another machine.
 """
 
 _ALL: tuple[DriverKind, ...] = (
@@ -73,7 +73,7 @@ _ALL: tuple[DriverKind, ...] = (
         "Playwright, in a worker with a warm browser",
         frozenset({"browser", "http", "command"}),
         "orchestra.runtime.driver.playwright.driver",
-        keys=frozenset({"emulate", "har", "mock"}),
+        keys=frozenset({"emulate", "har", "mock", "connect"}),
     ),
     # A command needs a process of its own, so an MCP session cannot run it.
     DriverKind(

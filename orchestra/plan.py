@@ -154,12 +154,21 @@ class SpeedClass(Part, frozen=True):
     below_seconds: float | None = None
 
 
+class Connect(Part, frozen=True):
+    """Where the browsers of a method run: the address of a server that speaks Playwright's protocol. `sessions` is how many
+    there can be at once, 0 for no limit.
+    """
+
+    url: str
+    sessions: int = 0
+
+
 class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
     `driver` is one of `orchestra.drivers`, or of the package `plugin`. `speed` is empty for a method whose classes of
     duration are those of the suite. With `own_pages` the driver has pages of its own, and no browser is looked for. With
-    `tool_calls` its steps are calls of MCP tools.
+    `tool_calls` its steps are calls of MCP tools. With `connect` its browsers are not those of the machine.
     """
 
     id: str
@@ -175,6 +184,7 @@ class Method(Part, frozen=True):
     plugin: str = ""
     own_pages: bool = False
     tool_calls: bool = False
+    connect: Connect | None = None
 
 
 class Group(Part, frozen=True):

@@ -73,8 +73,18 @@ def needs_browser(test: Test) -> bool:
 
 
 def drives_browser(test: Test, method: Method) -> bool:
-    """Return True if an attempt needs a browser of the machine: its steps need a page, and its driver has none of its own."""
+    """Return True if an attempt needs a browser: its steps need a page, and its driver has none of its own."""
     return needs_browser(test) and not method.own_pages
+
+
+def launches_browser(test: Test, method: Method) -> bool:
+    """Return True if an attempt needs a browser of this machine."""
+    return drives_browser(test, method) and method.connect is None
+
+
+def connects(test: Test, method: Method) -> bool:
+    """Return True if an attempt needs a browser of another machine."""
+    return drives_browser(test, method) and method.connect is not None
 
 
 def needs_required_browser(test: Test) -> bool:

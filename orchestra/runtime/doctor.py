@@ -13,18 +13,20 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Literal
 
-from orchestra import checkout, git, plugins
+from orchestra import checkout, git, names, plugins
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
-from orchestra.errors import OrchestraError, SpecError
+from orchestra.errors import OrchestraError, SpecError, UsageError
 from orchestra.plan import Plan
 from orchestra.project import Project
+from orchestra.remote_address import shown
 from orchestra.runtime import inherited, interpreter, scratch
-from orchestra.runtime.attempt import wants_film
+from orchestra.runtime.attempt import needs_browser, wants_film
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
 from orchestra.runtime.browsers.places import film_program
+from orchestra.runtime.browsers.remote import Refusal, address, prove
 from orchestra.runtime.inherited import Inherited
-from orchestra.runtime.mask import weakness
+from orchestra.runtime.mask import Masks, weakness
 
 State = Literal["ok", "warning", "broken"]
 
@@ -81,16 +83,22 @@ def examine(project: Project, env: Mapping[str, str], plan_of: Callable[[Project
         for plan in plans
         for test in plan.tests
         for method in plan.methods
-        if test.steps and method.id in test.methods and not method.own_pages
+        if test.steps and method.id in test.methods and not method.own_pages and method.connect is None
     }
     for engine in ENGINES:
         if engine in wanted or engine == DEFAULT_ENGINE:
             yield _browser(engine, project.root, env, needed=engine in wanted)
-    if filmed := [test.id for plan in plans for test in plan.tests if wants_film(test)]:
+    if filmed := [
+        test.id
+        for plan in plans
+        for test in plan.tests
+        if wants_film(test) and any(one.connect is None for one in plan.methods if one.id in test.methods)
+    ]:
         yield _film(filmed[0], env)
     yield from _plugins(project.root)
     for plan in plans:
         yield from _variables(project.root, plan, env)
+        yield from _remote(project.root, plan, env)
 
 
 def _python(env: Mapping[str, str]) -> Finding:
@@ -170,6 +178,35 @@ def _browser(engine: str, root: Path, env: Mapping[str, str], *, needed: bool) -
     # reason.
     state: State = "broken" if needed and ENGINES[engine].required else "warning"
     return Finding(engine, state, found.reason, "; or ".join(found.fixes))
+
+
+def _remote(root: Path, plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]:
+    """Report whether the servers of remote browsers give one of each engine that tests drive."""
+    methods = {one.id: one.connect.url for one in plan.methods if one.connect is not None}
+    if not methods:
+        return
+    try:
+        inherits = inherited.of_plan(root, plan, env)
+    except SpecError:
+        return  # there is a finding about its files
+    mask = Masks(inherits.secrets, inherits.environment).text
+    known = {f"env.{name}": value for name, value in inherits.environment.items()}
+    for name, url in methods.items():
+        subject = f"browsers of {name}"
+        if late := [one for one in names.names_in(url) if not one.startswith("env.")]:
+            yield Finding(subject, "ok", f'of the component "{late[0].partition(".")[0]}", which a run starts')
+            continue
+        try:
+            final = address(url, known)
+        except UsageError as error:
+            yield Finding(subject, "broken", error.message, error.hint)
+            continue
+        for engine in sorted({test.browser for test in plan.tests if name in test.methods and needs_browser(test)}):
+            found = prove(final, engine, inherits.environment)
+            if isinstance(found, Refusal):
+                yield Finding(subject, "broken", mask(found.message), found.hint)
+            else:
+                yield Finding(subject, "ok", mask(f"{engine} {found} at {shown(final)}"))
 
 
 def _film(test: str, env: Mapping[str, str]) -> Finding:

@@ -6,6 +6,7 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+from orchestra import remote_address
 from orchestra.checkout import without_key
 from orchestra.plan import Component, Plan
 from orchestra.runtime import env_files, interpreter, proxies
@@ -13,7 +14,7 @@ from orchestra.yamltext.places import Places
 
 
 class Inherited(NamedTuple):
-    """The environment of a suite, and the names in it whose values are masked."""
+    """The environment of a suite, and the names in it whose values are masked: the addresses of remote browsers, too."""
 
     environment: dict[str, str]
     secrets: tuple[str, ...]
@@ -31,8 +32,11 @@ def of_plan(root: Path, plan: Plan, env: Mapping[str, str]) -> Inherited:
         SpecError: a file is missing or has a bad line.
     """
     variables = env_files.read(root, plan.env_files, env, Places(root, plan.sources, plan.profile).find)
-    secrets = dict.fromkeys((*plan.secrets, *variables.secrets))
-    return Inherited(environment({**variables.values, **env}, plan.components), tuple(secrets))
+    inherited = environment({**variables.values, **env}, plan.components)
+    addresses = (method.connect.url for method in plan.methods if method.connect is not None)
+    of_addresses = (name for url in addresses for name in remote_address.secret_names(url, inherited))
+    secrets = dict.fromkeys((*plan.secrets, *variables.secrets, *of_addresses))
+    return Inherited(inherited, tuple(secrets))
 
 
 def environment(env: Mapping[str, str], components: Iterable[Component]) -> dict[str, str]:

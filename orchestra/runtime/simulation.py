@@ -7,7 +7,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
-from orchestra.plan import Plan, Test
+from orchestra.plan import Plan
 from orchestra.runtime.engine.pools import wanted
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
@@ -20,8 +20,8 @@ class Start(NamedTuple):
         task: its name.
         begun, ended: seconds from the first start.
         after: the task at whose end it began; empty for one that began at once.
-        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, `resource NAME`, `pool NAME`, or
-            `instances per worker`; empty for one that began at once.
+        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, `resource NAME`, `pool NAME`,
+            `sessions of METHOD` or `instances per worker`; empty for one that began at once.
     """
 
     task: str
@@ -82,7 +82,7 @@ class _Simulation:
         true: Mapping[str, float],
     ) -> None:
         self._queue = Queue(plan, selection, expected)
-        self._methods, self._components = [method.id for method in plan.methods], plan.components
+        self._methods, self._components = {method.id: method for method in plan.methods}, plan.components
         self._tests = {test.id: test for test in plan.tests}
         self._slots, self._true = slots, true
         self._dependents: dict[str, list[str]] = defaultdict(list)
@@ -135,8 +135,9 @@ class _Simulation:
                 heapq.heappush(self._running, (now + self._true[task], task))
         self._full = {method: busy >= self._slots[method] for method, busy in self._busy.items()}
 
-    def _wanted(self, test: Test) -> frozenset[str]:
-        return frozenset(wanted(test, self._components))
+    def _wanted(self, task: str) -> frozenset[str]:
+        method, _, name = task.partition(":")
+        return frozenset(wanted(self._tests[name], self._components, self._methods[method]))
 
     def _cause(self, task: str, ended: Sequence[str]) -> tuple[str, str]:
         """Return the task at whose end one begins, and what it waited for."""
@@ -154,7 +155,7 @@ class _Simulation:
         if self._full[method] and same:
             return same, "workers"
         for other in ended:
-            shared = self._wanted(test) & self._wanted(self._tests[other.partition(":")[2]])
+            shared = self._wanted(task) & self._wanted(other)
             if shared:
                 name = min(shared)
                 return other, name if " " in name else f"resource {name}"

@@ -70,9 +70,12 @@ class Worker:
         return msgspec.structs.replace(result, resources=self._meter.take())
 
     def warm(self, request: Request) -> None:
-        """Open a page as for a request, and close it. A failure is one of the attempt that needs the browser."""
+        """Open a page as for a request, and close it. A failure is one of the attempt that needs the browser.
+
+        A remote browser is asked for by a test alone.
+        """
         with suppress(Exception):
-            if needs_browser(request.test):
+            if needs_browser(request.test) and request.method.connect is None:
                 self._driver(request).open(request).close()
 
     def _carry_out(self, request: Request, early: EarlyEnd) -> Result:

@@ -15,7 +15,7 @@ from orchestra.runtime.attempts import limit, observed, window
 from orchestra.runtime.bounded import paths, pool
 from orchestra.runtime.cases import junit, read, report, text
 from orchestra.runtime.driver import contract, sections
-from orchestra.runtime.driver.playwright import driver, watch
+from orchestra.runtime.driver.playwright import session, watch
 from orchestra.runtime.engine import job, spare, workers
 from orchestra.runtime.mask import archive, stream
 from orchestra.runtime.processes import commands
@@ -61,7 +61,7 @@ NUMBERS = {
     f"{stream.LINE_BYTES >> 10} KiB": "unterminated line",
     f"{attempt.FINALLY_SECONDS:g} s, or": "`finally`",
     f"{workers.START_SECONDS:g} s": "start of a worker",
-    f"{driver.HUNG_SECONDS:g} s after": "a step on",
+    f"{session.HUNG_SECONDS:g} s after": "a step on",
     f"{sections.EVIDENCE_SECONDS:g} s, and {sections.LATE_EVIDENCE_SECONDS:g} s": "evidence of a page",
     f"{outlet.LETTERS >> 20} Mi letters are buffered; {outlet.LAST_SECONDS:g} s once the run is ending": "a reader of",
     f"{spare.HEAP_MEGABYTES} MB of heap": "memory of Playwright",

@@ -77,7 +77,7 @@ def test_a_port_that_the_next_suite_needs_is_free_for_it(project):
         free.bind(("127.0.0.1", 0))
         number = free.getsockname()[1]
     suites(project, ("a", "", 200), ("b", "other", 200), ("c", "", 200), port=f"port: {number}")
-    done = project.run("run", "--all-suites")
+    done = project.run("run", "--all-suites", "T1", "--method", "api")
     assert done.code == 0, done.err
     assert [more for _, more in starts(project)] == ["", "other", ""]
 

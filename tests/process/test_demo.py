@@ -840,6 +840,7 @@ def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outa
     assert "Why it did not run" in views["#/test/F003/cli"]
 
 
+@pytest.mark.nightly  # `make demo` runs the suite; its gate of the pace is looked at here
 @pytest.mark.browser
 def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, tmp_path):
     shutil.copytree(root / "specs", tmp_path / "specs")

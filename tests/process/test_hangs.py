@@ -31,6 +31,7 @@ def test_a_signal_is_heard_and_the_run_ends():
     assert [one for one in endured if one.faults] == [], hangs.report(endured)
 
 
+@pytest.mark.nightly  # test_process.py ends by day what does not want to end; here a run ends it
 def test_an_attempt_ends_soon_after_its_limit():
     endured = hangs.endure(("a command that ignores SIGTERM, and so do its children",), "limit", patience=PATIENCE)
     assert [one for one in endured if one.faults] == [], hangs.report(endured)

@@ -83,6 +83,7 @@ REASONS = {
 }
 
 
+@pytest.mark.nightly  # each limit has a test of its own by day; here it is a run that keeps all, and its memory
 def test_a_run_over_a_product_without_measure(tmp_path):
     (tmp_path / "pyproject.toml").write_text("[tool.orchestra]\n")
     for name, text in PROGRAMS.items():

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import re
 import signal
-import subprocess
 import sys
 import time
 from pathlib import Path
@@ -16,7 +15,7 @@ import pytest
 from orchestra.gates.catalogue import METRICS
 from orchestra.gates.standard import STANDARD
 from orchestra.ledger import reading
-from tests.support.project import HEAD, SuiteProject, environment, py
+from tests.support.project import HEAD, SuiteProject, ended, environment, py
 from tests.support.terminal import Terminal
 
 OK = py("pass")
@@ -180,10 +179,8 @@ def test_wrong_words_are_told(healthy, words, code, said):
 def at_terminal(project: SuiteProject, *words: str, **env: str) -> tuple[int, str]:
     """Run `orchestra …` with its stderr at a terminal; its exit code, and what the terminal shows."""
     terminal = Terminal()
-    argv = [sys.executable, "-m", "orchestra", *words]
-    whole = environment(TERM="dumb", **env)
-    done = subprocess.run(argv, cwd=project.root, env=whole, stderr=terminal.out, check=False)
-    return done.returncode, terminal.text()
+    done = ended(["orchestra", *words], project.root, environment(TERM="dumb", **env), terminal=terminal.out)
+    return done.code, terminal.text()
 
 
 def test_a_plan_that_is_stale_by_a_comment_runs(healthy):

@@ -46,17 +46,19 @@ def call(project: SuiteProject, *words: str) -> subprocess.CompletedProcess[str]
 
 
 @pytest.mark.browser
-def test_no_file_of_the_root_stands_for_a_module(shadowed, chromium):
-    lines = [
-        ("orchestra", "compile", "--check"),
-        ("orchestra", "run"),
-        ("doit", "cli:A"),  # the pages are in the run before
-        ("orchestra", "up"),
-        ("orchestra", "health"),
-        ("orchestra", "down"),
-        ("orchestra", "doctor"),
-    ]
-    for words in lines:
+@pytest.mark.parametrize(
+    "lines",
+    [
+        ["orchestra compile --check", "orchestra run", "doit cli:A"],  # the pages are in the run before
+        pytest.param(  # and the programs that few use
+            ["doit", "orchestra up", "orchestra health", "orchestra down", "orchestra doctor"],
+            marks=pytest.mark.nightly,
+        ),
+    ],
+)
+def test_no_file_of_the_root_stands_for_a_module(shadowed, chromium, lines):
+    for line in lines:
+        words = line.split()
         done = call(shadowed, *words)
         assert done.returncode == 0, (words, done.stdout, done.stderr)
     assert not (shadowed.root / "shadowed").exists(), (shadowed.root / "shadowed").read_text()

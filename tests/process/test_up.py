@@ -273,7 +273,9 @@ def test_a_run_does_not_use_what_was_made_of_something_else_and_says_why(project
     assert project.run("down").code == 0
 
 
-@pytest.mark.parametrize("file", ["serve.py", "lib.py", "seed.py"])
+@pytest.mark.parametrize(
+    "file", ["lib.py", "seed.py", pytest.param("serve.py", marks=pytest.mark.nightly)]
+)  # as lib.py
 def test_a_run_does_not_use_what_was_made_of_files_that_changed_although_no_inputs_are_declared(project, file):
     (project.root / "lib.py").write_text("")
     (project.root / "seed.py").write_text("")
@@ -295,7 +297,7 @@ def edit(project: SuiteProject, file: str, line: str) -> None:
     path.write_text(f"{path.read_text()}\n{line}\n")
 
 
-@pytest.mark.parametrize("known", ["by git", "without git"])
+@pytest.mark.parametrize("known", ["by git", pytest.param("without git", marks=pytest.mark.nightly)])  # by times alone
 def test_a_run_that_cannot_know_whether_what_is_up_is_old_code_notes_it(project, known):
     if known == "by git":
         project.git("init", "-q")

@@ -22,7 +22,7 @@ import sys
 import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import NoReturn
+from typing import IO, NoReturn
 
 MODULES = (
     *("orchestra.cli", "orchestra.verbs.group", "orchestra.verbs.runs", "orchestra.verbs.health", "orchestra.dodo"),
@@ -178,10 +178,11 @@ def run(
     *,
     together: bool = False,
     packages: Sequence[Path] = (),
+    terminal: IO[str] | None = None,
 ) -> tuple[int, bytes, bytes]:
     """Run `python -m WORDS` without input to its end; return its exit code and the texts of stdout and stderr.
 
-    Both streams are one, as on a terminal, if that is asked for `together`. Folders of `packages` are on PYTHONPATH: nothing
+    Both streams are one, as on a terminal, if that is asked for `together`; `terminal` is the stderr if there is one. Folders of `packages` are on PYTHONPATH: nothing
     that Python imports when it starts may be in them.
     """
     path = [str(folder) for folder in packages]
@@ -191,7 +192,8 @@ def run(
     nothing, (out, err, code) = os.open(os.devnull, os.O_RDONLY), writers
     with _SENDING:
         server = _server()
-        socket.send_fds(server, [len(body).to_bytes(8, "big")], [nothing, out, out if together else err, code])
+        second = terminal.fileno() if terminal else out if together else err
+        socket.send_fds(server, [len(body).to_bytes(8, "big")], [nothing, out, second, code])
         server.sendall(body)
     for descriptor in (nothing, *writers):
         os.close(descriptor)

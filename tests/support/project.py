@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from typing import IO
 from unittest import mock
 
 from orchestra import cli
@@ -76,14 +77,19 @@ def call(words: Sequence[str], folder: Path, env: Mapping[str, str], *, together
     return Ended(code, *(stream.buffer.getvalue().decode() for stream in (out, apart)))
 
 
-def _process(argv: Sequence[str], folder: Path, env: Mapping[str, str]) -> Ended:
-    done = subprocess.run(
-        argv, cwd=folder, env=env, capture_output=True, text=True, stdin=subprocess.DEVNULL, check=False
-    )
-    return Ended(done.returncode, done.stdout, done.stderr)
+def _process(argv: Sequence[str], folder: Path, env: Mapping[str, str], terminal: IO[str] | None = None) -> Ended:
+    streams = {"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": terminal or subprocess.PIPE}
+    done = subprocess.run(argv, cwd=folder, env=env, text=True, check=False, **streams)
+    return Ended(done.returncode, done.stdout, done.stderr or "")
 
 
-def ended(words: Sequence[str], folder: Path, env: Mapping[str, str], packages: Sequence[Path] = ()) -> Ended:
+def ended(
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    packages: Sequence[Path] = (),
+    terminal: IO[str] | None = None,
+) -> Ended:
     """Run `python -m WORDS` to its end: a fork of what is imported already, or a new process where that is not the same.
 
     Args:
@@ -91,11 +97,12 @@ def ended(words: Sequence[str], folder: Path, env: Mapping[str, str], packages: 
         folder: the current one.
         env: the whole environment.
         packages: folders on PYTHONPATH, with packages that are imported only when the program asks for them.
+        terminal: its stderr; by default a pipe.
     """
     if not forks.suits(env):
         path = {"PYTHONPATH": os.pathsep.join(map(str, packages))} if packages else {}
-        return _process([sys.executable, "-m", *words], folder, {**env, **path})
-    code, *streams = forks.run(words, folder, env, packages=packages)
+        return _process([sys.executable, "-m", *words], folder, {**env, **path}, terminal)
+    code, *streams = forks.run(words, folder, env, packages=packages, terminal=terminal)
     return Ended(code, *(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8").read() for text in streams))
 
 

@@ -80,8 +80,9 @@ READERS = {
         "runtime/driver/mcp/driver.py": "poll_seconds",
         "compiler/emit/files.py": "command tool_calls",
         "runtime/driver/__init__.py": "plugin",
-        "runtime/attempt.py": "own_pages",
+        "runtime/attempt.py": "own_pages connect",
     },
+    "Connect": {"runtime/inherited.py": "url", "runtime/engine/pools.py": "sessions"},
     "Plugin": {
         "runtime/load_plan.py": "name version",
         "compiler/emit/tables.py": "probes drivers",

@@ -8,11 +8,12 @@ import msgspec
 from hypothesis import given
 from hypothesis import strategies as st
 
-from orchestra.plan import Component, Group, Method, Plan, Pool, Service
+from orchestra.plan import Component, Connect, Group, Method, Plan, Pool, Service
 from orchestra.plan import Test as Case
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
 from orchestra.runtime.simulation import simulate as simulated_run
+from orchestra.steps.step import Step
 
 
 @st.composite
@@ -331,3 +332,23 @@ def test_no_more_tests_run_at_once_than_there_are_ports_for_instances():
     simulated = simulated_run(plan, names, {"m": 4}, dict.fromkeys(names, 1.0))
     assert simulated.starts["m:t2"].why == "instances per worker"
     assert simulated.seconds == 2.0
+
+
+def test_no_more_tests_of_a_method_have_a_remote_browser_than_it_has_sessions():
+    page = (Step("goto", {"url": "https://a.example"}),)
+    tests = tuple(Case(f"t{number}", "", ("far", "cli"), steps=page) for number in range(3))
+    free = Case("free", "", ("far",), steps=(Step("http", {}),))
+    methods = (
+        Method("far", "", "playwright", connect=Connect("ws://a", 2)),
+        Method("cli", "", "playwright", parallel=True),
+    )
+    plan = Plan("s", "", (*tests, free), methods)
+    queue = Queue(plan, names := [*(f"{way}:{test.id}" for way in ("far", "cli") for test in tests), "far:free"])
+    for name in names:
+        queue.push(name)
+    assert [queue.take("far") for _ in range(4)] == ["far:t0", "far:t1", "far:free", None]
+    assert [queue.take("cli") for _ in range(3)] == ["cli:t0", "cli:t1", "cli:t2"]
+    queue.release("far:t0")
+    assert queue.take("far") == "far:t2"
+    simulated = simulated_run(plan, names, {"far": 4, "cli": 4}, dict.fromkeys(names, 1.0))
+    assert simulated.starts["far:t2"].why == "sessions of far"

@@ -34,6 +34,14 @@ def components_of(
     return found | {head for head in (name.partition(".")[0] for name in late) if head in health}
 
 
+def components_in(spec: Spec, texts: Iterable[str]) -> set[str]:
+    """Return the components that texts name."""
+    late: set[str] = set()
+    _add_names(tuple(texts), late)
+    health = spec.get("health", {})
+    return {head for head in (name.partition(".")[0] for name in late) if head in health}
+
+
 def _add_names(value: Any, found: set[str]) -> None:
     """Add the late names that stand in a value of the plan."""
     if isinstance(value, str):

@@ -15,7 +15,7 @@ from orchestra.compiler.lower.emulation import lower_emulation
 from orchestra.compiler.lower.errors import lower_errors
 from orchestra.compiler.lower.health import lower_component
 from orchestra.compiler.lower.logins import components_of_login, lower_logins
-from orchestra.compiler.lower.requires import components_of
+from orchestra.compiler.lower.requires import components_in, components_of
 from orchestra.compiler.lower.steps import (
     Known,
     fill,
@@ -24,6 +24,7 @@ from orchestra.compiler.lower.steps import (
     lower_step,
     lower_steps,
     outer,
+    text,
     text_map,
     usual,
 )
@@ -36,6 +37,7 @@ from orchestra.plan import (
     Baseline,
     Collect,
     Command,
+    Connect,
     Gate,
     Group,
     KeepRuns,
@@ -153,6 +155,7 @@ def lower_test(
                     components_of(
                         spec, (*of_methods, *before, *steps, *after), command, (emulation, *emulation_by.values())
                     )
+                    | _of_addresses(spec, test, methods_here, known)
                     | (set() if login is None else components_of_login(spec, login)),
                 ),
                 resources=dict(test.get("resources", {})),
@@ -215,6 +218,15 @@ def _substitutes_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: K
     found = {name: tuple(_substitutes_of(name, declared.get(name, {}), known)) for name in methods}
     with_some = {name: steps for name, steps in found.items() if steps}
     return with_some if with_some and resolve.kind_of(spec, test) == "browser" else {}
+
+
+def _of_addresses(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> set[str]:
+    """Return the components on which the browsers of a test run: those in the addresses of its methods."""
+    if resolve.kind_of(spec, test) != "browser":
+        return set()
+    declared: Mapping[str, Any] = spec.get("methods", {})
+    given = (declared.get(name, {}).get("connect") for name in methods)
+    return components_in(spec, [text(connect["url"], known) for connect in given if connect is not None])
 
 
 def _substitutes_of(name: str, method: Mapping[str, Any], known: Known) -> Iterator[Step]:
@@ -314,9 +326,17 @@ def _methods(methods: Mapping[str, MethodSpec], known: Known, provided: Provided
                 plugin=provided.package_of("driver", method["driver"]),
                 own_pages=kind.own_pages,
                 tool_calls=kind.tool_calls,
+                connect=_connect(method, known),
             )
         )
     return tuple(lowered)
+
+
+def _connect(method: MethodSpec, known: Known) -> Connect | None:
+    if "connect" not in method:
+        return None
+    given = method["connect"]
+    return Connect(text(given["url"], known), given.get("sessions", 0))
 
 
 def _classes(classes: Mapping[str, SpeedSpec]) -> tuple[SpeedClass, ...]:

@@ -7,7 +7,9 @@ from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
 
+from orchestra import remote_address
 from orchestra.compiler.lower import resolve
+from orchestra.compiler.lower.steps import text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.tests import TestSpec
@@ -309,6 +311,60 @@ def session_workers(context: Context) -> Iterator[Problem]:
             yield Problem(place, message, "write workers: 1, or session: {single: false}", edits=edits)
 
 
+@rule
+def connect_address(context: Context) -> Iterator[Problem]:
+    """The `url` of `connect` is no address of a server, or holds a token as text, which the record would show.
+
+    An address begins with `ws://`, `wss://`, `http://` or `https://`, or with a name: `${env.PW_WS}`, `${COMPONENT.url}`.
+    User info, a token in a query and a path like a token are secrets: they stand in variables.
+    """
+    known = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
+    for name, method in context.spec.get("methods", {}).items():
+        if "connect" not in method:
+            continue
+        url = text(method["connect"]["url"], known)
+        place = context.place(("methods", name, "connect", "url"))
+        if why := remote_address.fault(url):
+            hint = "write ws://HOST:PORT/PATH, or ${env.NAME} of a variable that has the address"
+            yield Problem(place, f'"{url}" is no address of a server of browsers: {why}', hint)
+        elif secret := remote_address.literal_secret(url):
+            message = f"the address of the remote browsers holds {secret}, and a spec is no place for a secret"
+            yield Problem(place, message, "put the address into a variable, and write url: ${env.PW_WS}")
+
+
+@rule
+def connect_no_page(context: Context) -> Iterator[Problem]:
+    """A method has `connect`, and none of its tests has a page: no browser would ever be asked for."""
+    casting, spec = Casting(context), context.spec
+    for name, method in spec.get("methods", {}).items():
+        if (
+            "connect" in method
+            and "connect" in casting.driver_of(name).keys
+            and not any(
+                resolve.kind_of(spec, test) == "browser" and name in casting.methods_of(test)
+                for test in spec["tests"].values()
+            )
+        ):
+            place = context.place(("methods", name, "connect"), key=True)
+            yield Problem(
+                place, f'"connect" has no effect on the method "{name}", whose tests have no page', "remove it"
+            )
+
+
+@rule
+def connect_ca_file(context: Context) -> Iterator[Problem]:
+    """A method has `connect`, and the suite a `ca_file`, which a browser of another machine cannot be given."""
+    if not context.spec.get("tls", {}).get("ca_file"):
+        return
+    for name, method in context.spec.get("methods", {}).items():
+        if "connect" in method:
+            message = (
+                f'the browsers of the method "{name}" run on another machine and cannot be given the ca_file of `tls`'
+            )
+            hint = "write ignore_https_errors: true in place of ca_file, or install the authority on that machine"
+            yield Problem(context.place(("methods", name, "connect"), key=True), message, hint)
+
+
 RULES = (
     driver_lacks_step,
     unreachable_test,
@@ -318,4 +374,7 @@ RULES = (
     ca_file_unused,
     need_method,
     session_workers,
+    connect_address,
+    connect_no_page,
+    connect_ca_file,
 )

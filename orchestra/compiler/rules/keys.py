@@ -36,13 +36,17 @@ def driver_lacks_key(context: Context) -> Iterator[Problem]:
 
     `session` and `poll_seconds` are for drivers whose sessions last over several tests, as those of `mcp` do. With
     `playwright` each test has a fresh context of its own. `emulate`, `har` and `mock` are for drivers with
-    browsers.
+    browsers. `connect` is for `playwright` alone: a Playwright server gives each connection a browser of its own, and `mcp` needs
+    two to one browser, that of the MCP server and its own.
     """
     for name, method in context.spec.get("methods", {}).items():
         for key in OWN_KEYS:
             if key in method and key not in context.provided.drivers[method["driver"]].keys:
                 message = f'"{key}" has no effect on the method "{name}", whose driver is "{method["driver"]}"'
-                yield Problem(context.place(("methods", name, key), key=True), message, "remove it")
+                hint = "remove it"
+                if key == "connect" and context.provided.drivers[method["driver"]].browsers:
+                    hint = "remove it, or add a method with the driver playwright for remote browsers"
+                yield Problem(context.place(("methods", name, key), key=True), message, hint)
 
 
 @rule

@@ -138,8 +138,8 @@ class _Scopes:
             return (_KINDS[section],)
         early = section in ("title", "methods", "gates") or (section == "collect" and rest[1] == "run")
         early = early or (section == "defaults" and rest[0] == "login")
-        substitute = section == "methods" and rest[1] in ("har", "mock")
-        return ("method",) if substitute else ("early",) if early else ("nowhere",)
+        own = {"har": "method", "mock": "method", "connect": "health"}.get(rest[1]) if section == "methods" else None
+        return (own or ("early" if early else "nowhere"),)
 
     def _make(self, key: tuple[str, ...]) -> _Scope:
         kind, *rest = key

@@ -122,6 +122,27 @@ class SpeedSpec(TypedDict, total=False):
     mark: Annotated[Literal["😊", "😐", "😴"], Key("its mark in tables", "😊")]
 
 
+class ConnectSpec(TypedDict, total=False):
+    """Where the browsers of a method run, in place of this machine."""
+
+    url: Required[
+        Annotated[
+            str,
+            Key(
+                "the address of a Playwright server of the same version: `ws:`, `wss:`, or `http:` as a component has it."
+                " A token belongs into a variable: `${env.NAME}`",
+                "${env.PW_WS}",
+            ),
+        ]
+    ]
+    sessions: Annotated[
+        int,
+        Key(
+            "the number of browsers that the server gives at once; a test holds one (default: no limit)", 20, minimum=1
+        ),
+    ]
+
+
 class MethodSpec(TypedDict, total=False):
     """A way to run the tests."""
 
@@ -145,6 +166,13 @@ class MethodSpec(TypedDict, total=False):
     command: Annotated[
         str,
         Key("the name of its slash command", "test_cli_full", pattern=COMMAND_NAME),
+    ]
+    connect: Annotated[
+        ConnectSpec,
+        Key(
+            "the server on which its browsers run (docs/scale.md#remote-browsers; default: this machine)",
+            {"url": "${env.PW_WS}", "sessions": 20},
+        ),
     ]
     errors: Annotated[ErrorsSpec, ERRORS_KEY]
     emulate: Annotated[EmulateSpec, EMULATE_KEY]

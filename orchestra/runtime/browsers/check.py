@@ -1,8 +1,8 @@
-"""Launch one browser, open about:blank and print its version, as a check.
+"""Launch one browser, or connect to one, open about:blank and print its version, as a check.
 
 Run as `python -m orchestra.runtime.browsers.check`, in a process of its own, so that a browser that hangs or crashes
-affects no other process. Reads one JSON object from stdin: `engine`, `options` (the arguments of Playwright's
-`launch`). Writes one JSON object: `version`, or `error`.
+affects no other process. Reads one JSON object from stdin: `engine`, and `options` (the arguments of Playwright's
+`launch`) or `connect` (those of its `connect`). Writes one JSON object: `version`, or `error`.
 """
 
 from __future__ import annotations
@@ -14,11 +14,12 @@ from typing import Any
 from playwright.sync_api import Error, sync_playwright
 
 
-def check(engine: str, options: dict[str, Any]) -> dict[str, str]:
+def check(engine: str, options: dict[str, Any] | None = None, connect: dict[str, Any] | None = None) -> dict[str, str]:
     """Return the version of the browser, or the text of Playwright's error."""
     try:
         with sync_playwright() as playwright:
-            browser = getattr(playwright, engine).launch(**options)
+            kind = getattr(playwright, engine)
+            browser = kind.launch(**(options or {})) if connect is None else kind.connect(**connect)
             try:
                 browser.new_page().goto("about:blank")
                 return {"version": str(browser.version)}
@@ -29,5 +30,4 @@ def check(engine: str, options: dict[str, Any]) -> dict[str, str]:
 
 
 if __name__ == "__main__":
-    request = json.load(sys.stdin)
-    json.dump(check(request["engine"], request["options"]), sys.stdout)
+    json.dump(check(**json.load(sys.stdin)), sys.stdout)

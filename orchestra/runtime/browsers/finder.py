@@ -172,7 +172,19 @@ def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, 
         except (OSError, subprocess.CalledProcessError, tarfile.TarError) as error:
             return "", f"cannot be unpacked: {error}"
     options = launch_options(_browser(place, env, ""), env, headless=not headed)
-    request = json.dumps({"engine": place.engine, "options": options})
+    answer = ask({"engine": place.engine, "options": options}, env)
+    if answer is None:
+        return "", f"did not answer within {PROOF_SECONDS:.0f} seconds"
+    return answer.get("version", ""), _telling_line(answer.get("error", ""))
+
+
+def ask(request: Mapping[str, Any], env: Mapping[str, str]) -> dict[str, str] | None:
+    """Return the answer of `orchestra.runtime.browsers.check` in a process of its own; None if there is none in time.
+
+    Args:
+        request: what it reads.
+        env: of the process.
+    """
     process = subprocess.Popen(
         interpreter.own("orchestra.runtime.browsers.check"),
         stdin=subprocess.PIPE,
@@ -183,15 +195,13 @@ def _prove(place: Place, env: Mapping[str, str], *, headed: bool) -> tuple[str, 
         start_new_session=True,
     )
     try:
-        out, err = process.communicate(request, timeout=PROOF_SECONDS)
+        out, err = process.communicate(json.dumps(request), timeout=PROOF_SECONDS)
     except subprocess.TimeoutExpired:
         _end(process.pid)
         process.communicate()
-        return "", f"did not answer within {PROOF_SECONDS:.0f} seconds"
-    if process.returncode != 0:
-        return "", _telling_line(err)
-    answer = json.loads(out)
-    return answer.get("version", ""), _telling_line(answer.get("error", ""))
+        return None
+    answer: dict[str, str] = {"error": _telling_line(err)} if process.returncode else json.loads(out)
+    return answer
 
 
 def _end(pid: int) -> None:

@@ -57,6 +57,7 @@ class StepError(Exception):
 
     Attributes:
         log: of an expectation, what was waited for and what was seen, how often.
+        died: the part of the browser session whose loss it is, if no page was to be had for that reason.
     """
 
     def __init__(
@@ -81,6 +82,7 @@ class StepError(Exception):
         self.effort = effort
         self.lookup: Lookup = lookup
         self.log = ""
+        self.died: tuple[Died, ...] = ()
 
 
 def unmet(message: str, *, expected: str = "", found: str = "", hint: str = "", lookup: Lookup = "") -> StepError:

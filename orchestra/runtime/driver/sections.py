@@ -106,7 +106,16 @@ def carry_out(
     try:
         session = None if driver is None else driver.open(request)
     except StepError as failed:
-        return Result(request.task, request.attempt, failed.outcome, clock() - asked, _failure(failed, mask))
+        seconds, alive = clock() - asked, {died.part: False for died in failed.died}
+        return Result(
+            request.task,
+            request.attempt,
+            failed.outcome,
+            seconds,
+            _failure(failed, mask),
+            alive=alive,
+            died=failed.died,
+        )
     if session is not None:
         early.watch(session)
     begun()

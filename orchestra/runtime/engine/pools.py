@@ -16,7 +16,8 @@ from orchestra.diagnostic import Place
 from orchestra.errors import UsageError
 from orchestra.instances import uses_instance
 from orchestra.ledger.event import Sharding
-from orchestra.plan import Component, Plan, Pool, Test
+from orchestra.plan import Component, Method, Plan, Pool, Test
+from orchestra.runtime.attempt import connects
 
 
 class Entry(NamedTuple):
@@ -37,15 +38,32 @@ INSTANCES = "instances per worker"
 """The name of what a test holds that uses an instance of a component with `per: worker`."""
 
 
-def wanted(test: Test, components: Iterable[Component] = ()) -> dict[str, int]:
-    """Return the counted resources that a test holds while it runs: entries of pools and an instance among them.
+def sessions_of(method: Method) -> str:
+    """Return the name of what a test holds that has a browser of the server of its method."""
+    return f"sessions of {method.id}"
+
+
+def sessions(methods: Iterable[Method]) -> dict[str, int]:
+    """Return how many browsers the server of each method gives at once, by the names of `wanted`; methods without a limit
+    are left out.
+    """
+    return {
+        sessions_of(one): one.connect.sessions for one in methods if one.connect is not None and one.connect.sessions
+    }
+
+
+def wanted(test: Test, components: Iterable[Component] = (), method: Method | None = None) -> dict[str, int]:
+    """Return the counted resources that a test holds while it runs: entries of pools, an instance and a remote browser among
+    them.
 
     Args:
         test: of the plan.
         components: of the plan.
+        method: by which it runs.
     """
+    remote = dict.fromkeys(sessions((method,)), 1) if method is not None and connects(test, method) else {}
     entries = {f"pool {pool}": number for pool, number in Counter(test.takes.values()).items()}
-    return {**test.resources, **entries, **({INSTANCES: 1} if uses_instance(components, test) else {})}
+    return {**test.resources, **entries, **({INSTANCES: 1} if uses_instance(components, test) else {}), **remote}
 
 
 class Pools:

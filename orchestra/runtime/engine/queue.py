@@ -18,7 +18,7 @@ from dataclasses import dataclass, field
 from orchestra.instances import most
 from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan, Test
-from orchestra.runtime.engine.pools import INSTANCES, Pools, wanted
+from orchestra.runtime.engine.pools import INSTANCES, Pools, sessions, wanted
 from orchestra.runtime.select import task_name
 
 UNKNOWN_SECONDS = 1.0
@@ -56,9 +56,17 @@ class Queue:
     ) -> None:
         self._tests = {test.id: test for test in plan.tests}
         self._wanted = {test.id: wanted(test, plan.components) for test in plan.tests}
+        remote = {method.id: method for method in plan.methods if sessions((method,))}
+        self._remote = {
+            task: wanted(test, plan.components, remote[method])
+            for task in (selection if remote else ())
+            for method, test in (self._parts(task),)
+            if method in remote
+        }
         self.pools = Pools(plan, shard)
         # Where ports do not bound the instances, the slots do.
-        self._free = {**plan.resources, **self.pools.counts(), INSTANCES: most(plan.components) or len(selection)}
+        self._free = {**plan.resources, **self.pools.counts(), **sessions(plan.methods)}
+        self._free[INSTANCES] = most(plan.components) or len(selection)
         self._running: set[str] = set()
         self._alone = ""
         self._isolated: set[str] = set()
@@ -225,15 +233,18 @@ class Queue:
 
     def _taken(self, task: str) -> str:
         self._running.add(task)
-        test = self._parts(task)[1]
-        for name, count in self._wanted[test.id].items():
+        for name, count in self._needed(task).items():
             self._free[name] -= count
-        self.pools.take(task, test)
+        self.pools.take(task, self._parts(task)[1])
         return task
+
+    def _needed(self, task: str) -> dict[str, int]:
+        """Return the counted resources of a task."""
+        return self._remote.get(task) or self._wanted[self._parts(task)[1].id]
 
     def _lacking(self, task: str) -> str | None:
         """Return the name of a resource of which too little is free for a task."""
-        return _short(self._wanted[self._parts(task)[1].id], self._free)
+        return _short(self._needed(task), self._free)
 
     def _goes_now(self, method: str, place: tuple[float, int, str], free: int) -> bool:
         """Return whether slots and resources suffice for a task and for all that doit is about to push before it."""
@@ -243,12 +254,12 @@ class Queue:
         if any(self._parts(task)[1].exclusive for *_, task in ([*earlier, place] if earlier else ())):
             return False
         for *_, task in earlier:
-            needed = self._wanted[self._parts(task)[1].id]
+            needed = self._needed(task)
             if _short(needed, left) is None:
                 free -= 1
                 for name, count in needed.items():
                     left[name] -= count
-        return free > 0 and _short(self._wanted[self._parts(place[-1])[1].id], left) is None
+        return free > 0 and _short(self._needed(place[-1]), left) is None
 
     def _held_back(self, task: str) -> bool:
         """Return whether a task waits for others that it does not need, in order only."""
@@ -261,7 +272,7 @@ class Queue:
         if self._alone == task:
             self._alone = ""
         self.pools.release(task)
-        for name, count in self._wanted[self._parts(task)[1].id].items():
+        for name, count in self._needed(task).items():
             self._free[name] += count
             for parked in self._parked.pop(name, ()):
                 self._enter(parked)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import time
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
@@ -25,7 +25,7 @@ from orchestra.ledger.view import Observer, View
 from orchestra.plan import Cause, Method, Plan, Retry, Test
 from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import forecast, scratch
-from orchestra.runtime.attempt import drives_browser
+from orchestra.runtime.attempt import connects, launches_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
@@ -36,7 +36,7 @@ from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.pausing import Pauser
-from orchestra.runtime.run.browsers import engines, unfilmed
+from orchestra.runtime.run.browsers import engines, remote, unfilmed
 from orchestra.runtime.run.pace import Pace
 from orchestra.runtime.run.provenance import odd, provenance
 from orchestra.runtime.run.recorder import Recorder
@@ -244,7 +244,9 @@ def open_run(
         tests = [task.test for task in tasks.values()]
         pools.check(plan, tests, options.shard, environment, Places(root, plan.sources, plan.profile).find)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
-        wanted = [task.test.browser if drives_browser(task.test, task.method) else "" for task in tasks.values()]
+        masks = Masks(options.secrets or plan.secrets, environment, growing=bool(plan.logins))
+        wanted = [task.test.browser if launches_browser(task.test, task.method) else "" for task in tasks.values()]
+        remote(_remote(tasks.values()), environment, places.find, masks.text, headed=options.headed)
         browsers = engines(wanted, root, environment, headed=options.headed)
         builds = Builds(root, plan, interrupted)
         resumed, trusted = Resumed(), ""
@@ -254,7 +256,6 @@ def open_run(
             resumed = going_on(folder, plan, builds.digests, builds.inputs_digest, allow_changed=changed)
         else:
             make_folder(folder)
-        masks = Masks(options.secrets or plan.secrets, environment, growing=bool(plan.logins))
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)
@@ -296,6 +297,16 @@ def _tasks(plan: Plan, selection: Sequence[str]) -> dict[str, Task]:
     tests = {test.id: test for test in plan.tests}
     parts = ((name, *name.split(":", 1)) for name in selection)
     return {name: Task(name, methods[method], tests[test]) for name, method, test in parts}
+
+
+def _remote(tasks: Iterable[Task]) -> dict[str, tuple[Method, frozenset[str]]]:
+    """Return the methods with remote browsers, and the engines that their tasks drive."""
+    found: dict[str, tuple[Method, frozenset[str]]] = {}
+    for task in tasks:
+        if connects(task.test, task.method):
+            known = found.get(task.method.id, (task.method, frozenset()))[1]
+            found[task.method.id] = (task.method, known | {task.test.browser})
+    return found
 
 
 def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
@@ -366,7 +377,8 @@ def _remarks(run: Run, origin: Provenance) -> Iterator[Note]:
         yield Note(kind="quarantine", message=message)
     if run.browsers and (why := scratch.environment(run.environment)[1]):
         yield Note(kind="tmpdir", message=why)
-    if missing := unfilmed((task.test for task in run.tasks.values()), run.environment):
+    here = (task.test for task in run.tasks.values() if launches_browser(task.test, task.method))
+    if missing := unfilmed(here, run.environment):
         yield Note(kind="video", message=missing)
     if run.plan.tls.ignore_https_errors:
         where = run.place("/tls/ignore_https_errors")

@@ -15,7 +15,14 @@ from orchestra.instances import component_of, worker_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, Note, Verdict
 from orchestra.plan import Plan, Test
-from orchestra.runtime.attempt import Looks, Request, drives_browser, needs_required_browser, writes_files
+from orchestra.runtime.attempt import (
+    Looks,
+    Request,
+    drives_browser,
+    launches_browser,
+    needs_required_browser,
+    writes_files,
+)
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.log_finding import patterns_of
 from orchestra.runtime.attempts.overtaken import Overtaken
@@ -114,7 +121,7 @@ class Schedule:
             self._decisions.decide(task, "skipped", task.test.skip)
         elif lacking is not None:
             self._decisions.decide(task, *lacking)
-        elif isinstance(missing, Missing) and drives_browser(task.test, task.method):
+        elif isinstance(missing, Missing) and launches_browser(task.test, task.method):
             if needs_required_browser(
                 task.test
             ):  # not skipped, which is green: the others run, and the run ends with exit 3
@@ -270,7 +277,7 @@ class Schedule:
         path = f"{run.folder}/{folder}"
         if writes_files(test):
             make_folder(path)
-        browser = run.browsers.get(test.browser) if drives_browser(test, task.method) else None
+        browser = run.browsers.get(test.browser) if launches_browser(test, task.method) else None
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
@@ -280,7 +287,7 @@ class Schedule:
                     method=task.method.id,
                     attempt=attempt,
                     dir=folder,
-                    browser="" if browser is None else test.browser,
+                    browser=test.browser if drives_browser(test, task.method) else "",
                 )
             )
         if patterns_of(test, task.method.id):

@@ -9,7 +9,7 @@ from __future__ import annotations
 import asyncio
 import hashlib
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
@@ -308,7 +308,8 @@ class SharedBrowser:
             await session.send("Network.clearBrowserCache")
             await session.detach()
         else:
-            await self._clean_from_inside()
+            await _clean_from_inside(self.page, self.watch.origins)
+            await self.blank()
         self._visited |= self.watch.origins
         self.watch.origins.clear()
         if not replaced:
@@ -325,15 +326,6 @@ class SharedBrowser:
             return
         await self.context.set_storage_state(state)  # it opens a page of its own, and forgets what was visited
         self._visited.clear()
-
-    async def _clean_from_inside(self) -> None:
-        """Visit every site that was shown: where no protocol clears its storage, only a page of it can."""
-        await self.page.route("**/*", _empty)
-        for origin in sorted(self.watch.origins):
-            await self.page.goto(origin)
-            await self.page.evaluate(_CLEAN)
-        await self.page.unroute("**/*", _empty)
-        await self.blank()
 
     async def begin(self, storage: Any, mask: Callable[[str], str]) -> None:
         """Begin a test: with cookies and storage in place of what is there, or with what is there.
@@ -433,6 +425,15 @@ class SharedBrowser:
         self._playwright = None
         self.watch.folder.cleanup()
         self._trust.close()
+
+
+async def _clean_from_inside(page: Page, origins: Iterable[str]) -> None:
+    """Visit every site that was shown: where no protocol clears its storage, only a page of it can."""
+    await page.route("**/*", _empty)
+    for origin in sorted(origins):
+        await page.goto(origin)
+        await page.evaluate(_CLEAN)
+    await page.unroute("**/*", _empty)
 
 
 async def _empty(route: Route) -> None:

@@ -5,7 +5,8 @@ A module of one table: its length is that of the vocabulary.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+import shutil
+from collections.abc import Callable, Coroutine, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from functools import partial
@@ -18,7 +19,7 @@ from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 from orchestra.runtime.driver.accessibility import AUDIT, expect_accessible, source
 from orchestra.runtime.driver.clock import change_of
 from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
-from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import answer_of
 from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
 from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
@@ -54,11 +55,14 @@ _T = TypeVar("_T")
 
 @dataclass(frozen=True, slots=True)
 class Stage:
-    """The context of verbs: the pages, their listener, and the folder into which their browser downloads."""
+    """The context of verbs: the pages, their listener, and the folder into which their browser downloads; with `remote` it is
+    on another machine, and a download is fetched into that folder.
+    """
 
     pages: Pages[Page]
     watch: PageWatch
     downloads: Path
+    remote: bool = False
 
     @property
     def page(self) -> Page:
@@ -428,7 +432,10 @@ def _download(stage: Stage, job: Job) -> None:
     if failure is not None:
         raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
     path = job.keep(name, "download")
-    download.save_as(path)
+    if stage.remote:
+        shutil.move(_fetch(stage, download, guard), path)
+    else:
+        download.save_as(path)
     if "expect" in job.args:
         judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
 
@@ -441,14 +448,41 @@ def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
     Raises:
         StepError: a limit is over.
     """
-    ended = download._loop.create_task(download._impl_obj.failure())  # noqa: SLF001 - as above
+    failure: str | None = _guarded(stage, download, guard, download._impl_obj.failure())  # noqa: SLF001 - as above
+    return failure
+
+
+def _fetch(stage: Stage, download: Download, guard: Guard) -> Path:
+    """Return the file that the server of a remote browser sends, which is within the limits.
+
+    Raises:
+        StepError: a limit is over.
+    """
+    file = stage.downloads / "fetched"
+    try:
+        _guarded(stage, download, guard, download._impl_obj.save_as(file))  # noqa: SLF001 - as for its end
+    except StepError:
+        file.unlink(missing_ok=True)
+        raise
+    if guard.look():
+        file.unlink()
+        raise guard.failure()
+    return file
+
+
+def _guarded(stage: Stage, download: Download, guard: Guard, work: Coroutine[Any, Any, Any]) -> Any:
+    """Return the result of a part of a download.
+
+    Raises:
+        StepError: a limit is over.
+    """
+    ended = download._loop.create_task(work)  # noqa: SLF001 - as above
     while not guard.look() and not ended.done():
         stage.page.wait_for_timeout(LOOK_SECONDS * 1000)
     if guard.over:
         download.cancel()
         raise guard.failure()
-    failure: str | None = ended.result()
-    return failure
+    return ended.result()
 
 
 def _dialog(stage: Stage, job: Job) -> None:
