@@ -248,6 +248,16 @@ def test_a_dialog_left_open(run, site):
 
 
 @browser
+def test_a_dialog_that_opens_while_the_page_is_left(run):
+    """The browser may hold the page for ever then: it is given up, not the browser."""
+    opens = "() => { setTimeout(() => setInterval(() => alert('again'), 1), 20) }"  # while the test ends, and again
+    passed(run(OPEN, {"evaluate": opens}))
+    before = run.browser_process().pid
+    session = passed(run(OPEN, HEADING))
+    assert (session.died, session.tabs, run.browser_process().pid) == ((), 1, before)
+
+
+@browser
 def test_a_window_left_open(run):
     session = passed(run(OPEN, press("Window"), HEADING))
     assert session.tabs == 2
