@@ -31,6 +31,12 @@ from orchestra.verbs.sharding import print_split, print_split_json, sharded
 from orchestra.verbs.show import show_failed, show_record, show_why
 from orchestra.yamltext.places import Places
 
+_NO_SCRIPTS = UsageError(
+    "--scripts is about tests as they will run", "name tests only, without a run, --why and --failed"
+)
+_SCRIPT_LENGTH, _SCRIPT_BEGIN = 160, 80
+"""The longest script of a tool call that is printed whole, and the length of the beginning of a longer one."""
+
 
 @click.command(
     epilog="\b\nExamples:\n  orchestra plan\n  orchestra plan --format mermaid > graph.mmd\n"
@@ -137,6 +143,7 @@ def _refuse_mixed(*, graph: bool, selection: Sequence[str], form: str, as_json: 
 @suite_option
 @profile_option
 @click.option("--method", metavar="NAME", help="Method whose calls are shown (default: the first that runs the test).")
+@click.option("--scripts", is_flag=True, help="The scripts of tool calls whole (default: the beginning of each).")
 @click.option("--run", "run", metavar="RUN", help="RUN, where a test has the same name; `last` for the newest.")
 @click.option(
     "--open",
@@ -163,6 +170,7 @@ def show(
     suite: str | None,
     profile: str,
     method: str | None,
+    scripts: bool,
     run: str | None,
     opened: str | None,
     why: str | None,
@@ -174,6 +182,8 @@ def show(
     With RUN: print their results in that run, of every test without TEST.
     """
     project = project_of(ctx)
+    if scripts and (why is not None or failed):
+        raise _NO_SCRIPTS
     if why is not None:
         if failed or run is not None or opened is not None:
             raise UsageError("--why is about tests as they are now", "remove --failed, --run and --open, or --why")
@@ -191,15 +201,19 @@ def show(
     if run is None and _is_run(project, suite, profile, selection[0]):
         run, *rest = selection
         selection = tuple(rest)
+    if scripts and (run is not None or opened is not None):
+        raise _NO_SCRIPTS
     if run is not None:
         return show_record(project.root, run_folder(project, suite, run), selection, method, opened)
     if opened is not None:
         raise UsageError("--open needs a run", "name one before the test: `orchestra show last TEST --open`")
-    _print_tests(project, current_plan(project, project.choose(suite), profile), selection, method)
+    _print_tests(project, current_plan(project, project.choose(suite), profile), selection, method, scripts=scripts)
     return EXIT_OK
 
 
-def _print_tests(project: Project, compiled: Plan, selection: Sequence[str], method: str | None) -> None:
+def _print_tests(
+    project: Project, compiled: Plan, selection: Sequence[str], method: str | None, *, scripts: bool
+) -> None:
     """Print tests of a plan as they will run."""
     tasks = select(compiled, selection, [method] if method else [])
     places = Places(project.root, compiled.sources, compiled.profile)
@@ -213,7 +227,8 @@ def _print_tests(project: Project, compiled: Plan, selection: Sequence[str], met
         if shown:
             say("")
         shown.add(test_id)
-        told = describe(compiled, tests[test_id], methods[by], places, steps_of(methods[by], project.root))
+        own = steps_of(methods[by], project.root)
+        told = describe(compiled, tests[test_id], methods[by], places, own, scripts=scripts)
         say("\n".join(map(unbroken, told)))
 
 
@@ -248,8 +263,19 @@ def _once(compiled: Plan, test: Test) -> Iterator[str]:
             yield f"after all others of {group.id}"
 
 
-def describe(compiled: Plan, test: Test, method: Method, places: Places, own: Sequence[Verb] = ()) -> Iterator[str]:
-    """Yield a test as it will run by a method, line by line; `own` are the steps that its driver brings."""
+def describe(
+    compiled: Plan, test: Test, method: Method, places: Places, own: Sequence[Verb] = (), *, scripts: bool
+) -> Iterator[str]:
+    """Yield a test as it will run by a method, line by line.
+
+    Args:
+        compiled: the suite.
+        test: one of its tests.
+        method: one that runs it.
+        places: where steps are in the spec.
+        own: the steps that its driver brings.
+        scripts: whether the scripts of tool calls are whole.
+    """
     one_line = draw.one_line
     yield f"{test.id}  {one_line(test.title)}"
     place = places.find(f"/tests/{test.of or test.id}")
@@ -281,12 +307,22 @@ def describe(compiled: Plan, test: Test, method: Method, places: Places, own: Se
             yield f"  {name:<10} {one_line(value)}"
     yield from _health(compiled, test)
     yield f"  by {method.id} ({method.driver}):"
-    for section, steps in (("before", test.before), ("steps", test.steps), ("finally", test.finally_)):
-        if (steps or (section == "steps" and test.command is not None)) and (test.before or test.finally_):
+    of_method = test.substitutes_by.get(method.id, ())
+    several = of_method or test.before or test.finally_
+    sections = ("of the method", of_method), ("before", test.before), ("steps", test.steps), ("finally", test.finally_)
+    for section, steps in sections:
+        if (steps or (section == "steps" and test.command is not None)) and several:
             yield f"  {section}:"
         if section == "steps" and test.command is not None:
             yield from _command(test, test.command, places)
-        yield from _section(steps, method, places, own)
+        yield from _section(steps, method, places, own, scripts=scripts)
+
+
+def _shortened(value: object) -> object:
+    """Return an argument of a tool call, the beginning of one that is a long script: it opens with what is wanted."""
+    if not isinstance(value, str) or len(value) <= _SCRIPT_LENGTH:
+        return value
+    return f"{draw.clip(value, _SCRIPT_BEGIN)} ({len(value)} characters: --scripts)"
 
 
 def _errors(errors: Errors) -> str:
@@ -369,7 +405,9 @@ def _command(test: Test, command: Command, places: Places) -> Iterator[str]:
         yield f"        {name}: {draw.one_line(value)}"
 
 
-def _section(steps: Iterable[Step], method: Method, places: Places, own: Sequence[Verb]) -> Iterator[str]:
+def _section(
+    steps: Iterable[Step], method: Method, places: Places, own: Sequence[Verb], *, scripts: bool
+) -> Iterator[str]:
     for index, step in enumerate(steps):
         yield f"    {index + 1:>2}  {step.verb:<10} {places.text(step.at)}"
         if step.verb not in VERBS:
@@ -377,6 +415,7 @@ def _section(steps: Iterable[Step], method: Method, places: Places, own: Sequenc
             continue
         calls = mcp_calls(step, method.poll_seconds) if method.tool_calls else ()
         for call in calls:
-            yield f"        {call.tool} {json.dumps(call.arguments, ensure_ascii=False)}"
+            arguments = call.arguments if scripts else {key: _shortened(value) for key, value in call.arguments.items()}
+            yield f"        {call.tool} {json.dumps(arguments, ensure_ascii=False)}"
         if not calls and (text := playwright_text(step)):
             yield f"        {text}"

@@ -690,6 +690,22 @@ def test_show_and_plan(orchestra, root, write):
     assert ran.out.encode() == (root / ".orchestra" / "shown" / "plan.json").read_bytes()
 
 
+def test_show_shortens_scripts_and_names_what_the_method_adds(orchestra, write):
+    methods = 'methods: {mcp: {driver: mcp, mock: [{url: "**/api/rate", json: {rate: 1}}]}}'
+    steps = "[{goto: https://shop.example/}, {expect: {css: h1, to: {have_text: Hello}}}]"
+    write(f"orchestra: 1\nsuite: shop\n{methods}\ntests:\n  B001: {{steps: {steps}}}\n")
+    assert orchestra("compile").code == 0
+    short, whole = orchestra("show", "B001").out, orchestra("show", "B001", "--scripts").out
+    assert "of the method:\n     1  mock       specs/shop.yaml:" in short
+    [line] = [line for line in short.splitlines() if "browser_evaluate" in line]
+    assert "const wanted = 'Hello';" in line
+    assert line.endswith(' characters: --scripts)"}')
+    assert len(line) < 250 < len(whole.partition("browser_evaluate")[2])
+    for more in (("--run", "last"), ("--failed",), ("--why",), ("--open",)):
+        refused = orchestra("show", "B001", "--scripts", *more)
+        assert (refused.code, "--scripts is about tests as they will run" in refused.err) == (2, True)
+
+
 def test_show_a_profile_where_the_profile_is_written(orchestra, write):
     write(GOOD + "profiles: {other: {tests: {B001: {title: Changed}}}}\n")
     assert orchestra("compile").code == 0

@@ -4,10 +4,20 @@ from __future__ import annotations
 
 from hypothesis import given
 from hypothesis import strategies as st
+from msgspec import structs
 
-from orchestra.plan import Backoff, RecoveryStep
+from orchestra.plan import Backoff, Component, RecoveryStep, Service
 from orchestra.recovery import RECOVERY
-from orchestra.runtime.servers.recovery import Watch, allowed, decide, poll_seconds, step, wait_seconds
+from orchestra.runtime.servers.recovery import (
+    Watch,
+    allowed,
+    decide,
+    first_bound_seconds,
+    poll_seconds,
+    start_bound_seconds,
+    step,
+    wait_seconds,
+)
 
 KINDS = tuple(RECOVERY)
 recovery_steps = st.lists(
@@ -92,3 +102,12 @@ def test_a_policy_over_a_dead_process_is_the_same_without_its_retries(policy, ba
         return [policy[index].kind for index in tried]
 
     assert kinds(dead=True) == [kind for kind in kinds(dead=False) if kind != "retry"]
+
+
+def test_the_first_start_has_the_time_of_the_failover_too():
+    service = Service(("web",), ports=(8000, 8003), grace_seconds=1.0)
+    plain = Component("web", "w", service=service, failover=Service(("stub",), grace_seconds=2.0))
+    once = start_bound_seconds(plain)
+    assert first_bound_seconds(plain) == once
+    policy = structs.replace(plain, recover=(RecoveryStep("restart"), RecoveryStep("failover")))
+    assert first_bound_seconds(policy) == once + start_bound_seconds(structs.replace(plain, service=plain.failover))

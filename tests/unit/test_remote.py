@@ -126,6 +126,11 @@ def log(text):
             f"the server of browsers at {SHOWN} has no firefox",
             False,
         ),
+        (
+            "BrowserType.connect: Unexpected token 'R', \"Running\" is not valid JSON",
+            f"the server at {SHOWN} is no server of browsers: its reply names no path",
+            False,
+        ),
         (f"odd {URL} answer\nmore", f"the server at {SHOWN} gives no browser: odd  answer", True),
         ("", f"the server at {SHOWN} gives no browser: no reason was given", True),
     ],

@@ -106,7 +106,7 @@ def test_a_flaky_test_keeps_its_failures_but_nothing_explains_a_bad_verdict():
 
 
 def test_a_test_whose_requests_were_mocked_is_marked():
-    facts = {"mocks": {"GET **/quote": 2, "**/gone": 1}}
+    facts = {"mocks": {"GET **/quote": 2, "**/gone": 1, "har data/api.har": 0}}
     made = [samples.run_started(), *samples.attempt("cli:B001", facts=facts), samples.verdict("cli:B001")]
     wanted = ("mocked GET **/quote (2 requests)", "mocked **/gone (1 request)")
     assert row(report(*made), "cli:B001").degraded == wanted

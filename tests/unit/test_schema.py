@@ -159,6 +159,10 @@ def test_every_mistake_has_its_line():
             ['a.yaml:4:20: "window" is "5"; wanted is a whole number [schema-type]\n    hint: write it without quotes: 5'],
         ),
         (
+            spec("tests: {}\nbaseline: {window: many}\n"),
+            ['a.yaml:4:20: "window" is "many"; wanted is a whole number [schema-type]'],
+        ),
+        (
             spec("tests: {}\nspeed: {" + "x" * 80 + "-: {}}\n"),
             [f'a.yaml:4:9: the name "{"x" * 57}…" is not allowed here; wanted is a lower-case letter, then lower-case letters, digits and "_" [schema-pattern]'],
         ),
@@ -227,7 +231,7 @@ def test_every_mistake_has_its_line():
         (
             spec("methods: {cli: {driver: playwright, run: [a], har: a.har}}\ntests: {a: {run: [a], steps: [reload]}}\n"),
             [
-                'a.yaml:3:37: unknown key "run"; allowed are "title", "driver", "workers", "parallel", "session", "poll_seconds", "command", "errors", "emulate", "har", "mock", "speed" [schema-unknown-key]',
+                'a.yaml:3:37: unknown key "run"; allowed are "title", "driver", "workers", "parallel", "session", "poll_seconds", "command", "connect", "errors", "emulate", "har", "mock", "speed" [schema-unknown-key]',
                 'a.yaml:4:13: unknown key "run" [schema-unknown-key]\n    hint: write command: {argv: [PROGRAM, ARGUMENT]}',
             ],
         ),

@@ -95,6 +95,8 @@ def per_worker_need(context: Context) -> Iterator[Problem]:
                     f'"{name}" needs "{need}", which has an instance for each worker, and has no `per: worker` itself'
                 )
                 hint = f'add `per: worker` to "{name}", or remove it from "{need}"'
+                if not (row.get("service") or row.get("job")):  # which alone have instances
+                    hint = f'remove "{need}" from its needs, or `per: worker` from "{need}"'
                 yield Problem(context.place(("health", name, "needs", index)), message, hint)
 
 

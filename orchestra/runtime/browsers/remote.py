@@ -102,6 +102,8 @@ def refusal(error: str, url: str, engine: str) -> Refusal:
         hint = _HINTS.get(status, "see the log of that server")
         passing = status.startswith("5") or status == "429"
         return Refusal(f"the server at {server} refuses to give a browser: {said}", hint, passing)
+    if "is not valid JSON" in head:
+        return Refusal(f"the server at {server} is no server of browsers: its reply names no path", _HINTS["404"])
     lines = bare.strip().splitlines()
     reason = lines[0].strip() if lines else "no reason was given"
     return Refusal(f"the server at {server} gives no browser: {reason}", "see the log of that server", passing=True)
