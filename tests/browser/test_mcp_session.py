@@ -311,7 +311,9 @@ def test_finally_has_a_page_even_if_that_of_the_test_hangs(run):
 @browser
 def test_a_server_that_died_between_two_tests(run):
     passed(run(OPEN, HEADING))
+    server = run.driver.session.server
     run.kill_server()
+    until(lambda: not server.alive(), "the end of the server")
     session = passed(run(OPEN, HEADING))
     assert session.tabs == 1
     assert timeless(session.died) == (died("server", "the MCP server had died", "restart", before=True),)
