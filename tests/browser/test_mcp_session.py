@@ -248,6 +248,16 @@ def test_a_dialog_left_open(run, site):
 
 
 @browser
+def test_a_dialog_that_opens_while_the_page_is_left(run):
+    """The browser may hold the page for ever then: it is given up, not the browser."""
+    opens = "() => { setTimeout(() => setInterval(() => alert('again'), 1), 20) }"  # while the test ends, and again
+    passed(run(OPEN, {"evaluate": opens}))
+    before = run.browser_process().pid
+    session = passed(run(OPEN, HEADING))
+    assert (session.died, session.tabs, run.browser_process().pid) == ((), 1, before)
+
+
+@browser
 def test_a_window_left_open(run):
     session = passed(run(OPEN, press("Window"), HEADING))
     assert session.tabs == 2
@@ -301,7 +311,9 @@ def test_finally_has_a_page_even_if_that_of_the_test_hangs(run):
 @browser
 def test_a_server_that_died_between_two_tests(run):
     passed(run(OPEN, HEADING))
+    server = run.driver.session.server
     run.kill_server()
+    until(lambda: not server.alive(), "the end of the server")
     session = passed(run(OPEN, HEADING))
     assert session.tabs == 1
     assert timeless(session.died) == (died("server", "the MCP server had died", "restart", before=True),)

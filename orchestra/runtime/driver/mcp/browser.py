@@ -290,8 +290,7 @@ class SharedBrowser:
             await session.detach()
 
     async def clean(self, *, replaced: bool) -> None:
-        """Clear cookies, storage of every kind, permissions, and the records of console and network; the page is blank
-        after it.
+        """Clear cookies, storage of every kind, permissions, and the records of console and network, of a blank page.
 
         Args:
             replaced: `begin` puts other cookies and storage in place of these.
@@ -299,7 +298,6 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: something cannot be cleaned.
         """
-        await self.blank()
         await self.page.evaluate("() => { window.name = ''; }")
         if ENGINES[self._engine].devtools:
             session = await self.context.new_cdp_session(self.page)

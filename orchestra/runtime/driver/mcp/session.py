@@ -11,7 +11,7 @@ import itertools
 import os
 import secrets
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping
+from collections.abc import Callable, Coroutine, Iterable, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from datetime import UTC, datetime
 from pathlib import Path
@@ -41,6 +41,7 @@ from orchestra.runtime.driver.mcp.flags import ATTACHED, OWN_PAUSE
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.page import PageView
 from orchestra.runtime.driver.mcp.repairs import Repairs
+from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS
 from orchestra.runtime.mask import NOTHING, Masks
 
 _T = TypeVar("_T")
@@ -227,10 +228,10 @@ class McpSession:
         self._repairs.repaired(reason)
 
     def _reset(self, request: Request) -> None:
+        if request.method.reset != "none":
+            _leave(self.browser, self._run, self._renew)
         if request.method.reset == "storage":
             self._run(self.browser.clean(replaced=request.storage is not None))
-        elif request.method.reset == "page":
-            self._run(self.browser.blank())
 
     # -------------------------------------------------------------------------------------------------- during a test
 
@@ -424,6 +425,15 @@ class McpSession:
 
     def _run(self, work: Coroutine[Any, Any, _T], seconds: float = TIDY_SECONDS) -> _T:
         return self._loop.run(work, seconds)
+
+
+def _leave(browser: SharedBrowser, run: Callable[..., Any], renew: Callable[[str], None]) -> None:
+    """Leave the page for a blank one; for a new one where a dialog opened at this moment, which holds it for ever."""
+    try:
+        run(browser.blank(), 2 * ANSWER_SECONDS)
+    except TimeoutError:
+        renew("the page could not be left")
+        run(browser.blank())
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:
