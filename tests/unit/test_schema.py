@@ -200,8 +200,8 @@ def test_every_mistake_has_its_line():
             [
                 'a.yaml:3:44: "connect" is "ws://a/b"; wanted is a mapping [schema-type]\n    hint: write connect: {url: "ws://a/b"}',
                 'a.yaml:4:43: "to" is "be_visible"; wanted is a mapping [schema-type]\n    hint: write to: {be: visible}',
-                'a.yaml:4:76: "title" is "Shop"; wanted is a mapping [schema-type]\n    hint: write title: {have_text: "Shop"}',
-                'a.yaml:4:89: "url" is "/a"; wanted is a mapping [schema-type]\n    hint: write url: {contain: "/a"}',
+                'a.yaml:4:81: "title" is "Shop"; wanted is a mapping [schema-type]\n    hint: write title: {have_text: "Shop"}',
+                'a.yaml:4:92: "url" is "/a"; wanted is a mapping [schema-type]\n    hint: write url: {contain: "/a"}',
             ],
         ),
         (
