@@ -92,7 +92,7 @@ def test_an_address_gets_the_values_of_its_names():
 
 
 @pytest.mark.parametrize(
-    ("url", "hint"),
+    "url, hint",
     [
         ("${env.C}", "set it to the address of a Playwright server: ws://HOST:PORT/PATH"),
         ("ws://host:1/${env.C}", "set it to that part of the address"),
