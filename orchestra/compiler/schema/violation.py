@@ -185,9 +185,9 @@ _MEANT: dict[tuple[str, type], str] = {
     ("retries", int): "{{max: {}}}",
     ("to", str): "{{be: {}}}",
     ("not", str): "{{be: {}}}",
-    ("connect", str): "{{url: \"{}\"}}",
-    ("title", str): "{{have_text: \"{}\"}}",
-    ("url", str): "{{contain: \"{}\"}}",
+    ("connect", str): '{{url: "{}"}}',
+    ("title", str): '{{have_text: "{}"}}',
+    ("url", str): '{{contain: "{}"}}',
     ("wait", int): "{{testid: reply, within_seconds: {}}}, which waits for an element",
     ("wait", float): "{{testid: reply, within_seconds: {}}}, which waits for an element",
 }
