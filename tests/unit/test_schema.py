@@ -196,6 +196,13 @@ def test_every_mistake_has_its_line():
             ],
         ),
         (
+            spec("tests: {a: {steps: [{expect: {css: a, visible: true, to: {be: visible}}}, {expect: {css: a, hidden: true, to: {be: visible}}}]}}\n"),
+            [
+                'a.yaml:3:39: unknown key "visible" [schema-unknown-key]\n    hint: write to: {be: visible}',
+                'a.yaml:3:93: unknown key "hidden" [schema-unknown-key]\n    hint: write to: {be: hidden}',
+            ],
+        ),
+        (
             spec("methods: {m: {driver: playwright, connect: 'ws://a/b'}}\ntests: {a: {steps: [{expect: {css: a, to: be_visible}}, {expect: {page: {title: Shop, url: /a}}}]}}\n"),
             [
                 'a.yaml:3:44: "connect" is "ws://a/b"; wanted is a mapping [schema-type]\n    hint: write connect: {url: "ws://a/b"}',

@@ -177,6 +177,8 @@ _OF_EXPECT = {
     # conditions that are none of its keys
     "url": ("page", "write page: {url: {contain: /orders}}"),
     "not": ("to", "write to: {not: {be: visible}}"),
+    "visible": ("to", "write to: {be: visible}"),
+    "hidden": ("to", "write to: {be: hidden}"),
 }
 _OF_A_COMMAND = ("argv", "run", "command", "cmd", "args", "exec")
 """Keys for a command line, of which each mapping knows one."""
