@@ -21,6 +21,8 @@ _PLAIN = re.compile(r"(?:[a-z]+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]+)?/
 _TOKEN = re.compile(r"(?=(?:[\w.~-]*[0-9]){3})[\w.~-]{20,}")
 """A part of a path, or a value of a query, that is no word of a person."""
 
+_BLANK = re.compile(r"\s")
+
 _SECRET = re.compile(r"token|key|secret|passw|auth|signature|credential", re.IGNORECASE)
 
 
@@ -73,12 +75,17 @@ def fault(url: str) -> str:
     scheme, colon, _ = url.partition("://")
     if not colon or scheme not in SCHEMES:
         return "it begins with none of ws://, wss://, http:// and https://"
+    bare = names.expand(url, lambda _name: "1")
     try:
-        parts = urlsplit(names.expand(url, lambda _name: "1"))
-        host, _ = parts.hostname, parts.port
+        parts = urlsplit(bare)
+        host, port = parts.hostname, parts.port
     except ValueError:
         return "its host or port cannot be read"
-    return "" if host else "it has no host"
+    if not host:
+        return "it has no host"
+    if port == 0:
+        return "no server has the port 0"
+    return "it holds a blank" if _BLANK.search(bare) else ""
 
 
 def shown(url: str) -> str:

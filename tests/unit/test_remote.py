@@ -62,6 +62,11 @@ def test_an_address_has_a_scheme_and_a_host():
     assert [fault(url) for url in ("ws://a", "wss://a/", "http://a:1", "${env.A}")] == [""] * 4
     assert fault("a:3000").startswith("it begins with none of")
     assert [fault(url) for url in ("ws:///pw", "ws://:1/")] == ["it has no host"] * 2
+    assert fault("ws://host:0/pw") == "no server has the port 0"
+    assert [fault(url) for url in ("ws://host:1/ pw", "ws://a host/pw", "ws://host/${env.A} b")] == [
+        "it holds a blank"
+    ] * 3
+    assert fault("ws://host:${env.PORT}/pw") == ""
     assert [fault(url) for url in ("ws://[a", "ws://a:b")] == ["its host or port cannot be read"] * 2
     assert fault("ws://${pw.host}:${pw.port}/") == ""
 
@@ -84,6 +89,22 @@ def test_an_address_gets_the_values_of_its_names():
             address(url, known)
         assert refused.value.message.startswith(message)
         assert "nonsense" not in refused.value.message
+
+
+@pytest.mark.parametrize(
+    "url, hint",
+    [
+        ("${env.C}", "set it to the address of a Playwright server: ws://HOST:PORT/PATH"),
+        ("ws://host:1/${env.C}", "set it to that part of the address"),
+    ],
+)
+def test_the_hint_for_a_variable_without_a_value_names_what_it_holds(url, hint):
+    with pytest.raises(UsageError) as refused:
+        address(url, {})
+    assert (refused.value.message, refused.value.hint) == (
+        f"the environment variable C is not set, and the browsers are at {url}",
+        hint,
+    )
 
 
 def log(text):

@@ -196,6 +196,15 @@ def test_every_mistake_has_its_line():
             ],
         ),
         (
+            spec("methods: {m: {driver: playwright, connect: 'ws://a/b'}}\ntests: {a: {steps: [{expect: {css: a, to: be_visible}}, {expect: {page: {title: Shop, url: /a}}}]}}\n"),
+            [
+                'a.yaml:3:44: "connect" is "ws://a/b"; wanted is a mapping [schema-type]\n    hint: write connect: {url: "ws://a/b"}',
+                'a.yaml:4:43: "to" is "be_visible"; wanted is a mapping [schema-type]\n    hint: write to: {be: visible}',
+                'a.yaml:4:81: "title" is "Shop"; wanted is a mapping [schema-type]\n    hint: write title: {have_text: "Shop"}',
+                'a.yaml:4:92: "url" is "/a"; wanted is a mapping [schema-type]\n    hint: write url: {contain: "/a"}',
+            ],
+        ),
+        (
             spec("tests: {a: {command: {run: [a]}}, c: {command: {argv: [a], args: [b]}}}\nhealth: {a: {job: {argv: [a]}}}\n"),
             [
                 'a.yaml:3:23: unknown key "run" (did you mean "argv"?); allowed are "argv", "shell", "cwd", "env", "exit_codes", "junit", "playwright_json", "pytest_reportlog", "cases", "attach" [schema-unknown-key]\n    hint: write argv: the program and its arguments, one item each',

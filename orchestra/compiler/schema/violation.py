@@ -185,16 +185,21 @@ _MEANT: dict[tuple[str, type], str] = {
     ("retries", int): "{{max: {}}}",
     ("to", str): "{{be: {}}}",
     ("not", str): "{{be: {}}}",
+    ("connect", str): '{{url: "{}"}}',
+    ("title", str): '{{have_text: "{}"}}',
+    ("url", str): '{{contain: "{}"}}',
     ("wait", int): "{{testid: reply, within_seconds: {}}}, which waits for an element",
     ("wait", float): "{{testid: reply, within_seconds: {}}}, which waits for an element",
 }
+_STATE_ELSEWHERE = re.compile(r"^(?:to_)?be_")
+"""How other tools begin the name of a state: `be_visible`."""
 
 
 def _meant(path: Path, instance: Any, wanted: str) -> tuple[str, str]:
     """Return the hint for a value of a wrong type, and the text to write for it; each empty if there is no guess."""
     key = str(path[-1]) if path else ""
     if wanted == "a mapping" and (key, type(instance)) in _MEANT:
-        meant = _MEANT[key, type(instance)].format(instance)
+        meant = _MEANT[key, type(instance)].format(_STATE_ELSEWHERE.sub("", str(instance)))
         return f"write {key}: {meant}", meant if key == "retries" else ""  # the others are examples
     if wanted == "a mapping" and isinstance(instance, str) and key in VERBS and VERBS[key].target == "required":
         kind = "css" if _SELECTOR.search(instance) else "text"

@@ -26,6 +26,8 @@ _SYSTEM = re.compile(r"\b(ECONN\w+|ENOTFOUND|EAI_\w+|EHOST\w+|ENET\w+|ETIMEDOUT|
 _ADDRESS = re.compile(r"\b(?:wss?|https?)://\S+")
 _LATE = re.compile(r"Timeout [\d.]+ms exceeded|timed out")
 
+_WHOLE = "the address of a Playwright server: ws://HOST:PORT/PATH"
+
 _HINTS: Mapping[str, str] = {
     "200": "it is no server of browsers: correct the address",
     "400": "correct the path of the address: `playwright run-server` prints it when it starts",
@@ -62,8 +64,9 @@ def address(url: str, known: Mapping[str, str]) -> str:
         if name in known:
             return known[name]
         if name.startswith("env."):
-            message = f"the environment variable {name[4:]} is not set, and the browsers are at ${{{name}}}"
-            raise UsageError(message, "set it to the address of a Playwright server: ws://HOST:PORT/PATH")
+            message = f"the environment variable {name[4:]} is not set, and the browsers are at {url}"
+            whole = url == f"${{{name}}}"
+            raise UsageError(message, f"set it to {_WHOLE}" if whole else "set it to that part of the address")
         raise UsageError(f"${{{name}}} has no value, and the browsers are at {url}")
 
     final = names.expand(url, lookup)
