@@ -129,7 +129,7 @@ NOT_WITHOUT_ELEMENT = [
 
 @pytest.mark.parametrize("to", NOT_WITHOUT_ELEMENT, ids=str)
 def test_the_negation_of_a_condition_fails_where_no_element_matches(both, to):
-    step = said(NOWHERE, to, holds=False, within=0.2)
+    step = said(NOWHERE, to, holds=False, within=1)
     for result in failed(both(page(BODY), step, opened=False)):
         assert result.failure.message.endswith("but no element matches")
 
