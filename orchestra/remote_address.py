@@ -72,6 +72,8 @@ def fault(url: str) -> str:
     """
     if url.startswith("${"):
         return ""
+    if not url:
+        return "it is empty"
     scheme, colon, _ = url.partition("://")
     if not colon or scheme not in SCHEMES:
         return "it begins with none of ws://, wss://, http:// and https://"

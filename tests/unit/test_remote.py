@@ -61,6 +61,7 @@ def test_a_secret_in_the_text_of_an_address_is_found(url, found):
 def test_an_address_has_a_scheme_and_a_host():
     assert [fault(url) for url in ("ws://a", "wss://a/", "http://a:1", "${env.A}")] == [""] * 4
     assert fault("a:3000").startswith("it begins with none of")
+    assert fault("") == "it is empty"
     assert [fault(url) for url in ("ws:///pw", "ws://:1/")] == ["it has no host"] * 2
     assert fault("ws://host:0/pw") == "no server has the port 0"
     assert [fault(url) for url in ("ws://host:1/ pw", "ws://a host/pw", "ws://host/${env.A} b")] == [

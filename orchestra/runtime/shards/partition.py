@@ -99,8 +99,9 @@ def split(plan: Plan, tasks: Iterable[str], number: int, seconds: Mapping[str, f
     selection = with_needs(plan, tasks)
     units = sorted(_units(plan, selection, seconds), key=_longest_first)
     if number > len(units):
+        tests = f"{len(selection)} test{'s' * (len(selection) != 1)}"
         raise UsageError(
-            f'{number} shards are too many for {len(selection)} tests of suite "{plan.suite}": tests that need each other or'
+            f'{number} shards are too many for {tests} of suite "{plan.suite}": tests that need each other or'
             f" share a session stay together, which leaves {len(units)} to share out",
             f"use at most {len(units)}; `orchestra plan --shards {len(units)}` shows them",
         )
