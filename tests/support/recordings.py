@@ -20,6 +20,7 @@ import tarfile
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -28,7 +29,7 @@ from orchestra.ledger.chain import GENESIS
 from tests.process.test_incident import KILLER
 from tests.support.outages import ASK, FAULT, SERVE, asks, backend, breaks
 from tests.support.paths import DATA
-from tests.support.project import HEAD, SuiteProject, py
+from tests.support.project import HEAD, SuiteProject, environment, py
 from tests.support.servers import SERVER
 
 GROUND = Path("/tmp/orchestra-recorded")
@@ -172,9 +173,10 @@ def several_files(ground: Ground) -> None:
     small = "import orchestra.ledger.log as log; log.SEGMENT_BYTES = 4000\n"
     (ground.root / "small.py").write_text(f"{small}from orchestra.cli import main\nmain()\n")
     ground.write(COUNTED).compile()
-    assert ground._run([sys.executable, "small.py", "run"], {}).code == 1
+    small_files = partial(subprocess.run, cwd=ground.root, env=environment(), capture_output=True, check=False)
+    assert small_files([sys.executable, "small.py", "run"]).returncode == 1
     (ground.root / "good").touch()
-    assert ground._run([sys.executable, "small.py", "run", "--resume"], {}).code == 0
+    assert small_files([sys.executable, "small.py", "run", "--resume"]).returncode == 0
     assert (ground.folder / "events-3.jsonl").exists()
 
 
