@@ -30,14 +30,18 @@ def components_of(
         _add_names(
             (*command.argv, *command.env.values(), command.cwd, *filter(None, command.reports), *command.attach), late
         )
-    health = spec.get("health", {})
-    return found | {head for head in (name.partition(".")[0] for name in late) if head in health}
+    return found | _components(spec, late)
 
 
 def components_in(spec: Spec, texts: Iterable[str]) -> set[str]:
     """Return the components that texts name."""
     late: set[str] = set()
     _add_names(tuple(texts), late)
+    return _components(spec, late)
+
+
+def _components(spec: Spec, late: Iterable[str]) -> set[str]:
+    """Return the components of which names are."""
     health = spec.get("health", {})
     return {head for head in (name.partition(".")[0] for name in late) if head in health}
 
