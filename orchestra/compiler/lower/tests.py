@@ -29,8 +29,9 @@ from orchestra.compiler.lower.steps import (
     usual,
 )
 from orchestra.compiler.provided import BUILT_IN, Provided
+from orchestra.compiler.schema.methods import MethodSpec, SpeedSpec
 from orchestra.compiler.schema.spec import GateSpec, Spec, TlsSpec
-from orchestra.compiler.schema.tests import GroupSpec, MethodSpec, RetrySpec, SpeedSpec, TestSpec
+from orchestra.compiler.schema.tests import GroupSpec, RetrySpec, TestSpec
 from orchestra.plan import (
     EVERY_RUN,
     NO_TLS,
