@@ -13,7 +13,8 @@ from hypothesis import strategies as st
 
 from orchestra import names, plan
 from orchestra.compiler.build import Built, build
-from orchestra.compiler.lower.tests import lower, lower_test
+from orchestra.compiler.lower.suite import lower
+from orchestra.compiler.lower.tests import lower_test
 from orchestra.compiler.rules.references import RUN_NAMES
 from orchestra.steps.step import Step
 from tests.support.golden import check
