@@ -60,7 +60,7 @@ def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
     Raises:
         StepError: a limit is over.
     """
-    failure: str | None = _guarded(stage, download, guard, download._impl_obj.failure())  # noqa: SLF001 - as the docstring says
+    failure: str | None = _guarded(stage, download, guard, download._impl_obj.failure())  # noqa: SLF001 - for this reason
     return failure
 
 
