@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from bench import compile as compiling
 from bench import (
+    admission,
     faults,
     forecast,
     hangs,
@@ -22,6 +22,7 @@ from bench import (
     startup,
     watching,
 )
+from bench import compile as compiling
 
 BENCHES = {
     "compile": compiling.run,
@@ -37,6 +38,7 @@ BENCHES = {
     "shards": shards.run,
     "makespan": makespan.run,
     "forecast": forecast.run,
+    "admission": admission.run,
     "language": language.run,
     "watching": watching.run,
     "look": look.run,
