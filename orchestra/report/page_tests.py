@@ -148,16 +148,16 @@ def _step(one: StepDone) -> tuple[str, float, str, int, str]:
 
 
 def _file(one: Evidence, report: Report, *, served: bool) -> File:
-    content = report.contents.pictures.get(one.path)
-    name = one.path.rpartition("/")[2]
+    content = report.contents.pictures.get(one.place)
+    name = one.place.rpartition("/")[2]
     return File(
         one.kind,
         name,
         address(f"f/{one.digest}/{name}" if served else one.path),
         one.bytes,
-        report.contents.texts.get(one.path, ""),
+        report.contents.texts.get(one.place, ""),
         picture_address(content) if content else "",
-        one.path if served else "",
+        one.place if served or one.offset is not None else "",
         tuple((mark.left, mark.top, mark.width, mark.height) for mark in one.marks),
     )
 

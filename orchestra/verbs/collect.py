@@ -116,7 +116,7 @@ def _place(source: Assembled, pointer: str) -> Place:
 
 
 def _problems_of(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:
-    listed = ended.log.read_text(encoding="utf-8", errors="replace")
+    listed = ended.log.read_text(encoding="utf-8", errors="replace") if ended.log.exists() else ""
     if ended.timed_out or ended.exit_code != 0:
         how = (
             f"did not end within {bound_seconds:g} seconds"

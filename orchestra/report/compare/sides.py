@@ -25,7 +25,7 @@ class Side(NamedTuple):
         seconds: of its last attempt.
         message: why it did not pass.
         expected, found: of the failure.
-        evidence: paths of its files, relative to the run's folder.
+        evidence: places of its files, relative to the run's folder.
         steps: of its last attempt.
         bytes: of its evidence.
         requests, sent: of its page, and the bytes of the responses; None if not counted.
@@ -90,7 +90,7 @@ def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
         given.reason or (error.message if error is not None else ""),
         (error.expected if error is not None else "") or "",
         (error.found if error is not None else "") or "",
-        tuple(one.path for one in attempt.evidence),
+        tuple(one.place for one in attempt.evidence),
         attempt.steps,
         sum(one.bytes for one in attempt.evidence),
         network.requests if network is not None else None,

@@ -27,6 +27,7 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import forecast, scratch
 from orchestra.runtime.attempt import connects, launches_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
+from orchestra.runtime.attempts.passed import PassedOutput
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
@@ -152,6 +153,7 @@ class Run:
         masks: take secrets out of texts.
         view: of the record so far.
         recorder: writes the record.
+        passed: keeps the output of commands that passed.
         passes: what this user has vouched for.
         pace: durations against the baseline.
     """
@@ -175,6 +177,7 @@ class Run:
     masks: Masks
     view: View
     recorder: Recorder
+    passed: PassedOutput
     passes: Passes
     pace: Pace
 
@@ -282,6 +285,7 @@ def open_run(
             masks=masks,
             view=view,
             recorder=recorder,
+            passed=PassedOutput(folder),
             passes=passes,
             pace=Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile)),
         )

@@ -142,7 +142,7 @@ def _bound(one: Source, target: Path) -> Iterator[tuple[Path, Path]]:
     names += [name for name in nofollow.names(one.folder) if name.startswith("plan-") and name.endswith(".json")]
     names += [file.path for event in one.events for file in _evidence(event.body)]
     names += [file.path for seen in (one.view.logs, one.view.reports) if seen is not None for file in seen.body.files]
-    for name in names:
+    for name in dict.fromkeys(names):  # the output of all that passed is one file
         try:
             yield target / os.path.normpath(name), evidence_file(one.folder, name)
         except OSError as error:
