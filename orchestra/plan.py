@@ -5,7 +5,7 @@ only the values of the spec. Durations are seconds. Text can still hold runtime 
 `orchestra.names`). There are no line numbers: `at` is a path in the spec (`tests/B004/steps/1`), looked up in the file
 on demand.
 
-Longer than other modules because it is one record: types, then how they are written and read.
+Longer than other modules because it is one record. `orchestra.plan_file` writes and reads it.
 """
 
 from __future__ import annotations
@@ -16,9 +16,7 @@ from typing import Annotated, Any, Final, Literal, NamedTuple, TypeAlias, get_ar
 
 import msgspec
 
-from orchestra import conflict, stored
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
-from orchestra.errors import PlanError
 from orchestra.layers import Level
 from orchestra.recovery import RECOVERY
 from orchestra.steps.step import Step
@@ -26,9 +24,6 @@ from orchestra.steps.step import Step
 NESTED: Final = " \u203a "
 """Between a group and one inside it, in texts."""
 
-FORMAT = 2
-READ = frozenset({1, 2})
-"""The formats that can be read: old runs keep the plans that they executed."""
 
 ReportKind: TypeAlias = Literal["junit", "playwright_json", "pytest_reportlog"]
 REPORT_KINDS: Final[tuple[ReportKind, ...]] = get_args(ReportKind)
@@ -504,7 +499,7 @@ class Plan(Part, frozen=True):
 
     def digest(self) -> str:
         """`sha256:` and the digest of the meaning: all but the sources, their digest and the output paths."""
-        return _meaning(_written(self))
+        return _meaning(encoded(self))
 
     def login_of(self, test: Test) -> Login | None:
         """Return the login that a test begins with; None without one."""
@@ -572,100 +567,21 @@ def encode(value: object) -> bytes:
     return msgspec.json.encode(value, order="sorted")
 
 
-class _Written(NamedTuple):
+class Encoded(NamedTuple):
     """The canonical JSON of a plan in parts: of each test, and of every other key. Tests are encoded once: they are long."""
 
     tests: list[bytes]
     rest: dict[str, bytes]
 
 
-def _written(plan: Plan) -> _Written:
+def encoded(plan: Plan) -> Encoded:
+    """Return the canonical JSON of a plan in parts."""
     rest = msgspec.to_builtins(msgspec.structs.replace(plan, tests=()))
-    return _Written([encode(test) for test in plan.tests], {key: encode(rest[key]) for key in rest if key != "tests"})
+    return Encoded([encode(test) for test in plan.tests], {key: encode(rest[key]) for key in rest if key != "tests"})
 
 
-def _meaning(written: _Written) -> str:
+def _meaning(plan: Encoded) -> str:
     """Return the digest of `Plan.digest`: over the canonical JSON of the plan with its output paths as by default."""
-    parts = {**written.rest, "outputs": b"{}", "tests": b"[" + b",".join(written.tests) + b"]"}
+    parts = {**plan.rest, "outputs": b"{}", "tests": b"[" + b",".join(plan.tests) + b"]"}
     keys = sorted(parts.keys() - {"sources", "source_digest"})
     return digest(b"{" + b",".join(b'"%s":%s' % (key.encode(), parts[key]) for key in keys) + b"}")
-
-
-_LISTS = ("components", "gates", "groups", "logins", "methods", "plugins", "sources")
-"""Keys with a line for each item, so that two branches that each add one do not change the same line."""
-
-
-def dump(plan: Plan, *, whole: bool = False) -> bytes:
-    """Return the bytes of plan.json: a header line, one line a test, then the rest, one line a key, or an item of a
-    list.
-
-    No line concerns the whole file, and an item follows its comma, so git merges additions of two branches. The digests
-    of the file and of its sources are in the index of the outputs (`orchestra.outputs`).
-
-    Args:
-        plan: what to write.
-        whole: with the digest of the sources in the header, for a copy that is in no index.
-    """
-    written = _written(plan)
-    parts = {"tests": written.tests}
-    parts |= {key: [encode(item) for item in getattr(plan, key)] for key in _LISTS if key in written.rest}
-    keys = ["tests", *sorted(written.rest.keys() - {"source_digest"})]
-    lines = [
-        _lines(key, parts[key]) if key in parts else b'"%s": %s' % (key.encode(), written.rest[key]) for key in keys
-    ]
-    header = encode(_Header(FORMAT, plan.source_digest if whole else ""))
-    return b'{"orchestra": ' + header + b",\n" + b",\n".join(lines) + b"\n}\n"
-
-
-def _lines(key: str, items: list[bytes]) -> bytes:
-    return b'"%s": [%s\n]' % (
-        key.encode(),
-        b"".join(b"\n%s%s" % (b"," if index else b"", item) for index, item in enumerate(items)),
-    )
-
-
-class _Header(msgspec.Struct, frozen=True, omit_defaults=True):
-    """`body` and `compiler` are of format 1, in which the file held its own digest."""
-
-    format: int
-    source: str = ""
-    body: str = ""
-    compiler: str = ""
-
-
-def load(data: bytes, name: str) -> Plan:
-    """Read plan.json.
-
-    Args:
-        data: its bytes; CRLF line ends are accepted.
-        name: its path, for messages.
-
-    Raises:
-        PlanError: it is not a plan, is of another format, or was changed by hand.
-    """
-    mend = "regenerate it with `orchestra compile`; manual changes of a generated file are lost"
-    text = data.replace(b"\r\n", b"\n")
-    if conflict.marked(text):
-        message = f"{name}: it holds the conflict markers of a merge"
-        raise PlanError(
-            message, "resolve the conflicts of the specs, then run `orchestra compile`, which overwrites it"
-        )
-    head, _, body = text.partition(b",\n")
-    try:
-        header = stored.decode(head.removeprefix(b'{"orchestra": '), _Header)
-    except ValueError as error:
-        message = f"{name}: this is not a compiled plan ({error})"
-        raise PlanError(message, mend) from error
-    if header.format not in READ:
-        formats = " and ".join(map(str, sorted(READ)))
-        message = f"{name}: plan format {header.format}; this version reads {formats}"
-        raise PlanError(message, "run `orchestra compile` with the version that you have installed")
-    if header.format == 1 and header.body != digest(body):
-        message = f"{name}: the plan was changed or damaged after it was compiled (its body digest does not match)"
-        raise PlanError(message, mend)
-    try:
-        plan = stored.decode(b"{" + body, Plan)
-    except ValueError as error:
-        message = f"{name}: the plan cannot be read ({error})"
-        raise PlanError(message, mend) from error
-    return msgspec.structs.replace(plan, source_digest=header.source)

@@ -17,7 +17,7 @@ import msgspec
 
 from orchestra.compiler import expanded_values, expansion, include, profile
 from orchestra.compiler.include import Assembled
-from orchestra.compiler.lower.tests import lower
+from orchestra.compiler.lower.suite import lower
 from orchestra.compiler.provided import Provided, idle, offer, provided
 from orchestra.compiler.rules import RULES, Context, check, check_suites
 from orchestra.compiler.schema import validate

@@ -10,8 +10,7 @@ from pathlib import Path
 
 import msgspec
 
-from orchestra import nofollow
-from orchestra import plan as plans
+from orchestra import nofollow, plan_file
 from orchestra.errors import PlanError
 from orchestra.ledger.disk import replace_file
 from orchestra.ledger.view import look
@@ -30,7 +29,7 @@ def store(folder: Path, plan: Plan) -> None:
     """Write the plan into a run's folder, which is there, if the plan is not. Raises MachineError when the disk refuses."""
     file = folder / file_name(plan.digest())
     if not nofollow.is_file(file):
-        replace_file(file, plans.dump(plan, whole=True))
+        replace_file(file, plan_file.dump(plan, whole=True))
 
 
 def load(folder: Path, digest: str) -> Plan:
@@ -44,7 +43,7 @@ def load(folder: Path, digest: str) -> Plan:
         data = nofollow.read(file)
     except OSError as error:
         raise PlanError(f'the plan of the run cannot be read: "{file}": {error.strerror}') from error
-    plan = plans.load(data, str(file))
+    plan = plan_file.load(data, str(file))
     if plan.digest() != digest:
         raise PlanError(f'"{file}" holds the plan {plan.digest()}, and not {digest}, which the run executed')
     return plan

@@ -6,8 +6,7 @@ import os
 
 import msgspec
 
-from orchestra import nofollow, outputs, plugins
-from orchestra import plan as plans
+from orchestra import nofollow, outputs, plan_file, plugins
 from orchestra.errors import PlanError
 from orchestra.outputs import Entry
 from orchestra.plan import Plan
@@ -43,7 +42,7 @@ def load_plan(project: Project, suite: str, profile: str = "") -> Plan:
         raise PlanError(
             f'no plan of suite "{suite}"{of}: {name}: {error.strerror}', "run `orchestra compile`"
         ) from error
-    plan = plans.load(data, name)
+    plan = plan_file.load(data, name)
     mend = "run `orchestra compile`, review the change, and run again"
     try:
         now = digest_files(project.root, plan.sources)

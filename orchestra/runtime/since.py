@@ -14,7 +14,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from orchestra import git, globs
+from orchestra import git, globs, plan_file
 from orchestra import plan as plans
 from orchestra.errors import PlanError, UsageError
 from orchestra.plan import Component, Plan, Test, closure
@@ -114,7 +114,7 @@ def _paths(root: Path, *words: str) -> list[str]:
 def _plan(root: Path, commit: str, file: str) -> Plan | None:
     asked = git.ask(root, ["show", f"{commit}:./{file}"])
     try:
-        return plans.load(asked.out, file) if asked.code == 0 else None
+        return plan_file.load(asked.out, file) if asked.code == 0 else None
     except PlanError:
         return None
 

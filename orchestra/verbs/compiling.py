@@ -11,8 +11,7 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from orchestra import nofollow
-from orchestra import plan as plans
+from orchestra import nofollow, plan_file
 from orchestra.compiler.build import Built, build
 from orchestra.compiler.emit import files as emit
 from orchestra.compiler.emit.files import File
@@ -162,7 +161,7 @@ def _compiled(project: Project, suite: str) -> Plan | None:
     """Return the plan of a suite as it was last compiled; None when it cannot be read or its spec is gone."""
     name = project.plan_file(suite)
     try:
-        plan = plans.load(nofollow.read(project.root / name), name)
+        plan = plan_file.load(nofollow.read(project.root / name), name)
     except (OSError, OrchestraError):
         return None
     return plan if plan.sources and (project.root / plan.sources[0]).is_file() else None

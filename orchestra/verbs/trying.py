@@ -12,7 +12,7 @@ import msgspec
 
 from orchestra.compiler import expanded_values, include, profile
 from orchestra.compiler.build import problems_of
-from orchestra.compiler.lower.tests import lower
+from orchestra.compiler.lower.suite import lower
 from orchestra.compiler.provided import provided
 from orchestra.compiler.schema.spec import Spec
 from orchestra.diagnostic import Diagnostic

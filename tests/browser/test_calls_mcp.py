@@ -21,12 +21,12 @@ from playwright.sync_api import Error, Page, expect, sync_playwright
 
 from orchestra.runtime.browsers.finder import Browser, launch_options
 from orchestra.steps.conditions import conditions
-from orchestra.steps.page_script import observable
 from orchestra.steps.step import Step
 from orchestra.steps.target import Target, js_locator
 from orchestra.steps.tool_call import ToolCall
 from orchestra.steps.verbs.files import chooser_calls
 from orchestra.steps.vocabulary import VERBS, mcp_calls, playwright_text
+from orchestra.steps.wait_script import observable
 from tests.support.nights import at_night
 
 pytestmark = pytest.mark.browser

@@ -158,7 +158,7 @@ HAS_TEXT = {"expect": {"testid": "text", "to": {"have_text": "text"}}}
 
 
 def test_a_font_that_never_comes_costs_no_picture(each, monkeypatch):
-    for module in ("playwright.verbs", "mcp.browser", "mcp.session"):
+    for module in ("playwright.stage", "mcp.browser", "mcp.session"):
         monkeypatch.setattr(f"orchestra.runtime.driver.{module}.FONTS_SECONDS", 0.5)
     steps = [page("<p>text</p>"), {"evaluate": NEVER}, PICTURE, WHOLE]
     for result in passed(each(*steps, opened=False, evidence="always")):

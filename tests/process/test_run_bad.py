@@ -14,7 +14,7 @@ from xml.etree import ElementTree as ET
 import psutil
 import pytest
 
-from orchestra import plan as plans
+from orchestra import plan_file
 from orchestra.ledger import reading
 from orchestra.ledger.view import look
 from orchestra.report import watch
@@ -482,7 +482,7 @@ def test_a_verdict_that_the_ledger_lacks_is_told_as_never_ran(project):
     run.kill()
     run.communicate()
     folder = project.folder_now()
-    plan = plans.load((project.root / ".orchestra/s/plan.json").read_bytes(), "plan.json")
+    plan = plan_file.load((project.root / ".orchestra/s/plan.json").read_bytes(), "plan.json")
     watch.write(project.root, plan, folder)
     cases = {case.get("name"): case for case in ET.parse(folder / "junit.xml").iter("testcase")}
     assert {name: case.find("error").get("message") for name, case in cases.items()} == {

@@ -8,7 +8,7 @@ import shutil
 import msgspec
 import pytest
 
-from orchestra import outputs
+from orchestra import outputs, plan_file
 from orchestra import plan as plans
 from orchestra.compiler.outputs import stamp
 from tests.support.project import HEAD, STATE, SuiteProject, py
@@ -45,7 +45,7 @@ def plant(project: SuiteProject, plan: plans.Plan) -> None:
     """Write a plan, with its digest in the index of the outputs."""
     index = project.root / outputs.PATH
     [entry] = outputs.parse(index.read_bytes())[PLAN]
-    content = plans.dump(plan)
+    content = plan_file.dump(plan)
     (project.root / PLAN).write_bytes(content)
     index.write_text(index.read_text().replace(entry.content, outputs.digest(content)))
 
@@ -53,11 +53,11 @@ def plant(project: SuiteProject, plan: plans.Plan) -> None:
 def tamper(project: SuiteProject) -> None:
     """Let test, service and probe write a file; the digests of the plan are those of the new content."""
     file = project.root / PLAN
-    plan = plans.load(file.read_bytes(), PLAN)
+    plan = plan_file.load(file.read_bytes(), PLAN)
     text = plans.encode(plan).decode().replace("as the spec says", "as it does not")
     text = text.replace("print('up'", "open('ran', 'a'); print('up'").replace('"pass"', """"open('ran', 'a')\"""")
     plant(project, msgspec.json.decode(text, type=plans.Plan))
-    assert plans.load(file.read_bytes(), PLAN) != plan
+    assert plan_file.load(file.read_bytes(), PLAN) != plan
 
 
 VERBS = [("run",), ("doit",), ("up",), ("health",), ("health", "--start")]
@@ -97,7 +97,7 @@ def test_the_plan_of_the_spec_is_executed(project, words, env):
 
 def test_a_component_alone_is_enough(project):
     file = project.root / PLAN
-    plan = plans.load(file.read_bytes(), PLAN)
+    plan = plan_file.load(file.read_bytes(), PLAN)
     plant(project, msgspec.structs.replace(plan, components=()))
     ended = project.run("run")
     assert (ended.code, '"components" differs' in ended.err) == (2, True)
@@ -150,7 +150,7 @@ def test_a_source_that_leads_out_is_not_read(project, target):
 @pytest.mark.parametrize("source", ["/dev/zero", "../outside.yaml", "a\\u0000b"])
 def test_a_source_that_a_plan_names_is_of_the_project(project, source):
     file = project.root / PLAN
-    plan = plans.load(file.read_bytes(), PLAN)
+    plan = plan_file.load(file.read_bytes(), PLAN)
     tampered = msgspec.structs.replace(plan, sources=(json.loads(f'"{source}"'),))
     plant(project, tampered)
     ended = project.run("run")

@@ -11,7 +11,7 @@ import jinja2
 import msgspec
 import pytest
 
-from orchestra import draw
+from orchestra import draw, plan_file
 from orchestra import plan as plans
 from orchestra.cli import VERBS
 from orchestra.compiler.emit import escape, files, marker
@@ -107,7 +107,7 @@ def test_kinds_and_sources():
     plan = made[".orchestra/market/plan.json"]
     assert plan.sources == ("specs/market.yaml", "specs/parts/export.yaml")
     assert plan.source_digest == "sha256:" + "0" * 64
-    loaded = plans.load(plan.content, "plan.json")
+    loaded = plan_file.load(plan.content, "plan.json")
     assert loaded == msgspec.structs.replace(plan_samples.market(), source_digest="")
 
 

@@ -15,7 +15,7 @@ from hypothesis import strategies as st
 from markdown_it import MarkdownIt
 from ruamel.yaml import YAML
 
-from orchestra import draw
+from orchestra import draw, plan_file
 from orchestra import plan as plans
 from orchestra.compiler.emit import escape, files, marker
 from orchestra.plan import (
@@ -152,7 +152,7 @@ def test_dodo_executes_to_the_data_of_the_plan(plan):
 @patient
 @given(hostile_plans())
 def test_the_plan_comes_back_from_its_file(plan):
-    assert plans.load(made(plan)[".orchestra/shop/plan.json"].encode(), "plan.json") == plan
+    assert plan_file.load(made(plan)[".orchestra/shop/plan.json"].encode(), "plan.json") == plan
 
 
 # ------------------------------------------------------------------------------------------------------------- Markdown

@@ -11,9 +11,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestra import names, plan
+from orchestra import names, plan, plan_file
 from orchestra.compiler.build import Built, build
-from orchestra.compiler.lower.tests import lower, lower_test
+from orchestra.compiler.lower.suite import lower
+from orchestra.compiler.lower.tests import lower_test
 from orchestra.compiler.rules.references import RUN_NAMES
 from orchestra.steps.step import Step
 from tests.support.golden import check
@@ -193,11 +194,11 @@ def test_any_valid_spec(tmp_path, spec):
     titles = {reference.name for test in one.tests for reference in names.references(test.title)}
     assert unknown <= titles, "a title is final; everything else holds only names that a run knows"
 
-    stored = plan.dump(one, whole=True)
-    read = plan.load(stored, "plan.json")
+    stored = plan_file.dump(one, whole=True)
+    read = plan_file.load(stored, "plan.json")
     assert read == one
     assert read.digest() == one.digest()
-    assert plan.dump(read, whole=True) == stored
+    assert plan_file.dump(read, whole=True) == stored
 
     again = plan_of(tmp_path, "# a comment\n" + json.dumps(spec, indent=3, ensure_ascii=False) + "\n\n# the end\n")
     assert again.source_digest != one.source_digest

@@ -11,7 +11,7 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from orchestra import plan
+from orchestra import plan, plan_file
 from orchestra.compiler.schema.models import build_plan_schema
 from orchestra.errors import PlanError
 from orchestra.plan import Component, Gate, Job, Method, Outputs, Plan, Probe, Ready
@@ -83,18 +83,18 @@ PLANS = structs(Plan)
 @settings(suppress_health_check=list(HealthCheck))
 @given(PLANS)
 def test_round_trip(made: Plan):
-    data = plan.dump(made, whole=True)
-    assert plan.load(data, "plan.json") == made
-    assert plan.load(data.replace(b"\n", b"\r\n"), "plan.json") == made
-    assert plan.dump(plan.load(data, "plan.json"), whole=True) == data
-    assert plan.load(plan.dump(made), "plan.json") == msgspec.structs.replace(made, source_digest="")
+    data = plan_file.dump(made, whole=True)
+    assert plan_file.load(data, "plan.json") == made
+    assert plan_file.load(data.replace(b"\n", b"\r\n"), "plan.json") == made
+    assert plan_file.dump(plan_file.load(data, "plan.json"), whole=True) == data
+    assert plan_file.load(plan_file.dump(made), "plan.json") == msgspec.structs.replace(made, source_digest="")
     json.loads(data)
     meaning = msgspec.structs.replace(made, sources=(), source_digest="", outputs=Outputs())
     assert made.digest() == plan.digest(plan.encode(meaning))
 
 
 def test_the_file_is_one_line_a_test_and_valid_by_its_schema():
-    data = plan.dump(SMALL)
+    data = plan_file.dump(SMALL)
     lines = data.decode().splitlines()
     assert lines[0] == '{"orchestra": {"format":2},'
     assert sum(line.startswith(("{", ",{")) and '"id":"B00' in line for line in lines) == 2
@@ -103,16 +103,18 @@ def test_the_file_is_one_line_a_test_and_valid_by_its_schema():
 
 def test_a_plan_without_tests_has_a_file_too():
     empty = Plan(suite="a", title="a", tests=(), methods=())
-    assert plan.load(plan.dump(empty), "plan.json") == empty
+    assert plan_file.load(plan_file.dump(empty), "plan.json") == empty
 
 
 def test_a_plan_of_format_1_is_read_and_its_damage_is_seen():
     body = b'"tests": [\n],\n"methods": [],\n"suite": "a",\n"title": "b"\n}\n'
     header = {"format": 1, "compiler": "0.1.0", "plan": "sha256:x", "body": plan.digest(body), "source": "sha256:y"}
     data = b'{"orchestra": ' + plan.encode(header) + b",\n" + body
-    assert plan.load(data, "plan.json") == Plan(suite="a", title="b", tests=(), methods=(), source_digest="sha256:y")
+    assert plan_file.load(data, "plan.json") == Plan(
+        suite="a", title="b", tests=(), methods=(), source_digest="sha256:y"
+    )
     with pytest.raises(PlanError, match="changed or damaged after it was compiled"):
-        plan.load(data.replace(b'"b"', b'"c"'), "plan.json")
+        plan_file.load(data.replace(b'"b"', b'"c"'), "plan.json")
 
 
 def test_the_digest_is_of_the_meaning():
@@ -144,7 +146,7 @@ def forged(body: bytes) -> bytes:
     return b'{"orchestra": ' + header + b",\n" + body
 
 
-GOOD = plan.dump(SMALL)
+GOOD = plan_file.dump(SMALL)
 
 
 @pytest.mark.parametrize(
@@ -173,7 +175,7 @@ GOOD = plan.dump(SMALL)
 )
 def test_what_is_no_plan_is_refused(data: bytes, message: str):
     with pytest.raises(PlanError) as caught:
-        plan.load(data, "plan.json")
+        plan_file.load(data, "plan.json")
     assert caught.value.message.startswith(message)
     assert "orchestra compile" in caught.value.hint
 

@@ -12,7 +12,7 @@ from hypothesis import HealthCheck, assume, example, given, settings
 from hypothesis import strategies as st
 
 from orchestra.compiler import include, profile
-from orchestra.compiler.lower.tests import lower
+from orchestra.compiler.lower.suite import lower
 from orchestra.compiler.rules import RULES, SUITE_RULES, Context, check, check_suites
 from orchestra.compiler.rules.graph import cycles
 from orchestra.compiler.rules.page import (

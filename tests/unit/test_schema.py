@@ -17,8 +17,9 @@ from orchestra.compiler import include
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.schema import explain, models, validate
 from orchestra.compiler.schema import spec as spec_types
+from orchestra.compiler.schema.hints import quoted_value
 from orchestra.compiler.schema.key import PLAN
-from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings, quoted_value
+from orchestra.compiler.schema.violation import RULES, Finding, Violation, findings
 from orchestra.steps.vocabulary import VERBS
 from orchestra.suggest import closest, did_you_mean
 from tests.support import golden

@@ -14,7 +14,7 @@ from orchestra.compiler.lower.steps import lower_step
 from orchestra.steps import page_script
 from orchestra.steps.conditions import conditions
 from orchestra.steps.moment import milliseconds
-from orchestra.steps.page_script import literal, observable, observer
+from orchestra.steps.page_script import literal
 from orchestra.steps.step import Step
 from orchestra.steps.target import KINDS, NARROWING, Target, js_locator, target_of
 from orchestra.steps.tool_call import ToolCall
@@ -22,6 +22,7 @@ from orchestra.steps.verb import Verb
 from orchestra.steps.verbs.files import chooser_calls, file_name
 from orchestra.steps.verbs.runner import graphql_body
 from orchestra.steps.vocabulary import DEFAULTS, VERBS, argument, mcp_calls, playwright_text
+from orchestra.steps.wait_script import observable, observer
 
 SEND = Target("role", "button", name="Send")
 REPLY = Target("testid", "reply")

@@ -30,7 +30,8 @@ from orchestra.drivers import DRIVERS
 from orchestra.errors import UsageError
 from orchestra.names import skill_file, skill_name
 from orchestra.outputs import Entry, Index
-from orchestra.plan import Method, Plan, dump
+from orchestra.plan import Method, Plan
+from orchestra.plan_file import dump
 
 Kind = Literal["doit", "plan", "command", "skill", "docs", "ignore", "index"]
 

@@ -7,8 +7,9 @@ from typing import Any, cast
 
 from orchestra.compiler.lower.resolve import groups_of, scalar_text
 from orchestra.compiler.lower.steps import Known, fill
+from orchestra.compiler.schema.pages import EmulateSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import EmulateSpec, GroupSpec, TestSpec
+from orchestra.compiler.schema.tests import GroupSpec, TestSpec
 from orchestra.devices import devices
 from orchestra.plan import PLAIN_PAGE, Emulation, Geolocation
 from orchestra.yamltext.document import Path

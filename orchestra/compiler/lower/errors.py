@@ -5,8 +5,9 @@ from __future__ import annotations
 from collections.abc import Iterable, Sequence
 from typing import Any, cast
 
+from orchestra.compiler.schema.pages import ErrorsSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import ErrorsSpec, GroupSpec, TestSpec
+from orchestra.compiler.schema.tests import GroupSpec, TestSpec
 from orchestra.plan import Errors, Test
 
 _PLAIN = Test("", "", ()).errors

@@ -8,8 +8,8 @@ from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.emulation import lower_emulation
 from orchestra.compiler.lower.requires import components_of
 from orchestra.compiler.lower.steps import Known, lower_step, lower_steps, usual
+from orchestra.compiler.schema.methods import MethodSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import MethodSpec
 from orchestra.plan import Login
 from orchestra.steps.verb import Verb
 from orchestra.steps.vocabulary import VERBS

@@ -14,8 +14,9 @@ from typing import Any, TypeAlias, cast
 
 from orchestra import names
 from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.methods import MethodSpec
 from orchestra.compiler.schema.spec import EnvFileSpec, Spec
-from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, MethodSpec, NeedSpec, TestSpec
+from orchestra.compiler.schema.tests import DefaultsSpec, GroupSpec, NeedSpec, TestSpec
 from orchestra.drivers import DRIVERS, DriverKind, Needs
 from orchestra.plan import EnvFile
 from orchestra.steps.vocabulary import on_page

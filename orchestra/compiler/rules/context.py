@@ -19,8 +19,9 @@ from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.provided import BUILT_IN, Provided
 from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.methods import MethodSpec
+from orchestra.compiler.schema.pages import ErrorsSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import ErrorsSpec, MethodSpec
 from orchestra.diagnostic import Diagnostic, Edit, Place
 from orchestra.names import Reference
 from orchestra.probes.kind import Args, ProbeKind

@@ -13,7 +13,8 @@ from orchestra.compiler.lower.emulation import laid, places
 from orchestra.compiler.lower.steps import Known, fill
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
 from orchestra.compiler.rules.drivers import Casting
-from orchestra.compiler.schema.tests import EmulateSpec, TestSpec
+from orchestra.compiler.schema.pages import EmulateSpec
+from orchestra.compiler.schema.tests import TestSpec
 from orchestra.devices import devices
 from orchestra.diagnostic import Edit
 from orchestra.engines import DEFAULT_ENGINE, ENGINES

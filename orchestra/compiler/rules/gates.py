@@ -7,7 +7,7 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import text
-from orchestra.compiler.lower.tests import DEFAULT_SPEED
+from orchestra.compiler.lower.suite import DEFAULT_SPEED
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.spec import GateSpec
 from orchestra.gates import catalogue, expression

@@ -11,8 +11,8 @@ from orchestra.compiler.rules.address import has_address
 from orchestra.compiler.rules.context import Context, Problem, rule
 from orchestra.compiler.schema.health import ComponentSpec
 from orchestra.compiler.schema.key import StepSpec
+from orchestra.compiler.schema.methods import MethodSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import MethodSpec
 
 
 def _instanced(context: Context) -> dict[str, ComponentSpec]:

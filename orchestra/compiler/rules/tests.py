@@ -8,8 +8,9 @@ from typing import Any
 
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.rules.context import Context, Problem, rule
+from orchestra.compiler.schema.methods import SpeedSpec
 from orchestra.compiler.schema.spec import Spec
-from orchestra.compiler.schema.tests import GroupSpec, SpeedSpec
+from orchestra.compiler.schema.tests import GroupSpec
 from orchestra.diagnostic import Edit
 from orchestra.plan import Test
 from orchestra.steps.vocabulary import VERBS

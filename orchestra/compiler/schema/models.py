@@ -22,7 +22,8 @@ from pydantic_core import core_schema
 from orchestra.compiler.schema import probes, steps
 from orchestra.compiler.schema.key import PLAN, Key
 from orchestra.compiler.schema.spec import AT_MOST_ONE, DEFAULTS, EXACTLY_ONE, PROBED, Spec
-from orchestra.plan import FORMAT, Plan
+from orchestra.plan import Plan
+from orchestra.plan_file import FORMAT
 from orchestra.probes.table import PROBES
 
 # In a field's schema while pydantic makes it, which refuses references to definitions that it does not know.

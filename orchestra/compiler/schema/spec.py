@@ -22,22 +22,16 @@ from orchestra.compiler.schema.health import (
     StopSpec,
 )
 from orchestra.compiler.schema.key import ID, LAUNCHER, PACKAGE, PARAMETER, PLAN, RUN_DOC, TEST_ID, Argv, Key
+from orchestra.compiler.schema.methods import ConnectSpec, MethodSpec, SessionSpec, SpeedSpec
+from orchestra.compiler.schema.pages import ERRORS_KEY, EmulateSpec, ErrorsSpec, GeolocationSpec
 from orchestra.compiler.schema.tests import (
-    ERRORS_KEY,
     BlockSpec,
     CommandSpec,
-    ConnectSpec,
     DefaultsSpec,
-    EmulateSpec,
-    ErrorsSpec,
-    GeolocationSpec,
     GroupSpec,
     KnownFailureSpec,
     LoginSpec,
-    MethodSpec,
     RetrySpec,
-    SessionSpec,
-    SpeedSpec,
     TestSpec,
 )
 from orchestra.names import ENV_NAME

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra.steps import page_script
+from orchestra.steps import condition_script
 from orchestra.steps.conditions import ASSERTIONS, Condition, conditions, conditions_of_target
 from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import literal
@@ -166,7 +166,7 @@ def _expect_element(the: Asked, name: str, wanted: Any, *, negated: bool) -> Ite
             f"return {{ ok: seen.matches !== {literal(negated)}, found: seen.received?.value?.raw ?? null }};",
             kind="ask",
         )
-    function = page_script.element_question(name, wanted, negated=negated)
+    function = condition_script.element_question(name, wanted, negated=negated)
     absent_ok = name == "be" and wanted == ("visible" if negated else "hidden")
     return iter([ToolCall("browser_evaluate", {"target": the.target(), "function": function}, "ask", absent_ok)])
 
@@ -202,13 +202,13 @@ def _expect_text(step: Step, args: Mapping[str, Any]) -> str:
 def _expect_calls(the: Asked) -> Iterator[ToolCall]:
     for part, wanted_of in the.args.get("page", {}).items():
         for name, wanted, negated in conditions(wanted_of):
-            function = page_script.page_question(part, name, wanted, negated=negated)
+            function = condition_script.page_question(part, name, wanted, negated=negated)
             yield ToolCall("browser_evaluate", {"function": function}, "ask")
     for condition in conditions_of_target(the.args):
         if condition.of == "one":
             yield from _expect_element(the, condition.name, condition.wanted, negated=condition.negated)
         else:
-            question = page_script.set_question(condition)
+            question = condition_script.set_question(condition)
             yield from code(f"return await page.{the.target()}.evaluateAll({question});", kind="ask")
 
 

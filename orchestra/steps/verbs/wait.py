@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 from typing import Any, cast
 
-from orchestra.steps import page_script
+from orchestra.steps import wait_script
 from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import literal
 from orchestra.steps.schemas import REFERENCE_TARGET, SECONDS, Field
@@ -41,8 +41,8 @@ def _wait_calls(the: Asked) -> Iterator[ToolCall]:
     unless = target_of(the.args.get("unless", {}))
     limit = milliseconds(min(the.poll_seconds, the.args["within_seconds"]))
     be = the.args["be"]
-    if page_script.observable(target) and (unless is None or page_script.observable(unless)):
-        function = page_script.observer(target, be, unless, limit)
+    if wait_script.observable(target) and (unless is None or wait_script.observable(unless)):
+        function = wait_script.observer(target, be, unless, limit)
         return iter([ToolCall("browser_evaluate", {"function": function}, "wait")])
     return _wait_by_locator(target, be, unless, limit)
 

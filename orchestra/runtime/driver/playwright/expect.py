@@ -16,7 +16,7 @@ from orchestra.runtime.driver.contract import Job
 from orchestra.runtime.driver.failure import condition_failure
 from orchestra.runtime.driver.fault import Meaning, call_log, read, read_assertion, seen
 from orchestra.runtime.driver.wording import condition_text, subject_text
-from orchestra.steps import page_script
+from orchestra.steps import condition_script
 from orchestra.steps.conditions import ASSERTIONS, Condition, conditions, conditions_of_target
 
 _POLL_MS = 100.0
@@ -41,10 +41,12 @@ def expect_element(job: Job, locator: Locator) -> None:
         if call is not None:
             _assert(job, subject, phrase, call, tree=one.name == "aria")
         elif one.of == "one":
-            question = page_script.element_question(one.name, one.wanted, negated=one.negated)
+            question = condition_script.element_question(one.name, one.wanted, negated=one.negated)
             _ask(job, subject, phrase, locator.page, partial(_evaluate, locator, question))
         else:
-            _ask(job, subject, phrase, locator.page, partial(_evaluate_all, locator, page_script.set_question(one)))
+            _ask(
+                job, subject, phrase, locator.page, partial(_evaluate_all, locator, condition_script.set_question(one))
+            )
 
 
 def expect_page(job: Job, page: Page) -> None:
@@ -60,7 +62,7 @@ def expect_page(job: Job, page: Page) -> None:
             value: Any = re.compile(re.escape(wanted)) if name == "contain" else wanted
             value = _pattern(wanted) if name == "match" else value
             if value is None:
-                question = page_script.page_question(part, name, wanted, negated=negated)
+                question = condition_script.page_question(part, name, wanted, negated=negated)
                 _ask(job, subject, phrase, page, partial(_evaluate_page, page, question))
             else:
                 _assert(job, subject, phrase, _call(page, f"to_have_{part}", value, negated=negated))

@@ -39,7 +39,8 @@ from orchestra.runtime.driver.nearby import (
 from orchestra.runtime.driver.page_text import MODE, keep_page_text
 from orchestra.runtime.driver.pages import CLOSING, Pages, acted, add_pages, needs_no_page, was_closed
 from orchestra.runtime.driver.picture import MOST_MARKS, SMALL, WHOLE, boxes
-from orchestra.runtime.driver.playwright.verbs import VERBS, Stage, audit, limit_of
+from orchestra.runtime.driver.playwright.stage import Stage, limit_of
+from orchestra.runtime.driver.playwright.verbs import VERBS, audit
 from orchestra.runtime.driver.playwright.watch import PageWatch
 from orchestra.runtime.driver.watchdog import Watchdog
 from orchestra.runtime.unicode import well_formed

@@ -5,37 +5,33 @@ A module of one table: its length is that of the vocabulary.
 
 from __future__ import annotations
 
-import shutil
-from collections.abc import Callable, Coroutine, Iterator
-from contextlib import contextmanager, suppress
-from dataclasses import dataclass
+from collections.abc import Callable
+from contextlib import suppress
 from functools import partial
-from pathlib import Path
-from typing import Any, TypeVar
+from typing import Any
 
-from playwright.sync_api import Download, Error, FileChooser, Locator, Page
+from playwright.sync_api import Error, FileChooser, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
 
 from orchestra.runtime.driver.accessibility import AUDIT, expect_accessible, source
 from orchestra.runtime.driver.clock import change_of
-from orchestra.runtime.driver.content import judge_file, judge_outcome, until_it_holds
-from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, StepError, of_target, text_of, unfit, unmet
+from orchestra.runtime.driver.content import judge_outcome, until_it_holds
+from orchestra.runtime.driver.contract import CHOOSER_SECONDS, Job, of_target, text_of, unfit, unmet
 from orchestra.runtime.driver.dialogs import answer_of
-from orchestra.runtime.driver.downloading import LOOK_SECONDS, Guard
-from orchestra.runtime.driver.emulation import FONTS_LOADED, FONTS_SECONDS, LOADED, engine_of, styles
-from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser, no_download, unready
-from orchestra.runtime.driver.fault import Meaning, read
+from orchestra.runtime.driver.emulation import LOADED
+from orchestra.runtime.driver.failure import NOTHING, failure_of, lookup_of, no_chooser
+from orchestra.runtime.driver.fault import read
 from orchestra.runtime.driver.har import har_of
 from orchestra.runtime.driver.locators import locate
 from orchestra.runtime.driver.look import expect_look, take
 from orchestra.runtime.driver.mocking import expect_requests, mock_of
 from orchestra.runtime.driver.pages import LOOK_SECONDS as PAGE_LOOK_SECONDS
-from orchestra.runtime.driver.pages import Pages, gone, main_stays, none_opened, taken
+from orchestra.runtime.driver.pages import main_stays, none_opened, taken
+from orchestra.runtime.driver.playwright.downloads import download
 from orchestra.runtime.driver.playwright.expect import expect_element, expect_page
-from orchestra.runtime.driver.playwright.watch import PageWatch
+from orchestra.runtime.driver.playwright.stage import Stage, element_of, milliseconds_of, patiently, until_fit
 from orchestra.runtime.driver.wording import quoted, seconds_text, target_text
 from orchestra.runtime.files import inside
-from orchestra.steps.conditions import conditions
 from orchestra.steps.moment import milliseconds
 from orchestra.steps.page_script import FILE_INPUT, evaluation, focusing, scrolling
 from orchestra.steps.target import Target, target_of
@@ -48,143 +44,10 @@ from orchestra.steps.vocabulary import VERBS as STEPS
 from orchestra.steps.vocabulary import required_fields
 
 _SLICE_SECONDS = 0.25
-_POLL_MS = 50.0
-
-_T = TypeVar("_T")
-
-
-@dataclass(frozen=True, slots=True)
-class Stage:
-    """The context of verbs: the pages, their listener, and the folder into which their browser downloads; with `remote` it is
-    on another machine, and a download is fetched into that folder.
-    """
-
-    pages: Pages[Page]
-    watch: PageWatch
-    downloads: Path
-    remote: bool = False
-
-    @property
-    def page(self) -> Page:
-        """The current page."""
-        return self.pages.current
-
-    def show(self, page: Page) -> None:
-        """Make a page the current one.
-
-        Raises:
-            StepError: it is closed.
-        """
-        if page.is_closed():
-            raise gone(self.pages.name_of(page))
-        self.pages.current = page
-        page.bring_to_front()
-
-    def pages_text(self) -> str:
-        """Return the open pages for a message; nothing while there is one alone."""
-        return self.open_pages() if len(self.pages.main.context.pages) > 1 else ""
-
-    def open_pages(self) -> str:
-        """Return the open pages for a message."""
-        return self.pages.text([(page, page.url) for page in self.pages.main.context.pages])
-
-    @contextmanager
-    def picturing(self) -> Iterator[None]:
-        """Take a picture in it: its fonts are waited for, and what it makes the page complain of is not the page's."""
-        with suppress(Error):
-            self.page.wait_for_function(FONTS_LOADED, timeout=FONTS_SECONDS * 1000)
-        self.watch.own.picture(styles(engine_of(self.page), len(self.page.frames)))
-        try:
-            yield
-        finally:
-            self.watch.own.pictured()
-
-
-def limit_of(job: Job) -> float | None:
-    """Return what a step may take by its own limits; None when it has none but the test's."""
-    if job.step.verb == "evaluate":
-        return None
-    if job.step.verb != "expect":
-        return job.own_seconds
-    asked = [*job.args.get("page", {}).values(), *(job.args.get(key, {}) for key in ("to", "all", "any"))]
-    return job.own_seconds * max(1, sum(1 for wanted_of in asked for _ in conditions(wanted_of)))
-
-
-def _element(stage: Stage, job: Job) -> Locator:
-    if job.step.target is None:
-        raise unfit(f"{job.step.verb} needs a target")
-    locator: Locator = locate(stage.page, job.step.target)
-    return locator
-
-
-def _ms(job: Job, own: float | None = None) -> float:
-    """Return what a call may take, in milliseconds. Never 0, which Playwright takes for no limit."""
-    return max(1.0, job.deadline.limit(job.own_seconds if own is None else own) * 1000)
-
-
-def _patiently(stage: Stage, job: Job, act: Callable[[float], _T]) -> _T:
-    """Do something to an element within the limit of the step; less long while no request of the page is under way.
-
-    Args:
-        stage: where the element is.
-        job: the step.
-        act: does it, within so many milliseconds.
-
-    Raises:
-        StepError: it could not be done, on a page that waits for nothing.
-        playwright.sync_api.Error: it could not be done.
-    """
-    begun, moves = job.deadline.clock(), stage.watch.moves
-    try:
-        return act(_ms(job, job.idle_seconds))
-    except PlaywrightTimeoutError as error:
-        meaning = read(error.message)
-        left = job.own_seconds - (job.deadline.clock() - begun)
-        if meaning.kind == "loading":
-            _await_document(stage, job, moves, left)
-            return None  # type: ignore[return-value] # only a click comes here, which gives nothing
-        if meaning.kind not in ("absent", "blocked") or job.idle_seconds >= job.own_seconds or job.deadline.over():
-            raise
-        if not stage.watch.waits:
-            raise failure_of(job, meaning, job.idle_seconds) from None
-    return act(max(1.0, min(left, job.deadline.left()) * 1000))
-
-
-def _fit(stage: Stage, job: Job, script: str) -> None:
-    """Run a script on the element, or the page, that reports why it is not fit for the step, until it is.
-
-    Raises:
-        StepError: it is not fit in the time of the step.
-    """
-    begun = job.deadline.clock()
-    while True:
-        if job.step.target is None:
-            reason = stage.page.evaluate(script)
-        else:
-            reason = _patiently(stage, job, lambda ms: _element(stage, job).evaluate(script, timeout=ms))
-        if not reason:
-            return
-        failure = unready(job, reason, job.deadline.clock() - begun, waits=stage.watch.waits)
-        if failure is not None:
-            raise failure
-        stage.page.wait_for_timeout(_POLL_MS)
-
-
-def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
-    """Wait for the document that a click has asked for, as long as the step may take; a load that failed ends the wait.
-
-    Raises:
-        StepError: it does not come in time.
-    """
-    end = job.deadline.clock() + min(left, job.deadline.left())
-    while stage.watch.moves == moves and not stage.watch.failed:
-        if job.deadline.clock() >= end:
-            raise failure_of(job, Meaning("loading"))
-        stage.page.wait_for_timeout(_POLL_MS)
 
 
 def _goto(stage: Stage, job: Job) -> None:
-    stage.page.goto(job.text("url"), timeout=_ms(job), wait_until=job.args["until"])
+    stage.page.goto(job.text("url"), timeout=milliseconds_of(job), wait_until=job.args["until"])
 
 
 def _click(stage: Stage, job: Job) -> None:
@@ -192,7 +55,7 @@ def _click(stage: Stage, job: Job) -> None:
     options = {"click_count": args["count"], "button": args["button"], "modifiers": args["modifiers"]}
     if "position" in args:
         options["position"] = args["position"]
-    _patiently(stage, job, lambda ms: _element(stage, job).click(**options, timeout=ms))
+    patiently(stage, job, lambda ms: element_of(stage, job).click(**options, timeout=ms))
 
 
 def _type(stage: Stage, job: Job) -> None:
@@ -202,7 +65,7 @@ def _type(stage: Stage, job: Job) -> None:
 def _typed(stage: Stage, job: Job, text: str) -> None:
     """Focus the element and type: in two calls, so that a second try of the first types nothing twice."""
     if job.step.target is not None or job.step.verb == "type":
-        _fit(stage, job, focusing(job.step.verb))
+        until_fit(stage, job, focusing(job.step.verb))
     stage.page.keyboard.type(text)
 
 
@@ -212,29 +75,29 @@ def _press(stage: Stage, job: Job) -> None:
     elif job.step.target is None:
         stage.page.keyboard.press(job.text("key"))
     else:
-        _fit(stage, job, focusing("press"))
-        _patiently(stage, job, lambda ms: _element(stage, job).press(job.text("key"), timeout=ms))
+        until_fit(stage, job, focusing("press"))
+        patiently(stage, job, lambda ms: element_of(stage, job).press(job.text("key"), timeout=ms))
 
 
 def _drag(stage: Stage, job: Job) -> None:
     other = of_target(job, "onto")
-    onto = _element(stage, other)
+    onto = element_of(stage, other)
     try:
-        _patiently(stage, other, lambda ms: onto.wait_for(state="attached", timeout=ms))
+        patiently(stage, other, lambda ms: onto.wait_for(state="attached", timeout=ms))
     except Error as error:
         raise failure_of(other, read(error.message)) from None
-    _patiently(stage, job, lambda ms: _element(stage, job).drag_to(onto, timeout=ms))
+    patiently(stage, job, lambda ms: element_of(stage, job).drag_to(onto, timeout=ms))
 
 
 def _scroll(stage: Stage, job: Job) -> None:
     if "to" not in job.args:
-        _patiently(stage, job, lambda ms: _element(stage, job).scroll_into_view_if_needed(timeout=ms))
+        patiently(stage, job, lambda ms: element_of(stage, job).scroll_into_view_if_needed(timeout=ms))
         return
-    _fit(stage, job, scrolling(job.args["to"]))
+    until_fit(stage, job, scrolling(job.args["to"]))
 
 
 def _focus(stage: Stage, job: Job) -> None:
-    _fit(stage, job, focusing("focus"))
+    until_fit(stage, job, focusing("focus"))
 
 
 def _upload(stage: Stage, job: Job) -> None:
@@ -244,15 +107,15 @@ def _upload(stage: Stage, job: Job) -> None:
             raise unfit(
                 f"the file to upload {quoted(said)} is not there", hint="paths are relative to the project root"
             )
-    element = _element(stage, job)
+    element = element_of(stage, job)
     if job.args.get("drop"):
         files: Any = [str(path) for path in paths]
-        _patiently(stage, job, lambda ms: element.drop({"files": files}, timeout=ms))
+        patiently(stage, job, lambda ms: element.drop({"files": files}, timeout=ms))
         return
-    if _patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
-        element.set_input_files(paths, timeout=_ms(job))
+    if patiently(stage, job, lambda ms: element.evaluate(FILE_INPUT, timeout=ms)):
+        element.set_input_files(paths, timeout=milliseconds_of(job))
         return
-    _chooser_of(stage, job, element).set_files(paths, timeout=_ms(job))
+    _chooser_of(stage, job, element).set_files(paths, timeout=milliseconds_of(job))
 
 
 def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
@@ -268,11 +131,11 @@ def _chooser_of(stage: Stage, job: Job, element: Locator) -> FileChooser:
 
     stage.page.on("filechooser", keep)
     try:
-        _patiently(stage, job, lambda ms: element.click(timeout=ms))
+        patiently(stage, job, lambda ms: element.click(timeout=ms))
         if opened:
             return opened[0]
         with suppress(PlaywrightTimeoutError):
-            return stage.page.wait_for_event("filechooser", timeout=_ms(job, CHOOSER_SECONDS))
+            return stage.page.wait_for_event("filechooser", timeout=milliseconds_of(job, CHOOSER_SECONDS))
         raise no_chooser(job)
     finally:
         stage.page.remove_listener("filechooser", keep)
@@ -321,17 +184,17 @@ def _expect(stage: Stage, job: Job) -> None:
         with stage.picturing():
             stage.watch.looks |= expect_look(job, lambda *given: page._sync(take(page, job, *given)))  # noqa: SLF001
     elif job.step.target is not None:
-        expect_element(job, _element(stage, job))
+        expect_element(job, element_of(stage, job))
 
 
 def _wait(stage: Stage, job: Job) -> None:
-    target = _element(stage, job)
+    target = element_of(stage, job)
     state = job.args["be"]
     marker = target_of(job.args.get("unless", {}))
     try:
         if marker is not None:
             _race(stage, job, target, marker)
-        target.wait_for(state=state, timeout=_ms(job))
+        target.wait_for(state=state, timeout=milliseconds_of(job))
     except PlaywrightTimeoutError as error:
         meaning = read(error.message)
         subject, found = target_text(job.step.target), meaning.found or NOTHING
@@ -350,10 +213,10 @@ def _race(stage: Stage, job: Job, target: Locator, marker: Target) -> None:
     if _has_frame(job.step.target) or _has_frame(marker):
         _race_in_slices(job, target, sign)
     elif state == "visible":
-        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=_ms(job))
+        target.filter(visible=True).or_(sign).first.wait_for(state="visible", timeout=milliseconds_of(job))
     else:  # the root of a page in which nothing visible matches, or the sign
         gone = page.locator(":root").filter(has_not=target.filter(visible=True))
-        gone.or_(sign).first.wait_for(state="attached", timeout=_ms(job))
+        gone.or_(sign).first.wait_for(state="attached", timeout=milliseconds_of(job))
     if sign.count():
         shown = sign.first.text_content(timeout=1000) or ""
         message = f"{target_text(marker)} came before {target_text(job.step.target)} was {state}"
@@ -387,7 +250,7 @@ def _evaluate(stage: Stage, job: Job) -> None:
             if trial.step.target is None:
                 return judge_outcome(stage.page.evaluate(script), args)
             return judge_outcome(
-                _patiently(stage, trial, lambda ms: _element(stage, trial).evaluate(script, timeout=ms)), args
+                patiently(stage, trial, lambda ms: element_of(stage, trial).evaluate(script, timeout=ms)), args
             )
         except Error as error:
             meaning = read(error.message)
@@ -406,83 +269,11 @@ def _screenshot(stage: Stage, job: Job) -> None:
     if job.step.target is None:
         whole = bool(job.args["full_page"])
         with stage.picturing():
-            stage.page.screenshot(**picture, full_page=whole, timeout=_ms(job))
+            stage.page.screenshot(**picture, full_page=whole, timeout=milliseconds_of(job))
     else:
         with stage.picturing():
-            _patiently(stage, job, lambda ms: _element(stage, job).screenshot(**picture, timeout=ms))
+            patiently(stage, job, lambda ms: element_of(stage, job).screenshot(**picture, timeout=ms))
     job.keep(name, "screenshot")
-
-
-def _download(stage: Stage, job: Job) -> None:
-    name = file_name(job.text("as"))
-    element = _element(stage, job)
-    guard = Guard(job, stage.downloads)
-    limit = guard.seconds()
-    clicked = False
-    try:
-        with stage.page.expect_download(timeout=limit * 1000) as began:
-            element.click(timeout=limit * 1000)
-            clicked = True
-        download = began.value
-    except PlaywrightTimeoutError:
-        if not clicked:
-            raise
-        raise no_download(job) from None
-    failure = _whole(stage, download, guard)
-    if failure is not None:
-        raise unmet(f"the download failed: {failure}", expected="a whole file", found=failure)
-    path = job.keep(name, "download")
-    if stage.remote:
-        shutil.move(_fetch(stage, download, guard), path)
-    else:
-        download.save_as(path)
-    if "expect" in job.args:
-        judge_file(path.read_bytes(), job.args["expect"], f"the download {quoted(name)}")
-
-
-def _whole(stage: Stage, download: Download, guard: Guard) -> str | None:
-    """Wait for the end of a download; why it failed, or None.
-
-    Playwright's own wait has no limit, and its synchronous form no way to do anything meanwhile.
-
-    Raises:
-        StepError: a limit is over.
-    """
-    failure: str | None = _guarded(stage, download, guard, download._impl_obj.failure())  # noqa: SLF001 - as above
-    return failure
-
-
-def _fetch(stage: Stage, download: Download, guard: Guard) -> Path:
-    """Return the file that the server of a remote browser sends, which is within the limits.
-
-    Raises:
-        StepError: a limit is over.
-    """
-    file = stage.downloads / "fetched"
-    try:
-        _guarded(stage, download, guard, download._impl_obj.save_as(file))  # noqa: SLF001 - as for its end
-    except StepError:
-        file.unlink(missing_ok=True)
-        raise
-    if guard.look():
-        file.unlink()
-        raise guard.failure()
-    return file
-
-
-def _guarded(stage: Stage, download: Download, guard: Guard, work: Coroutine[Any, Any, Any]) -> Any:
-    """Return the result of a part of a download.
-
-    Raises:
-        StepError: a limit is over.
-    """
-    ended = download._loop.create_task(work)  # noqa: SLF001 - as above
-    while not guard.look() and not ended.done():
-        stage.page.wait_for_timeout(LOOK_SECONDS * 1000)
-    if guard.over:
-        download.cancel()
-        raise guard.failure()
-    return ended.result()
 
 
 def _dialog(stage: Stage, job: Job) -> None:
@@ -521,14 +312,14 @@ def _viewport(stage: Stage, job: Job) -> None:
 
 def _back(stage: Stage, job: Job) -> None:
     begun = job.deadline.clock()
-    stage.page.go_back(timeout=_ms(job), wait_until="commit")
+    stage.page.go_back(timeout=milliseconds_of(job), wait_until="commit")
     # A page that comes out of the browser's own store has loaded long ago: no load event follows.
     left = job.own_seconds - (job.deadline.clock() - begun)
-    stage.page.wait_for_function(LOADED, timeout=_ms(job, left))
+    stage.page.wait_for_function(LOADED, timeout=milliseconds_of(job, left))
 
 
 def _reload(stage: Stage, job: Job) -> None:
-    stage.page.reload(timeout=_ms(job))
+    stage.page.reload(timeout=milliseconds_of(job))
 
 
 _OWN: dict[str, Callable[[Stage, Job], None]] = {
@@ -544,7 +335,7 @@ _OWN: dict[str, Callable[[Stage, Job], None]] = {
     "wait": _wait,
     "evaluate": _evaluate,
     "screenshot": _screenshot,
-    "download": _download,
+    "download": download,
     "dialog": _dialog,
     "page": _page,
     "close_page": _close_page,
@@ -569,7 +360,7 @@ def _method(verb: Verb) -> Callable[[Stage, Job], None]:
     def action(stage: Stage, job: Job) -> None:
         values = (job.args[field] for field in required_fields(verb))
         given = [[text_of(item) for item in value] if isinstance(value, list) else text_of(value) for value in values]
-        _patiently(stage, job, lambda ms: getattr(_element(stage, job), verb.method)(*given, timeout=ms))
+        patiently(stage, job, lambda ms: getattr(element_of(stage, job), verb.method)(*given, timeout=ms))
 
     return action
 
