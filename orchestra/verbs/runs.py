@@ -35,7 +35,6 @@ from orchestra.verbs.forecasting import foreseen, memory, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
-from orchestra.verbs.pausing import pausing_options
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import several
 from orchestra.verbs.resuming import Target, target
@@ -252,8 +251,7 @@ def run(
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
         return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
-    pausing = Pausing(pause_on_fail, step, until or 0)
-    options = pausing_options(options, plan, tasks, project.root, pausing)
+    options = _pausing(options, plan, tasks, project.root, Pausing(pause_on_fail, step, until or 0))
     if detach:
         words = [*detaching.words_of(options), *choice.words_of_options(), *_named(name, goal.profile, brief=brief)]
         return detaching.detach(project, plan, [*words, "--", *selection])
@@ -271,6 +269,15 @@ def run(
         say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+def _pausing(options: Options, plan: Plan, tasks: Sequence[str], root: Path, pausing: Pausing) -> Options:
+    """Return the options of a run, of one that pauses those as of `pausing_options`."""
+    if not pausing.on_fail and not pausing.step and not pausing.until:
+        return options
+    from orchestra.verbs.pausing import pausing_options  # noqa: PLC0415 - it has the compiler: a tenth of a start
+
+    return pausing_options(options, plan, tasks, root, pausing)
 
 
 def _named(suite: str, profile: str, *, brief: bool | None) -> list[str]:

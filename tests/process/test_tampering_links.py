@@ -17,7 +17,18 @@ SPEC = f"""{HEAD}tests:
 health:
   api: {{service: {{run: [python, -c, "import time; print('up', flush=True); time.sleep(60)"]}}, ready: {{log: {{match: up}}}}}}
 """
-FOLDERS = {".", "s", "s/runs", "s/up", "RUN", "RUN/attempts", "RUN/attempts/cli", "RUN/output", "RUN/services", "RUN/workers"}
+FOLDERS = {
+    ".",
+    "s",
+    "s/runs",
+    "s/up",
+    "RUN",
+    "RUN/attempts",
+    "RUN/attempts/cli",
+    "RUN/output",
+    "RUN/services",
+    "RUN/workers",
+}
 """Of what may be a link, below `.orchestra`, the folders; RUN is the folder of the run."""
 
 REFUSED = {
