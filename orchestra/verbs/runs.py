@@ -29,7 +29,7 @@ from orchestra.verbs import detaching
 from orchestra.verbs.all_suites import run_all
 from orchestra.verbs.choosing import ALL_LOOKS, Choice, choose, failures_of
 from orchestra.verbs.chosen_run import home_of, run_ids
-from orchestra.verbs.forecasting import foreseen, summary
+from orchestra.verbs.forecasting import foreseen, memory, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
@@ -317,5 +317,7 @@ def _print_tasks(project: Project, plan: Plan, selected: Sequence[str], *, dry_r
         pulled = "" if task in chosen else "  (after_all)" if test in closers else "  (needed)"
         say(unbroken(f"{task}  {titles[test]}{pulled}"))
     if dry_run:
-        warn(f"time: {summary(foreseen(project, plan, shown, workers))}")
+        found = foreseen(project, plan, shown, workers)
+        warn(f"time: {summary(found)}")
+        warn(f"memory: {memory(found)}")
     return EXIT_OK
