@@ -48,7 +48,7 @@ def pausing_options(options: Options, plan: Plan, tasks: Sequence[str], root: Pa
         plan: the suite.
         tasks: the selected ones.
         root: the project root.
-        pausing: where.
+        pausing: where, at least once.
 
     Raises:
         UsageError: there is no terminal, or nothing to pause in.

@@ -13,7 +13,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
-from orchestra.ledger.event import Selector
 from orchestra.ledger.runs import LAST
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -23,7 +22,6 @@ from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.attempt import Pausing
 from orchestra.runtime.dag import Launch
-from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
@@ -42,9 +40,6 @@ from orchestra.verbs.run_help import EPILOG, GROUPS, Grouped
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
-from orchestra.verbs.watching import FOLDER as WATCHED
-from orchestra.verbs.watching import Services, Watched
-from orchestra.verbs.watching import watch as watch_files
 
 SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
@@ -263,7 +258,9 @@ def run(
     if times is not None or until_fail or burned:
         return several(launch, plan, tasks, times=times, until_fail=until_fail, since=burned)
     if watched:
-        return _watch(launch, choice, name)
+        from orchestra.verbs.watching import watch_suite  # noqa: PLC0415 - the compiler, the server of a page, and a terminal
+
+        return watch_suite(launch, choice, name)
     code = dag.run(launch, name, plan, tasks)
     if as_json and followed.folder is not None:
         say_json(json_at_end(followed.folder), end="")
@@ -272,10 +269,10 @@ def run(
 
 
 def _pausing(options: Options, plan: Plan, tasks: Sequence[str], root: Path, pausing: Pausing) -> Options:
-    """Return the options of a run, of one that pauses those as of `pausing_options`."""
-    if not pausing.on_fail and not pausing.step and not pausing.until:
+    """Return the options of a run that pauses where that is asked for, else the same."""
+    if pausing == Pausing():
         return options
-    from orchestra.verbs.pausing import pausing_options  # noqa: PLC0415 - it has the compiler: a tenth of a start
+    from orchestra.verbs.pausing import pausing_options  # noqa: PLC0415 - it compiles what a person types
 
     return pausing_options(options, plan, tasks, root, pausing)
 
@@ -295,38 +292,6 @@ def _tasks(
         return [task for task in every if task in set(goal.selection)] or every, options
     chosen = choose(plan, choice, project)
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
-
-
-def _watch(launch: Launch, choice: Choice, name: str) -> int:
-    """Run a suite again after each change of its files, with services and workers that stay up."""
-    root, services = launch.project.root, Services(launch.project)
-    spares = Spares(root, root / PLAN_FOLDER / name / WATCHED)
-    launch.options = dataclasses.replace(launch.options, spares=spares)
-    try:
-        return watch_files(_watched(launch, choice, name, services))
-    finally:
-        spares.close()
-        services.close()
-
-
-def _watched(launch: Launch, choice: Choice, name: str, services: Services) -> Watched:
-    """Return the suite of a run, to be run again after each change of its files."""
-    project, profile, options = launch.project, launch.profile, launch.options
-
-    def execute(plan: Plan, tasks: Sequence[str]) -> int:
-        every = choose(plan, choice, project)
-        by = (*every.by, Selector("--watch", "leaves", len(tasks)))
-        lent = services.lent(plan, every.tasks)
-        launch.options = dataclasses.replace(options, force=True, selected_by=by, shared=lent)
-        return dag.run(launch, name, plan, tasks)
-
-    return Watched(
-        root=project.root,
-        home=project.root / PLAN_FOLDER / name,
-        load=lambda: proven_plan(project, name, profile, renew=True),
-        choose=lambda plan: choose(plan, choice, project).tasks,
-        execute=execute,
-    )
 
 
 class _Followed:
