@@ -19,6 +19,7 @@ from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import plan_store
 from orchestra.ledger.parts import Evidence
 from orchestra.report.live import Live
+from orchestra.report.serve import serve, viewer_folder
 from orchestra.verbs.chosen_run import run_argument, run_folder
 from orchestra.verbs.group import say, warn
 from orchestra.verbs.options import project_of, suite_option
@@ -83,8 +84,6 @@ def serve_run(
         UsageError: a trace is wanted, and the installed Playwright has no viewer.
         MachineError: the port is taken.
     """
-    from orchestra.report.serve import serve, viewer_folder  # noqa: PLC0415 - it has a web server, and `run` only starts one
-
     if trace is not None and viewer_folder() is None:
         raise UsageError(
             "the installed playwright package has no trace viewer", "install it again: `pip install playwright`"
