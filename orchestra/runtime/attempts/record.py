@@ -58,10 +58,10 @@ def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | Non
 
 
 def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
-    kept = ((one, evidence_of(folder, run, one.path, one.kind)) for one in result.evidence)
+    pairs = ((file, evidence_of(folder, run, file.path, file.kind)) for file in result.evidence)
     return tuple(
-        msgspec.structs.replace(bound, marks=one.marks) if one.marks else bound
-        for one, bound in kept
+        msgspec.structs.replace(bound, marks=file.marks) if file.marks else bound
+        for file, bound in pairs
         if bound is not None
     )
 
