@@ -20,6 +20,7 @@ from bench import (
     secrets,
     shards,
     startup,
+    suite,
     watching,
 )
 
@@ -40,6 +41,8 @@ BENCHES = {
     "language": language.run,
     "watching": watching.run,
     "look": look.run,
+    "suite": suite.run,
+    "soak": suite.soak,
 }
 
 

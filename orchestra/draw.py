@@ -66,6 +66,7 @@ LABEL_LENGTH = 60
 # Where a figure would be rounded up to the next unit.
 _A_SECOND = 0.9995
 _A_MINUTE = 59.95
+_A_GIGABYTE = 999.5
 
 # Readers lose the thread, and Mermaid stops at 500 edges and 50,000 characters.
 MOST_NODES = 60
@@ -101,6 +102,11 @@ def duration(seconds: float) -> str:
         return f"{seconds:.1f} s"
     whole = round(seconds)
     return f"{whole // 60} min {whole % 60:02d} s"
+
+
+def megabytes(number: float) -> str:
+    """Return an amount of memory for people, of 1,000,000 bytes: `412 MB`, `20.4 GB`."""
+    return f"{number:.0f} MB" if number < _A_GIGABYTE else f"{number / 1000:.1f} GB"
 
 
 def emulated(emulation: Emulation) -> list[str]:

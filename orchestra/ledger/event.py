@@ -87,6 +87,11 @@ class Expected(Part, frozen=True, kw_only=True):
     high: float
     rest: Annotated[float, means("the part of `seconds` beyond the tests, as in earlier runs")]
     known: Annotated[int, means("number of its tests whose duration was known; others were estimated")]
+    memory_megabytes: Annotated[
+        float | None,
+        means("of tests that run at once, at the peak, as earlier runs measured them; absent where none did"),
+    ] = None
+    available_megabytes: Annotated[float | None, means("memory that was available then")] = None
 
 
 class MergedShard(Part, frozen=True, kw_only=True):
@@ -204,7 +209,8 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         means(
             "of a command and all descendants that were waited for, or of the worker of a test in a browser with its browser"
             " and MCP server (Linux): `cpu_seconds`; `peak_rss_megabytes`, the most that one process had, absent where it is no"
-            " more than that of orchestra"
+            " more than that of orchestra; of a worker also `tree_megabytes`, the most of all its processes together, shared"
+            " pages once"
         ),
     ] = {}
     cases: Annotated[tuple[Case, ...], means("of the runner that the test wraps, in the order of its report")] = ()

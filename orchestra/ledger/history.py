@@ -94,7 +94,11 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
                 for name in ("verdict", "browser", "inputs", "repeats", "moved", "message", "disturbed")
             },
             "attempts": [
-                {name: value for name in taken.__struct_fields__ if (value := getattr(taken, name)) or name != "under"}
+                {
+                    name: value
+                    for name in taken.__struct_fields__
+                    if (value := getattr(taken, name)) or name not in _OFTEN_NONE
+                }
                 for taken in one.attempts
             ],
             **(
@@ -108,6 +112,10 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
     }
     rest = {name: getattr(record, name) for name in record.__struct_fields__ if name != "executions"}
     return {**rest, "executions": shown}
+
+
+_OFTEN_NONE: Final = frozenset({"under", "held_seconds", "cpu_seconds", "megabytes"})
+"""Names of values that most attempts lack: left out of JSON data where they are empty."""
 
 
 def executions(home: Path) -> list[RunRecord]:

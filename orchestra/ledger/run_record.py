@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from datetime import datetime
 from typing import Final
 
 import msgspec
@@ -43,12 +44,18 @@ class Attempt(msgspec.Struct, frozen=True, array_like=True):
         kind: of its failure, empty for a pass.
         under: by what its inputs are known where they are not those of its execution: it was made in another segment of
             the run, or before a file that the test reads was changed.
+        held_seconds: from its start to its end, with the start of its browser; 0 for one that was followed by another.
+        cpu_seconds: that its processes used; 0 where nothing was measured.
+        megabytes: that its processes had at their most; 0 where that is unknown, or no more than orchestra has itself.
     """
 
     outcome: Outcome
     seconds: float
     kind: str = ""
     under: str = ""
+    held_seconds: float = 0.0
+    cpu_seconds: float = 0.0
+    megabytes: float = 0.0
 
 
 class CaseRun(msgspec.Struct, frozen=True, array_like=True):
@@ -246,7 +253,25 @@ def _attempt(view: View, seen: Seen[AttemptFinished], given: VerdictGiven, life:
     inputs = inputs or known[number]
     usual = ((given.inputs or "") if given.reads else "") or known[0]
     cause = body.error.kind if body.error is not None else ""
-    return Attempt(body.outcome, round(body.seconds, 6), cause, "" if inputs == usual else inputs)
+    used = body.resources
+    return Attempt(
+        body.outcome,
+        round(body.seconds, 6),
+        cause,
+        "" if inputs == usual else inputs,
+        _held(life, seen) if used else 0.0,
+        used.get("cpu_seconds", 0.0),
+        used.get("tree_megabytes", used.get("peak_rss_megabytes", 0.0)),
+    )
+
+
+def _held(life: Life, seen: Seen[AttemptFinished]) -> float:
+    """Return the seconds from the start of an attempt to its end; 0 for one that was followed by another."""
+    begun = life.started
+    if begun is None or begun.body.attempt != seen.body.attempt or begun.seq > seen.seq:
+        return 0.0
+    ended = datetime.fromisoformat(seen.time)
+    return round((ended - datetime.fromisoformat(begun.time)).total_seconds(), 6)
 
 
 def _known_by(view: View, number: int) -> str:

@@ -4,7 +4,9 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 
+from orchestra.draw import duration
 from orchestra.report import by_hand, machine
+from orchestra.report.console.lines import expected_text, memory_text
 from orchestra.report.console.table import agreement, overhead
 from orchestra.report.page_data import Table
 from orchestra.report.rows import Report
@@ -52,7 +54,9 @@ def _method_tables(report: Report) -> Iterator[Table]:
 
 
 def _machine_tables(report: Report) -> Iterator[Table]:
-    """Yield where the time went, and what was used of the machine: the run, then each worker."""
+    """Yield what was expected, where the time went, and what was used of the machine: the run, then each worker."""
+    if foreseen := tuple(_forecast(report)):
+        yield Table("Forecast", ("what", "value"), foreseen)
     if rows := machine.spent(report):
         yield Table("Time", machine.SPENT_HEADS, tuple(rows))
     if report.use is None:
@@ -60,6 +64,15 @@ def _machine_tables(report: Report) -> Iterator[Table]:
     yield Table("Machine", ("use",), tuple((line,) for line in machine.used(report.use)))
     if each := machine.workers(report.use):
         yield Table("Workers", machine.WORKER_HEADS, tuple(each))
+
+
+def _forecast(report: Report) -> Iterator[tuple[str, ...]]:
+    """Yield what was expected of the run, and the time that it took once it has ended."""
+    if report.expected is not None:
+        took = "" if report.seconds is None else f", took {duration(report.seconds)}"
+        yield "time", f"{expected_text(report.expected)}{took}"
+        if memory := memory_text(report.expected):
+            yield "memory", memory
 
 
 def _interval(low: float | None, high: float | None) -> str:

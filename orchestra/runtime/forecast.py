@@ -18,10 +18,11 @@ from typing import Final, NamedTuple
 from orchestra.ledger.baseline import NORMAL, Samples, parts_of, usual
 from orchestra.ledger.run_record import RunRecord
 from orchestra.plan import Plan
+from orchestra.runtime.costs import Cost, costs_of, estimated
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.expected import Durations, expected
 from orchestra.runtime.select import task_name
-from orchestra.runtime.simulation import Start, simulate
+from orchestra.runtime.simulation import Peak, Start, simulate
 
 DRAWS: Final = 200
 """Simulated runs behind an interval of a small suite."""
@@ -63,6 +64,8 @@ class Forecast(NamedTuple):
         tasks: how many there are.
         runs: the earlier runs from which `rest` is learned.
         path: the tasks that decide the end.
+        peak: the moment at which the tests have most memory; None where no earlier run has measured them.
+        measured: of how many tasks an earlier run has measured the cost.
     """
 
     seconds: float
@@ -73,6 +76,8 @@ class Forecast(NamedTuple):
     tasks: int
     runs: int
     path: Sequence[Start]
+    peak: Peak | None = None
+    measured: int = 0
 
     def waits(self) -> dict[str, float]:
         """Return the seconds of the path by what its tasks waited for, the most first; the first task waits for nothing."""
@@ -91,12 +96,14 @@ class Known(NamedTuple):
         expected: seconds of each task of the plan.
         samples: of the durations by task, on the shape of machine and in the profile that the run has.
         earlier: runs there, in the order of time.
+        measured: the costs of tasks that these runs have measured.
     """
 
     plan: Plan
     expected: Mapping[str, float]
     samples: Mapping[str, Sequence[float]]
     earlier: Sequence[RunRecord]
+    measured: Mapping[str, Cost] = {}
 
 
 def known_of(plan: Plan, samples: Samples, earlier: Sequence[RunRecord], place: str) -> Known:
@@ -111,7 +118,7 @@ def known_of(plan: Plan, samples: Samples, earlier: Sequence[RunRecord], place: 
     here = [run for run in earlier if run.place == place]
     known = {**_passes(plan, here), **_samples_of(plan, samples, place)}
     medians = {task: statistics.median(values) for task, values in known.items()}
-    return Known(plan, expected(plan, Durations(place, medians)), known, here)
+    return Known(plan, expected(plan, Durations(place, medians)), known, here, costs_of(plan, here))
 
 
 def _passes(plan: Plan, earlier: Iterable[RunRecord]) -> dict[str, Sequence[float]]:
@@ -173,7 +180,10 @@ def forecast(known: Known, selection: Sequence[str], slots: Mapping[str, int]) -
     middle, low, high = run.seconds + rest, None, None
     if count:
         middle, low, high = _outcomes(known, selection, slots, rests or [0.0])
-    return Forecast(middle, low, high, rest, count, len(selection), len(rests), run.path())
+    measured = sum(task in known.measured for task in selection)
+    costs = estimated(known.plan, known.measured) if measured else {}
+    peak = run.peak({task: cost.megabytes for task, cost in costs.items()}) if measured else None
+    return Forecast(middle, low, high, rest, count, len(selection), len(rests), run.path(), peak, measured)
 
 
 def _rests(known: Known, number: int) -> Iterator[float]:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import heapq
+import math
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
@@ -31,6 +32,18 @@ class Start(NamedTuple):
     why: str
 
 
+class Peak(NamedTuple):
+    """The moment of a simulated run at which its tests have most memory.
+
+    Attributes:
+        megabytes: of all tests that run then.
+        tasks: these, those of which it is known.
+    """
+
+    megabytes: float
+    tasks: tuple[str, ...]
+
+
 class Simulated(NamedTuple):
     """A simulated run: its starts in order, by task."""
 
@@ -49,6 +62,26 @@ class Simulated(NamedTuple):
             path.append(last)
             last = self.starts.get(last.after)
         return path[::-1]
+
+    def peak(self, megabytes: Mapping[str, float]) -> Peak:
+        """Return the moment at which the tests that run have most memory.
+
+        Args:
+            megabytes: by task; a task that is missing counts as none.
+        """
+        running: dict[str, float] = {}
+        ends: list[tuple[float, str]] = []
+        most = Peak(0.0, ())
+        for start in sorted(self.starts.values(), key=lambda start: start.begun):
+            while ends and ends[0][0] <= start.begun:
+                running.pop(heapq.heappop(ends)[1], None)
+            if start.task in megabytes and start.begun < start.ended:
+                running[start.task] = megabytes[start.task]
+                heapq.heappush(ends, (start.ended, start.task))
+                now = math.fsum(running.values())
+                if now > most.megabytes:
+                    most = Peak(now, tuple(running))
+        return most
 
 
 def simulate(

@@ -6,13 +6,14 @@ import json
 from collections.abc import Iterator, Mapping, Sequence
 from typing import Any, NamedTuple
 
-from orchestra.draw import duration
+from orchestra.draw import duration, megabytes
 from orchestra.ledger import baseline, history
 from orchestra.ledger.origin import machine_shape
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import forecast
+from orchestra.runtime.engine.slots import available_megabytes
 from orchestra.runtime.forecast import Forecast, Known
 from orchestra.runtime.run.provenance import this_machine
 from orchestra.runtime.shorten import Saving, shortest
@@ -31,6 +32,7 @@ class Foreseen(NamedTuple):
         forecast: of the run.
         by_workers: seconds of the run by number of workers.
         savings: the changes that would shorten it most.
+        available: megabytes of memory that are available now.
     """
 
     place: str
@@ -39,6 +41,7 @@ class Foreseen(NamedTuple):
     forecast: Forecast
     by_workers: Mapping[int, float]
     savings: Sequence[Saving]
+    available: float
 
 
 def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | None) -> Foreseen:
@@ -53,7 +56,8 @@ def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | 
     slots = forecast.slots_of(known, workers)
     found = forecast.forecast(known, tasks, slots)
     workers_seconds = forecast.by_workers(known, tasks, slots, found.rest)
-    return Foreseen(place, known, slots, found, workers_seconds, shortest(known, tasks, slots, found))
+    savings = shortest(known, tasks, slots, found)
+    return Foreseen(place, known, slots, found, workers_seconds, savings, available_megabytes())
 
 
 def summary(foreseen: Foreseen) -> str:
@@ -63,6 +67,18 @@ def summary(foreseen: Foreseen) -> str:
     if expected.low is not None and expected.high is not None:
         text += f", {duration(expected.low)} to {duration(expected.high)} in nine of ten runs"
     return text
+
+
+def memory(found: Foreseen) -> str:
+    """Return the memory of tests at the peak and the available memory, in one line."""
+    peak, one = found.forecast.peak, found.forecast
+    if peak is None:
+        return f"not known: no earlier run on {found.place} has measured one of these tests"
+    if not peak.megabytes:
+        return f"no test has had more than orchestra itself, of {megabytes(found.available)} available"
+    at_once = f"{len(peak.tasks)} test{'s' * (len(peak.tasks) != 1)} at once"
+    text = f"{megabytes(peak.megabytes)} at the peak, by {at_once}, of {megabytes(found.available)} available"
+    return f"{text}; measured for {one.measured} of {one.tasks} tests"
 
 
 def print_forecast(found: Foreseen) -> None:
@@ -80,6 +96,7 @@ def _lines(foreseen: Foreseen) -> Iterator[str]:
     else:
         yield f"rests on  no duration is known on {foreseen.place}: a step counts as a second, and services take no time"
     yield f"workers   {', '.join(f'{name} {count}' for name, count in foreseen.slots.items())}"
+    yield f"memory    {memory(foreseen)}"
     if expected.path:
         yield f"path      {duration(expected.path[-1].ended)}, each test began when the one before it ended:"
         skipped = expected.path[:-_SHOWN]
@@ -122,6 +139,14 @@ def print_forecast_json(plan: Plan, foreseen: Foreseen) -> None:
             {"task": start.task, "begun": round(start.begun, 6), "ended": round(start.ended, 6), "why": start.why}
             for start in expected.path
         ],
+        "memory": None
+        if expected.peak is None
+        else {
+            "megabytes": round(expected.peak.megabytes, 1),
+            "tasks": list(expected.peak.tasks),
+            "available_megabytes": round(foreseen.available, 1),
+            "measured": expected.measured,
+        },
         "waits": {why: round(seconds, 6) for why, seconds in expected.waits().items()},
         "by_workers": {str(count): round(seconds, 6) for count, seconds in foreseen.by_workers.items()},
         "knee": forecast.knee(foreseen.by_workers),

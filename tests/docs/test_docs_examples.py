@@ -226,6 +226,7 @@ def settled(text: str, root: Path) -> str:
     text = text.replace(str(root), "ROOT")
     text = re.sub(r"\d{8}T\d{6}Z-[0-9a-f]{4}", "RUN", text)
     text = re.sub(r"\b\d+(\.\d+)? (ms|s|min)\b( \d+ s)?", "TIME", text)
+    text = re.sub(r"\b\d+(\.\d+)? (MB|GB)\b", "MEMORY", text)
     text = re.sub(r"(127\.0\.0\.1|localhost):\d{2,5}\b(?!-)", r"\1:PORT", text)
     return "".join(re.sub(r" +", " ", line).strip() + "\n" for line in text.splitlines() if line.strip())
 

@@ -24,6 +24,7 @@ from bench import (
     secrets,
     shards,
     startup,
+    suite,
     watching,
 )
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
@@ -257,6 +258,22 @@ def test_looks_print_their_table():
     found = rows(look.run(count=1, rounds=1), "1 looks of a whole page")[2:]
     assert [row[0].partition(":")[0] for row in found] == ["Playwright Test", "cli", "cli", "mcp", "mcp"]
     assert [row[2] for row in found if row[2]] == ["<= 1.3", "<= 1.3"]
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium", "node_tools")
+def test_a_suite_of_browser_tests_prints_its_tables():
+    found = rows(suite.run(count=2, rounds=1), "Suite: ratios")[2:]
+    assert [row[3] for row in found] == ["<= 0.65", "<= 0.75", "<= 1"]
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_a_soak_prints_its_table():
+    found = rows(suite.soak(count=6, part=2), "Soak: 6 tests in one run")[2:]
+    assert [row[0] for row in found] == ["cli: ms a test", "cli: MiB", "mcp: ms a test", "mcp: MiB"]
 
 
 def test_an_unknown_benchmark_is_refused(capsys):

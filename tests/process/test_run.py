@@ -91,15 +91,23 @@ def test_a_run_is_compared_with_its_forecast(healthy):
     first = healthy.run("plan", "--forecast").out
     assert "rests on  no duration is known on" in first
     assert "nine of ten" not in first
+    assert "memory    not known: no earlier run on " in first
     assert healthy.run("run").code == 0
     assert "expected" not in healthy.events("run_started")[0]["body"]
     shown = json.loads(healthy.run("plan", "--forecast", "--json").out)
     assert (shown["known"], shown["tests"], shown["runs"]) == (3, 3, 1)
     assert shown["low"] <= shown["seconds"] <= shown["high"]
-    assert "in nine of ten runs" in healthy.run("run", "--dry-run", "b").err
+    told = healthy.run("run", "--dry-run", "b").err
+    assert "in nine of ten runs" in told
+    assert "memory: " in told
+    assert " available" in told
+    assert shown["memory"]["measured"] == 3
+    assert shown["memory"]["available_megabytes"] > 0
     again = healthy.run("run", "--force")
     expected = healthy.events("run_started")[0]["body"]["expected"]
     assert (expected["known"], again.err.count("  expected ")) == (3, 2), again.err
+    assert expected["memory_megabytes"] >= 0
+    assert again.err.count(" of memory at the peak, ") == 1, again.err
     assert "  3 of 3 tests have a known duration on " in healthy.run("plan", "--forecast", "--workers", "2").out
 
 

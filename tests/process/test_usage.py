@@ -113,7 +113,7 @@ def test_a_family_that_has_used_no_time_yet_has_its_memory(tmp_path):
     (tmp_path / "4/task/4/children").write_text("")
     (tmp_path / "4/stat").write_text("4 (python) S " + " ".join(["0"] * 40))
     (tmp_path / "4/status").write_text("Name:\tpython\nVmHWM:\t    2000 kB\n")
-    assert Meter(4, tmp_path).take() == {"cpu_seconds": 0.0, "peak_rss_megabytes": 2.0}
+    assert Meter(4, tmp_path).take() == {"cpu_seconds": 0.0, "peak_rss_megabytes": 2.0, "tree_megabytes": 2.0}
 
 
 def test_a_family_that_the_system_does_not_show_has_no_figures(tmp_path):

@@ -12,7 +12,7 @@ from hypothesis import strategies as st
 
 from orchestra.ledger.baseline import key_of
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
-from orchestra.plan import Group, Method, Plan
+from orchestra.plan import Command, Group, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime import forecast
 from orchestra.runtime.forecast import Known, by_workers, knee, known_of, slots_of
@@ -106,6 +106,25 @@ def test_no_simulated_run_is_shorter_than_its_bounds_or_runs_more_than_its_slots
     assert path[-1].ended == run.seconds
     assert all(before.ended == after.begun for before, after in itertools.pairwise(path))
     assert path[0].begun == 0.0
+
+
+def test_the_peak_is_the_moment_of_most_memory():
+    plan = plan_of(*(Case(name, "", ("m",)) for name in "abcde"))
+    seconds = {"m:a": 4.0, "m:b": 2.0, "m:c": 3.0, "m:d": 0.0, "m:e": 1.0}
+    run = simulate(plan, list(seconds), {"m": 2}, seconds)
+    assert run.peak({"m:a": 1.0, "m:b": 5.0, "m:c": 7.0, "m:d": 99.0}) == (8.0, ("m:a", "m:c"))
+    assert run.peak({}) == (0.0, ())
+
+
+def test_memory_is_forecast_where_an_earlier_run_has_measured_it():
+    plan = plan_of(*(Case(name, "", ("m",), command=Command(("true",))) for name in "abc"))
+    took = Attempt("passed", 1.0, held_seconds=1.0, cpu_seconds=0.5, megabytes=100.0)
+    run = RunRecord("1", machine=PLACE, executions={"m:a": Execution("passed", attempts=(took,))})
+    names = ["m:a", "m:b", "m:c"]
+    found = forecast.forecast(known_of(plan, {}, [run], PLACE), names, {"m": 2})
+    assert (found.measured, found.peak) == (1, (200.0, ("m:a", "m:b")))
+    found = forecast.forecast(known_of(plan, {}, [run], "other"), names, {"m": 2})
+    assert (found.measured, found.peak) == (0, None)
 
 
 def test_nothing_selected_takes_no_time():

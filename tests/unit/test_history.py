@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from datetime import UTC, datetime
+import itertools
+from datetime import UTC, datetime, timedelta
 
 import msgspec
 import pytest
@@ -21,10 +22,12 @@ from tests.support.events import body as body_of
 FACTS = {"system": "Linux 6.1", "machine": "x86_64", "cores": 2, "memory_megabytes": 7950}
 
 
-def write(home, run, made, *, finished=True):
-    """A ledger of these events below a suite's folder."""
+def write(home, run, made, *, finished=True, apart=0):
+    """A ledger of these events, so many seconds apart, below a suite's folder."""
     folder = home / "runs" / run
-    with Writer(folder / "events.jsonl", now=lambda: datetime(2026, 1, 2, tzinfo=UTC)) as writer:
+    ticks = itertools.count()
+    begun = datetime(2026, 1, 2, tzinfo=UTC)
+    with Writer(folder / "events.jsonl", now=lambda: begun + timedelta(seconds=apart * next(ticks))) as writer:
         facts = {**FACTS, "git": {"commit": "c" * 40, "branch": "main", "dirty_files": 1}}
         writer.append(body_of(*samples.run_started(run=run, provenance=facts)))
         for kind, body in made:
@@ -76,6 +79,29 @@ def test_a_record_holds_what_a_run_executed(tmp_path):
         "cli:B004": Execution("passed", attempts=(Attempt("passed", 1.25),)),
     }
     assert record.executions["cli:B001"].passing == 1.0
+
+
+def test_a_record_holds_what_the_last_attempt_used(tmp_path):
+    used = {"cpu_seconds": 0.5, "peak_rss_megabytes": 90.0}
+    made = [
+        *samples.attempt(
+            "cli:B001", 1, "failed", error={"kind": "assertion", "message": "x"}, retry=True, resources=used
+        ),
+        *samples.attempt("cli:B001", 2, resources=used),
+        samples.verdict("cli:B001", "flaky", attempts=2),
+        *samples.attempt("cli:B002", 1, resources={**used, "tree_megabytes": 200.0}),
+        samples.verdict("cli:B002"),
+    ]
+    write(tmp_path, "20260102T000000Z-0001", made, apart=2)
+    [record], _ = history.refresh(tmp_path)
+    first, last = record.executions["cli:B001"].attempts
+    assert (first.held_seconds, first.cpu_seconds) == (0.0, 0.5)
+    assert last.held_seconds == 2.0
+    assert last.megabytes == 90.0
+    assert record.executions["cli:B002"].attempts[0].megabytes == 200.0
+    [shown, _] = history.plain(record, {"cli:B001"})["executions"]["cli:B001"]["attempts"]
+    assert "held_seconds" not in shown
+    assert shown["cpu_seconds"] == 0.5
 
 
 CLEAN, DIRTY = {"commit": "c" * 40, "dirty_files": 0}, {"commit": "c" * 40, "dirty_files": 1}

@@ -10,6 +10,7 @@ import pytest
 
 from orchestra import draw
 from orchestra import plan as plans
+from orchestra.ledger.event import Expected
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.ledger.use import Use
 from orchestra.report.evidence_text import MOST_BYTES, contents, line_of
@@ -91,6 +92,23 @@ def test_a_slope_has_a_sign_unless_it_is_none(step, words):
     earlier = tuple(record(f"r{n:02}", B001=("passed", 3.0 + step * n)) for n in range(12))
     [task] = page(replace(reported(*samples.passed("cli:B001", 3.0 + step * 12)), earlier=earlier), FOLDER).tasks
     assert task.trend.partition(";")[0] == words
+
+
+def test_the_page_has_the_forecast_and_then_the_time_that_the_run_took():
+    expected = Expected(seconds=2.0, low=1.5, high=3.0, rest=0.5, known=1)
+    report = replace(reported(*samples.passed("cli:B001")), expected=expected, seconds=2.5)
+    [told] = [table for table in page(report, FOLDER).tables if table.title == "Forecast"]
+    assert told.rows == (("time", "expected 2.0 s (1.5 s to 3.0 s), took 2.5 s"),)
+    measured = msgspec.structs.replace(expected, memory_megabytes=412.4, available_megabytes=20_440.0)
+    [told] = [
+        table
+        for table in page(replace(report, expected=measured, seconds=None), FOLDER).tables
+        if table.title == "Forecast"
+    ]
+    assert told.rows == (
+        ("time", "expected 2.0 s (1.5 s to 3.0 s)"),
+        ("memory", "412 MB of memory at the peak, 20.4 GB available"),
+    )
 
 
 def test_the_run_has_tables_of_its_time_and_of_what_it_used():

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from typing import Any
 
 from orchestra import draw
-from orchestra.draw import duration
+from orchestra.draw import duration, megabytes
 from orchestra.gates.standard import is_standard
 from orchestra.ledger.event import (
     AttemptFinished,
@@ -209,6 +209,7 @@ def _started(body: RunStarted) -> str:
         selection_text(body),
         order,
         expected_text(body.expected),
+        memory_text(body.expected),
     )
 
 
@@ -217,6 +218,13 @@ def expected_text(expected: Expected | None) -> str:
     if expected is None:
         return ""
     return f"expected {duration(expected.seconds)} ({duration(expected.low)} to {duration(expected.high)})"
+
+
+def memory_text(expected: Expected | None) -> str:
+    """Return the memory that tests were expected to have at the peak; empty where no earlier run has measured it."""
+    if expected is None or expected.memory_megabytes is None or expected.available_megabytes is None:
+        return ""
+    return f"{megabytes(expected.memory_megabytes)} of memory at the peak, {megabytes(expected.available_megabytes)} available"
 
 
 def selection_text(body: RunStarted) -> str:

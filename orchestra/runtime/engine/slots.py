@@ -114,3 +114,8 @@ def _reason(slots: int, processors: float, memory: float) -> str:
 def machine_load() -> tuple[float, float]:
     """Return the use of all processors since the last call, and of memory now, in percent."""
     return psutil.cpu_percent(interval=None), psutil.virtual_memory().percent
+
+
+def available_megabytes() -> float:
+    """Return how much memory programs can still get without swapping, in units of 1,000,000 bytes."""
+    return psutil.virtual_memory().available / 1e6

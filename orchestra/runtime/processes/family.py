@@ -32,20 +32,26 @@ class Meter:
 
     def take(self) -> dict[str, float]:
         """Return the use since the last call: `cpu_seconds` of living descendants and of those that they waited for, in
-        hundredths of a second; `peak_rss_megabytes`, the greatest resident memory of one living descendant. Empty if
+        hundredths of a second; `peak_rss_megabytes`, the greatest resident memory of one living descendant;
+        `tree_megabytes`, the sum of the greatest resident memory of all of them, pages that processes share once. Empty if
         the system does not report it.
         """
-        seconds, peak, read = 0.0, 0, False
+        seconds, peak, own, shared, read = 0.0, 0, 0, 0, False
         for pid in self._family(self._pid):
             with suppress(OSError, ValueError, IndexError):  # it has just ended
                 seconds += self._time(pid)
                 read = True
-                peak = max(peak, self._peak(pid))
+                most, common = self._peak(pid)
+                peak, own, shared = max(peak, most), own + max(0, most - common), max(shared, common)
         if not read:
             return {}
         # A process that ended without its parent noticing takes its time along: a decrease is reported as 0.
         spent, self._seconds = max(0.0, seconds - self._seconds), seconds
-        return {"cpu_seconds": round(spent, 2)} | ({"peak_rss_megabytes": round(peak / 1e6, 1)} if peak else {})
+        figures = {"cpu_seconds": round(spent, 2)}
+        if peak:
+            figures["peak_rss_megabytes"] = round(peak / 1e6, 1)
+            figures["tree_megabytes"] = round((own + shared) / 1e6, 1)
+        return figures
 
     def _family(self, top: int) -> Iterator[int]:
         waiting = [top]
@@ -63,9 +69,12 @@ class Meter:
         fields = _read(f"{self._proc}/{pid}/stat").rpartition(b")")[2].split()
         return sum(map(int, fields[11:15])) / os.sysconf("SC_CLK_TCK")
 
-    def _peak(self, pid: int) -> int:
-        """Bytes; what follows counts from now on, where the system lets that be asked."""
-        found = int(_read(f"{self._proc}/{pid}/status").partition(b"VmHWM:")[2].split(maxsplit=1)[0]) * 1024
+    def _peak(self, pid: int) -> tuple[int, int]:
+        """Return the most bytes, and how many of those now are of files or shared: what follows counts from now on, where
+        the system lets that be asked.
+        """
+        status = _read(f"{self._proc}/{pid}/status")
+        found = _bytes(status, b"VmHWM:"), _bytes(status, b"RssFile:") + _bytes(status, b"RssShmem:")
         with suppress(OSError):
             file = os.open(f"{self._proc}/{pid}/clear_refs", os.O_WRONLY)
             try:
@@ -73,6 +82,12 @@ class Meter:
             finally:
                 os.close(file)
         return found
+
+
+def _bytes(status: bytes, name: bytes) -> int:
+    """Return a figure of a process by its name; 0 where the system has none."""
+    words = status.partition(name)[2].split(maxsplit=1)
+    return int(words[0]) * 1024 if words else 0
 
 
 def _read(name: str) -> bytes:

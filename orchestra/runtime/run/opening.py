@@ -32,6 +32,7 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.engine import pools
+from orchestra.runtime.engine.slots import available_megabytes
 from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
@@ -364,7 +365,15 @@ def _expected(run: Run) -> Expected | None:
     found = forecast.forecast(known, list(run.tasks), forecast.slots_of(known, run.options.workers))
     if found.low is None or found.high is None:
         return None
-    return Expected(seconds=found.seconds, low=found.low, high=found.high, rest=found.rest, known=found.known)
+    return Expected(
+        seconds=found.seconds,
+        low=found.low,
+        high=found.high,
+        rest=found.rest,
+        known=found.known,
+        memory_megabytes=None if found.peak is None else found.peak.megabytes,
+        available_megabytes=None if found.peak is None else available_megabytes(),
+    )
 
 
 def _remarks(run: Run, origin: Provenance) -> Iterator[Note]:
