@@ -80,19 +80,19 @@ def place_of(view: View) -> str:
     return baseline.place_of(machine_shape(view.start.provenance), view.start.profile or "")
 
 
-def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
+def _side(verdict: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
     attempt = seen.body
     error, network = attempt.error, attempt.network
     return Side(
-        given.task,
-        given.verdict,
-        given.seconds,
-        given.reason or (error.message if error is not None else ""),
+        verdict.task,
+        verdict.verdict,
+        verdict.seconds,
+        verdict.reason or (error.message if error is not None else ""),
         (error.expected if error is not None else "") or "",
         (error.found if error is not None else "") or "",
-        tuple(one.place for one in attempt.evidence),
+        tuple(file.place for file in attempt.evidence),
         attempt.steps,
-        sum(one.bytes for one in attempt.evidence),
+        sum(file.bytes for file in attempt.evidence),
         network.requests if network is not None else None,
         network.bytes if network is not None else None,
         datetime.fromisoformat(seen.time).timestamp(),

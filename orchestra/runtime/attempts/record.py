@@ -59,10 +59,10 @@ def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | Non
 
 def kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
     """Return the files of an attempt in its folder, with their digests; those that are not there are left out."""
-    files = ((one, evidence_of(folder, run, one.path, one.kind)) for one in result.evidence)
+    pairs = ((file, evidence_of(folder, run, file.path, file.kind)) for file in result.evidence)
     return tuple(
-        msgspec.structs.replace(bound, marks=one.marks) if one.marks else bound
-        for one, bound in files
+        msgspec.structs.replace(bound, marks=file.marks) if file.marks else bound
+        for file, bound in pairs
         if bound is not None
     )
 
