@@ -128,7 +128,7 @@ while True:
     time.sleep(0.1)
 """
 PIPES = """import os, pathlib, sys, time
-print("said", flush=True)
+print("here", flush=True)
 runs = pathlib.Path(".orchestra/s/runs")
 while not (logs := [str(path) for path in runs.glob("*/output/*.log") if path.stat().st_size]):
     time.sleep(0.01)
