@@ -14,7 +14,7 @@ unexport PYTHONDONTWRITEBYTECODE
 # The pure parts, whose branches must all be covered.
 COVERED := compiler/* plan.py plan_file.py steps/vocabulary.py steps/verbs/* steps/verb.py steps/step.py steps/tool_call.py steps/schemas.py \
 	steps/conditions.py steps/texts.py steps/target.py gates/catalogue.py gates/expression.py names.py suggest.py \
-	yamltext/digest.py yamltext/document.py yamltext/event.py yamltext/fault.py yamltext/parse.py \
+	yamltext/decoding.py yamltext/digest.py yamltext/document.py yamltext/event.py yamltext/fault.py yamltext/parse.py \
 	yamltext/scalar.py yamltext/walk.py
 
 # As in a shell with .venv active: `python` of a spec is the first on PATH.

@@ -20,6 +20,7 @@ from bench import (
     secrets,
     shards,
     startup,
+    suite,
     watching,
 )
 from bench import compile as compiling
@@ -42,6 +43,8 @@ BENCHES = {
     "language": language.run,
     "watching": watching.run,
     "look": look.run,
+    "suite": suite.run,
+    "soak": suite.soak,
 }
 
 

@@ -245,7 +245,8 @@ def bare(report: Report) -> Report:
 
 def _bare_evidence(files: Iterable[Evidence]) -> tuple[Evidence, ...]:
     return tuple(
-        msgspec.structs.replace(file, path=re.sub(r"-resume\d+", "", file.path), digest="", bytes=0) for file in files
+        msgspec.structs.replace(file, path=re.sub(r"-resume\d+", "", file.path), digest="", bytes=0, offset=None)
+        for file in files
     )
 
 

@@ -128,9 +128,14 @@ while True:
     time.sleep(0.1)
 """
 PIPES = """import os, pathlib, sys, time
-for path in (sys.argv[1] + "/output.log", "specs/s.yaml", *map(str, pathlib.Path(".orchestra/s/runs").glob("*/services/*.log"))):
+print("here", flush=True)
+runs = pathlib.Path(".orchestra/s/runs")
+while not (logs := [str(path) for path in runs.glob("*/output/*.log") if path.stat().st_size]):
+    time.sleep(0.01)
+for path in (*logs, "specs/s.yaml", *map(str, runs.glob("*/services/*.log"))):
     os.remove(path)
     os.mkfifo(path)
+os.mkfifo(sys.argv[1] + "/output.log")
 os.mkfifo(sys.argv[1] + "/more")
 open("at", "w").close()
 time.sleep(1000)

@@ -1,7 +1,8 @@
 """Time whole processes side by side: the commands take turns, so that a busy machine is busy for all of them.
 
 Wall time is what people wait for; CPU time (user and system, children included) is what other programs on the machine
-disturb least. Both are medians. A ratio holds within one run of the benchmark only.
+disturb least. On Linux it includes orphans, such as a browser that ends after the tool that started it. Both are medians.
+A ratio holds within one run of the benchmark only.
 """
 
 from __future__ import annotations
@@ -15,6 +16,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+
+import psutil
+
+from orchestra.runtime.processes.orphan import become_subreaper
 
 ROOT = Path(__file__).resolve().parent.parent
 ORCHESTRA = (sys.executable, "-c", "from orchestra.start import main; main()")
@@ -56,8 +61,10 @@ def environment(extra: Mapping[str, str]) -> dict[str, str]:
 
 
 def once(case: Case) -> Timing:
-    """One timed run; its output is kept only to explain a failure."""
+    """Time a run once; its output is kept only to explain a failure, and orphans that it leaves count for their CPU time."""
     case.prepare()
+    become_subreaper()
+    before = {process.pid for process in psutil.Process().children()}
     with tempfile.TemporaryFile() as given:
         given.write(case.stdin.encode())
         given.seek(0)
@@ -80,7 +87,18 @@ def once(case: Case) -> Timing:
         tail = output[-2000:].decode(errors="replace")
         raise BenchmarkError(f"exit {process.returncode} of {' '.join(case.argv)}:\n{tail}")
     unit = 1 if sys.platform == "darwin" else 1024
-    return Timing(wall, used.ru_utime + used.ru_stime, used.ru_maxrss * unit / 2**20)
+    cpu = used.ru_utime + used.ru_stime + _orphans(before)
+    return Timing(wall, cpu, used.ru_maxrss * unit / 2**20)
+
+
+def _orphans(before: set[int]) -> float:
+    """Wait for the children that are new: the orphans of a run, such as browsers that end after it. Return their CPU seconds."""
+    seconds = 0.0
+    while left := [process.pid for process in psutil.Process().children() if process.pid not in before]:
+        for pid in left:
+            used = os.wait4(pid, 0)[2]
+            seconds += used.ru_utime + used.ru_stime
+    return seconds
 
 
 def alternate(cases: Mapping[str, Case], rounds: int) -> dict[str, Timing]:

@@ -519,22 +519,24 @@ class Plan(Part, frozen=True):
         if not last:
             return {}
         named = {test.id: [last.get(group, ()) for group in test.groups] for test in self.tests}
-        return {name: tuple(one for some in lists if name not in some for one in some) for name, lists in named.items()}
+        return {
+            name: tuple(closer for ids in lists if name not in ids for closer in ids) for name, lists in named.items()
+        }
 
     def closed_with(self) -> dict[str, tuple[str, ...]]:
         """Return, by the id of a test, all tests of `after_all` that a run of it leads to, by way of its needs, too."""
         closers, needs = self.closers(), {test.id: test.needs for test in self.tests}
-        found: dict[str, tuple[str, ...]] = {}
+        ends_of: dict[str, tuple[str, ...]] = {}
         for name in closers:
             reached, ahead = dict.fromkeys([name]), [name]
             while ahead:
-                one = ahead.pop()
-                more = [other for other in (*needs.get(one, ()), *closers.get(one, ())) if other not in reached]
+                test_id = ahead.pop()
+                more = [other for other in (*needs.get(test_id, ()), *closers.get(test_id, ())) if other not in reached]
                 reached.update(dict.fromkeys(more))
                 ahead += more
-            if ends := tuple(dict.fromkeys(end for one in reached for end in closers.get(one, ()))):
-                found[name] = ends
-        return found
+            if ends := tuple(dict.fromkeys(end for test_id in reached for end in closers.get(test_id, ()))):
+                ends_of[name] = ends
+        return ends_of
 
     def pools_of(self, test: Test) -> tuple[Pool, ...]:
         """Return the pools of which a test leases entries, in the order of the plan."""

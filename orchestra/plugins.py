@@ -134,20 +134,20 @@ def load(sort: Sort, name: str, package: str, kind: type[_Kind], root: str | os.
         PluginError: it is not installed, registers no such name, is in the project, cannot be imported, or is of another
             type. The message names the package.
     """
-    found = find(package, root)
-    if found is None:
+    plugin = find(package, root)
+    if plugin is None:
         raise PluginError(f'the plug-in "{package}" is not installed', f"pip install {package}")
-    value = next((entry.value for entry in found.entries if (entry.sort, entry.name) == (sort, name)), None)
-    title = f'the plug-in "{found.name}" {found.version}'
+    value = next((entry.value for entry in plugin.entries if (entry.sort, entry.name) == (sort, name)), None)
+    title = f'the plug-in "{plugin.name}" {plugin.version}'
     if value is None:
-        brought = ", ".join(f"{entry.sort} {entry.name}" for entry in found.entries) or "nothing"
+        brought = ", ".join(f"{entry.sort} {entry.name}" for entry in plugin.entries) or "nothing"
         raise PluginError(f'{title} brings no {sort} "{name}"; it brings {brought}', "install the version that does")
     title = f'{title} ({sort} "{name}", {value})'
-    made = imported(value, title, root)
-    if not isinstance(made, kind) or getattr(made, "name", name) != name:
+    provided = imported(value, title, root)
+    if not isinstance(provided, kind) or getattr(provided, "name", name) != name:
         wanted = f'{kind.__module__}.{kind.__qualname__} of the name "{name}"'
         raise PluginError(f"{title} is not a {wanted}", REPORT)
-    return made
+    return provided
 
 
 def imported(value: str, title: str, root: str | os.PathLike[str]) -> Any:

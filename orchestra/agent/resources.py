@@ -14,7 +14,7 @@ from orchestra.compiler.emit import files as emit
 from orchestra.current import current_plan
 from orchestra.errors import OrchestraError, UsageError
 from orchestra.ledger.disk import disk_error
-from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.evidence_file import at_place, open_evidence
 from orchestra.ledger.runs import find_run, runs_of
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
@@ -83,10 +83,13 @@ def read(project: Project, uri: str) -> Content:
         case "evidence":
             run, _, path = rest.partition("/")
             folder = find_run(home, run)
+            one = at_place(folder, path)
             try:
-                return _content(evidence_file(folder, path))
+                with open_evidence(folder, one) as file:
+                    data = file.read()
             except OSError as error:
                 raise disk_error(error, folder / path, "read") from error
+            return _given(one.path, data)
     raise _unknown(uri)
 
 
@@ -100,13 +103,18 @@ def _content(file: Path, mime: str = "") -> Content:
         data = nofollow.read(file)
     except OSError as error:
         raise disk_error(error, file, "read") from error
-    kind = mime or mimetypes.guess_type(file.name)[0] or "text/plain"
+    return _given(file.name, data, mime)
+
+
+def _given(path: str, data: bytes, mime: str = "") -> Content:
+    name = path.rpartition("/")[2]
+    kind = mime or mimetypes.guess_type(name)[0] or "text/plain"
     try:
         text = data.decode()
     except UnicodeDecodeError:
         if len(data) > MOST_BYTES:
             raise UsageError(
-                f'"{file.name}" has {len(data)} bytes; at most {MOST_BYTES} are given', "open the file"
+                f'"{name}" has {len(data)} bytes; at most {MOST_BYTES} are given', "open the file"
             ) from None
         return Content(kind, blob=base64.b64encode(data).decode())
     if len(data) > MOST_BYTES:

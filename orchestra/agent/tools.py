@@ -215,22 +215,22 @@ def command(name: str, arguments: Mapping[str, Any]) -> tuple[Tool, list[str], i
     Raises:
         UsageError: there is no such tool, or one of its arguments is unknown or has the wrong type.
     """
-    tool = next((one for one in TOOLS if one.name == name), None)
+    tool = next((candidate for candidate in TOOLS if candidate.name == name), None)
     if tool is None:
-        known = [one.name for one in TOOLS]
+        known = [candidate.name for candidate in TOOLS]
         raise UsageError(f'unknown tool "{name}"{did_you_mean(name, known)}; there are {", ".join(known)}')
     params = {param.name: param for param in params_of(tool)}
     for key in arguments:
         if key not in params:
             raise UsageError(f'{name} has no argument "{key}"{did_you_mean(key, params)}; it has {", ".join(params)}')
-    given = {key: _checked(name, params[key], value) for key, value in arguments.items() if value is not None}
+    checked = {key: _checked(name, params[key], value) for key, value in arguments.items() if value is not None}
     if name == "wait":
-        given["seconds"] = min(float(given.get("seconds", WAIT_SECONDS)), MOST_WAIT_SECONDS)
-    if name == "show" and given.get("failed"):
+        checked["seconds"] = min(float(checked.get("seconds", WAIT_SECONDS)), MOST_WAIT_SECONDS)
+    if name == "show" and checked.get("failed"):
         tool = tool._replace(words=(*tool.words, "--brief"))
-    words = [*tool.words, *(word for key, value in given.items() for word in _option(params[key], value))]
-    positional = [text for key, value in given.items() if params[key].positional for text in _texts(value)]
-    return tool, [*words, *(["--", *positional] if positional else [])], int(given.get("offset", 0))
+    words = [*tool.words, *(word for key, value in checked.items() for word in _option(params[key], value))]
+    positional = [text for key, value in checked.items() if params[key].positional for text in _texts(value)]
+    return tool, [*words, *(["--", *positional] if positional else [])], int(checked.get("offset", 0))
 
 
 def _checked(tool: str, param: Param, value: Any) -> Any:

@@ -1,6 +1,6 @@
 """From spec files to plans: the one place that strings the stages together.
 
-    source ► include ► schema ► expansion ► rules ► lower ► expanded_values, for the spec and each of its profiles
+    source ► include ► schema ► expansion ► rules ► lower ► expanded_values and recorded_files, for the spec and each profile
 
 All problems of all files are gathered before anything is refused, except that a stage is not asked about what the stage
 before it has refused.
@@ -15,7 +15,7 @@ from typing import NamedTuple, cast
 
 import msgspec
 
-from orchestra.compiler import expanded_values, expansion, include, profile
+from orchestra.compiler import expanded_values, expansion, include, profile, recorded_files
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.suite import lower
 from orchestra.compiler.provided import Provided, idle, offer, provided
@@ -54,6 +54,11 @@ def problems_of(assembled: Assembled, usable: Provided, root: Path) -> list[Diag
     return problems or sorted([*check(spec, assembled, usable), *idle(assembled, usable)])
 
 
+def problems_of_plan(plan: Plan, assembled: Assembled, usable: Provided) -> list[Diagnostic]:
+    """Return every problem of a spec that shows in its plan alone, where blocks are expanded and names replaced."""
+    return sorted([*expanded_values.check(plan, assembled, usable.verbs), *recorded_files.check(plan, assembled)])
+
+
 def build_one(assembled: Assembled, root: Path) -> tuple[list[Plan], list[Diagnostic]]:
     """Return the plans of one assembled spec, its own first, and its problems; with problems there are no plans."""
     usable, problems = provided(assembled, root)
@@ -76,7 +81,7 @@ def build_one(assembled: Assembled, root: Path) -> tuple[list[Plan], list[Diagno
                 source_digest=assembled.digest,
                 profile=name,
             )
-            in_version = expanded_values.check(plan, version, usable.verbs)
+            in_version = problems_of_plan(plan, version, usable)
             if not in_version:
                 plans.append(_as_stored(plan))
         problems += [_in_profile(problem, name) for problem in in_version] if name else in_version

@@ -7,13 +7,12 @@ number. And an expectation such as `contain: "${word}"` may turn out to be true 
 from __future__ import annotations
 
 import itertools
-import posixpath
 from collections.abc import Iterator, Mapping
 from typing import Any
 
-from orchestra import names
 from orchestra.compiler.include import Assembled
 from orchestra.compiler.lower.resolve import scalar_text
+from orchestra.compiler.step_places import arguments_of, uses_of
 from orchestra.diagnostic import Diagnostic
 from orchestra.plan import Plan, Test
 from orchestra.steps import bounds, vacuous
@@ -28,7 +27,6 @@ from orchestra.yamltext.document import Path
 RULE = "number-value"
 ALWAYS_TRUE = "always-true"
 NEVER_TRUE = "never-true"
-SHARED_HAR = "shared-har"
 _NUMBERS = ("nth", "level")
 
 
@@ -55,46 +53,11 @@ def check(plan: Plan, source: Assembled, verbs: Mapping[str, Verb] = VERBS) -> l
     for login in plan.logins:
         checks = () if login.check is None else (login.check,)
         problems |= {problem for step in (*login.steps, *checks) for problem in _misfits(step, source, verbs)}
-    return sorted(problems | {*_recorded_twice(plan, source)})
+    return sorted(problems)
 
 
 def _of_methods(test: Test) -> Iterator[Step]:
     return itertools.chain.from_iterable(test.substitutes_by.values())
-
-
-def _recorded_twice(plan: Plan, source: Assembled) -> Iterator[Diagnostic]:
-    """Yield each HAR file that several tests record, once, and each that several methods record by a `har` of their own.
-
-    A step of a test records by each of its methods, one after the other, into one file: that is one recording, repeated.
-    """
-    writers: dict[str, list[str]] = {}
-    by_methods: dict[str, list[str]] = {}
-    for test in plan.tests:
-        steps = (*test.before, *test.steps, *test.finally_)
-        own = ((method, step) for method, steps in test.substitutes_by.items() for step in steps)
-        for method, step in (*own, *((method, step) for step in steps for method in test.methods)):
-            if step.verb != "har" or not step.args["update"]:
-                continue
-            fixed = {"test.id": test.id, "method.id": method}
-            file = posixpath.normpath(names.substitute(str(step.args["file"]), fixed))
-            if "${" in file:
-                continue
-            place = source.place((*_body(step.at[-1], step.verb), "file"))
-            known = writers.setdefault(file, [])
-            if test.id not in known:
-                known.append(test.id)
-                if len(known) == 2:
-                    message = f'the HAR file "{file}" is recorded by "{known[0]}" and "{test.id}": each writes it whole'
-                    hint = "write ${test.id} in its name, or record it in one test"
-                    yield Diagnostic(place, SHARED_HAR, message, hint)
-            methods = by_methods.setdefault(file, [])
-            if step.at[-1] == f"/methods/{method}/har" and method not in methods:
-                methods.append(method)
-                if len(methods) == 2:
-                    who = f'the methods "{methods[0]}" and "{method}"'
-                    message = f'the HAR file "{file}" is recorded by {who}: each writes it whole'
-                    hint = "write ${method.id} in its name, or record it by one method"
-                    yield Diagnostic(place, SHARED_HAR, message, hint)
 
 
 def _misfits(step: Step, source: Assembled, verbs: Mapping[str, Verb]) -> Iterator[Diagnostic]:
@@ -104,14 +67,14 @@ def _misfits(step: Step, source: Assembled, verbs: Mapping[str, Verb]) -> Iterat
             yield _diagnostic(step, path, value, schema, source)
     if step.verb in ("expect", "download", "dialog"):
         for where, text in vacuous.in_step(step):
-            place = source.place((*_body(step.at[-1], step.verb), *where))
-            message = f"{vacuous.message(where, text)}{_used(step, source)}"
+            place = source.place((*arguments_of(step), *where))
+            message = f"{vacuous.message(where, text)}{uses_of(step, source)}"
             yield Diagnostic(place, ALWAYS_TRUE, message, vacuous.HINT)
     if step.verb == "expect":
         for fault in bounds.certain(step):
-            place = source.place((*_body(step.at[-1], step.verb), *fault.where))
+            place = source.place((*arguments_of(step), *fault.where))
             rule = ALWAYS_TRUE if fault.holds else NEVER_TRUE
-            yield Diagnostic(place, rule, f"{fault.message}{_used(step, source)}", bounds.HINT)
+            yield Diagnostic(place, rule, f"{fault.message}{uses_of(step, source)}", bounds.HINT)
 
 
 def _numbers(step: Step, verbs: Mapping[str, Verb]) -> Iterator[tuple[Path, Any, Schema]]:
@@ -175,14 +138,8 @@ def _within(value: float, schema: Schema) -> bool:
     )
 
 
-def _used(step: Step, source: Assembled) -> str:
-    """Return where the block of a step is used, for a message."""
-    places = [source.place((*_path(at), step.verb)) for at in step.at[:-1]]
-    return f" (used at {', '.join(map(str, places))})" if places else ""
-
-
 def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Assembled) -> Diagnostic:
-    used = _used(step, source)
+    used = uses_of(step, source)
     wanted = "a whole number" if schema["type"] == "integer" else "a number"
     if "minimum" in schema:
         wanted += f" of at least {schema['minimum']}"
@@ -193,7 +150,7 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
     late = isinstance(value, str) and "${" in value
     actual = f'"{value}", which has no value before the test runs' if late else f'"{scalar_text(value)}" here'
     return Diagnostic(
-        source.place((*_body(step.at[-1], step.verb), *path)),
+        source.place((*arguments_of(step), *path)),
         RULE,
         f'"{_name(path)}" becomes {actual}{used}; it must be {wanted}',
         "write a number, or a variable or parameter with a number",
@@ -203,15 +160,3 @@ def _diagnostic(step: Step, path: Path, value: Any, schema: Schema, source: Asse
 def _name(path: Path) -> str:
     """Return the last key of a path, with the position in its list."""
     return str(path[-1]) if isinstance(path[-1], str) else f"{path[-2]}[{path[-1]}]"
-
-
-def _body(pointer: str, verb: str) -> Path:
-    """Return the path of the arguments of a step; a method has it under the verb, without a list of steps."""
-    path = _path(pointer)
-    return path if path[0] == "methods" else (*path, verb)
-
-
-def _path(pointer: str) -> Path:
-    """Return the path of a step by its pointer, `/tests/B004/steps/1` or `/tests/B004/steps/1/page/opens_with/0`."""
-    section, name, *below = pointer.split("/")[1:]
-    return section, name, *(int(part) if part.isdigit() else part for part in below)

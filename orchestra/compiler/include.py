@@ -22,9 +22,10 @@ from typing import Any, NamedTuple
 from orchestra.compiler import row_files, schema_files
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError, UsageError
+from orchestra.yamltext.decoding import MAX_BYTES
 from orchestra.yamltext.digest import digest_texts
 from orchestra.yamltext.document import Document, Json, Path, Trap
-from orchestra.yamltext.parse import MAX_BYTES, parse
+from orchestra.yamltext.parse import parse
 
 # How many keys name a unit below these sections; everywhere else it is two (or one for what is no mapping).
 _DEPTH = {"gates": 3}

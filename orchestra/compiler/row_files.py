@@ -14,8 +14,9 @@ from typing import Any, Final, NoReturn, cast
 
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
+from orchestra.yamltext.decoding import decode
 from orchestra.yamltext.document import Document, Json, Marks, Path, line_starts
-from orchestra.yamltext.parse import decode, parse
+from orchestra.yamltext.parse import parse
 
 RULE: Final = "row-file"
 _KINDS: Final = (".csv", ".json", ".yaml", ".yml")

@@ -16,7 +16,6 @@ from typing import Any, Final, NamedTuple
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger import integrity, plan_store, shard_faults
 from orchestra.ledger.canonical import parse
-from orchestra.ledger.disk import file_digest
 from orchestra.ledger.event import (
     AttemptFinished,
     AttemptStarted,
@@ -35,7 +34,7 @@ from orchestra.ledger.event import (
     Unknown,
     VerdictGiven,
 )
-from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.evidence_file import evidence_digest
 from orchestra.ledger.life import Life
 from orchestra.ledger.merging import folder_of, source_of
 from orchestra.ledger.outcome import FINE
@@ -329,12 +328,12 @@ def _evidence_fault(folder: Path, files: Iterable[Evidence]) -> tuple[str | None
     for file in files:
         number += 1
         try:
-            digest, size = file_digest(evidence_file(folder, file.path))
+            digest, size = evidence_digest(folder, file)
         except OSError as error:
-            return f'the evidence "{file.path}" cannot be read: {error.strerror}', number
+            return f'the evidence "{file.place}" cannot be read: {error.strerror}', number
         if (digest, size) != (file.digest, file.bytes):
             recorded, actual = f"{file.bytes} bytes, {file.digest[:12]}…", f"{size} bytes, {digest[:12]}…"
-            return f'the evidence "{file.path}" was changed: recorded with {recorded}, found with {actual}', number
+            return f'the evidence "{file.place}" was changed: recorded with {recorded}, found with {actual}', number
     return None, number
 
 

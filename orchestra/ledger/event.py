@@ -496,7 +496,10 @@ class Seal(Body, frozen=True, kw_only=True):
 
 
 class EventType(NamedTuple):
-    """The body of a type of event, and the version of that body which this program writes."""
+    """The body of a type of event, and the version of that body which this program writes.
+
+    A version only adds fields that may be absent, so that a body of an earlier one is read as the same struct.
+    """
 
     body: type[Body]
     version: int = 1
@@ -506,9 +509,9 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "run_started": EventType(RunStarted),
     "run_resumed": EventType(RunResumed),
     "attempt_started": EventType(AttemptStarted),
-    "attempt_finished": EventType(AttemptFinished),
+    "attempt_finished": EventType(AttemptFinished, 2),
     "verdict": EventType(VerdictGiven),
-    "repeat": EventType(Repeated),
+    "repeat": EventType(Repeated, 2),
     "comparison": EventType(Compared),
     "service_event": EventType(ServiceChanged),
     "gate": EventType(GateJudged),

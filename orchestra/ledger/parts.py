@@ -91,7 +91,7 @@ class Box(Part, frozen=True):
 
 
 class Evidence(Part, frozen=True, kw_only=True):
-    """A file kept of an attempt, bound by its digest."""
+    """A file kept of an attempt, or a part of a file of the run, bound by its digest."""
 
     path: Annotated[Id, means("relative to the run's folder")]
     digest: Sha256
@@ -100,6 +100,15 @@ class Evidence(Part, frozen=True, kw_only=True):
     marks: Annotated[
         tuple[Box, ...], means("boxes of the elements that the failed step is about, in pixels of the picture")
     ] = ()
+    offset: Annotated[
+        int | None,
+        means("where it begins in the file, in bytes, if it is a part of one; `bytes` and `digest` are its own"),
+    ] = None
+
+    @property
+    def place(self) -> str:
+        """Its path, and of a part of a file also where that begins and its size: `output/passed.log@120+45`."""
+        return self.path if self.offset is None else f"{self.path}@{self.offset}+{self.bytes}"
 
 
 class Dropped(Part, frozen=True, kw_only=True):

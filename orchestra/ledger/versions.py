@@ -18,7 +18,9 @@ _WRITTEN: Final[Mapping[type[Body], tuple[str, int]]] = {
     entry.body: (name, entry.version) for name, entry in CATALOGUE.items()
 }
 _READERS: Final[Mapping[tuple[str, int], Callable[[bytes | msgspec.Raw], Body]]] = {
-    (name, entry.version): msgspec.json.Decoder(entry.body).decode for name, entry in CATALOGUE.items()
+    (name, version): msgspec.json.Decoder(entry.body).decode
+    for name, entry in CATALOGUE.items()
+    for version in range(1, entry.version + 1)
 }
 _FREE: Final[Mapping[type[Body], str]] = {
     AttemptFinished: "facts",
@@ -73,7 +75,7 @@ def event_schema() -> Schema:
     )
     cases = [
         {
-            "if": {"properties": {"type": {"const": name}, "v": {"const": entry.version}}},
+            "if": {"properties": {"type": {"const": name}, "v": {"enum": [*range(1, entry.version + 1)]}}},
             "then": {"properties": {"body": body}},
         }
         for (name, entry), body in zip(CATALOGUE.items(), bodies, strict=True)

@@ -188,14 +188,14 @@ def _drop(asked: _Asked, draft: Draft) -> None:
     draft.add("upload", asked.target(), files=[str(path) for path in paths], drop=True)
 
 
-def _wait(asked: _Asked, draft: Draft) -> None:
-    limit = {"within_seconds": asked.args["time"]} if asked.args.get("time") else {}
-    if asked.text("text"):
-        draft.add("wait", {"text": asked.text("text"), "nth": 0}, **limit)
-    if asked.text("textGone"):
-        draft.add("wait", {"text": asked.text("textGone"), "nth": 0}, be="hidden", **limit)
-    if not (asked.text("text") or asked.text("textGone")):
-        draft.note(f"line {asked.line}: a pause is left out: an `expect` or a `wait` states the condition")
+def _wait(call: _Asked, draft: Draft) -> None:
+    limit = {"within_seconds": call.args["time"]} if call.args.get("time") else {}
+    if call.text("text"):
+        draft.add("wait", {"text": call.text("text"), "nth": 0}, **limit)
+    if call.text("textGone"):
+        draft.add("wait", {"text": call.text("textGone"), "nth": 0}, be="hidden", **limit)
+    if not (call.text("text") or call.text("textGone")):
+        draft.note(f"line {call.line}: a pause is left out: an `expect` or a `wait` states the condition")
 
 
 def _visible(asked: _Asked, draft: Draft) -> None:

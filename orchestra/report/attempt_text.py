@@ -7,17 +7,17 @@ from collections.abc import Iterator, Mapping
 from orchestra.draw import duration
 from orchestra.ledger.event import AttemptFinished, Attested, HeldBack
 from orchestra.ledger.life import Life
-from orchestra.ledger.parts import numbered
+from orchestra.ledger.parts import Evidence, numbered
 from orchestra.report.console.lines import detail, details, held_text, line
 from orchestra.report.findings import finding_text, host_lines, network_text
 from orchestra.report.rows import explained
 
 
-def evidence_paths(life: Life, kind: str = "") -> list[str]:
-    """Return the evidence of the latest attempt that has any, of this kind or of all, as paths below the run's folder."""
+def evidence_of(life: Life, kind: str = "") -> list[Evidence]:
+    """Return the evidence of the latest attempt that has any, of this kind or of all."""
     for seen in reversed(life.attempts):
-        if paths := [file.path for file in seen.body.evidence if kind in {"", file.kind}]:
-            return paths
+        if files := [file for file in seen.body.evidence if kind in {"", file.kind}]:
+            return files
     return []
 
 
@@ -72,7 +72,8 @@ def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:
     if used := _used(body.resources):
         yield detail("resources", used)
     for file in body.evidence:
-        yield detail(file.kind, f"{folder}/{file.path} ({file.bytes} bytes)")
+        at = "" if file.offset is None else f"from byte {file.offset}, "
+        yield detail(file.kind, f"{folder}/{file.path} ({at}{file.bytes} bytes)")
     for dropped in body.dropped:
         reason = dropped.reason or "over evidence_limit_megabytes"
         yield detail("dropped", f"{dropped.path} ({dropped.kind}, {dropped.bytes} bytes): {reason}")

@@ -9,8 +9,7 @@ from collections.abc import Iterable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Final
 
-from orchestra import nofollow
-from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.evidence_file import open_evidence
 from orchestra.ledger.parts import Evidence
 from orchestra.plan import Plan
 from orchestra.report.rows import Contents, Report, Row, position
@@ -76,12 +75,12 @@ def _texts(folder: Path, files: Iterable[Evidence]) -> Iterator[tuple[str, str]]
         text = _excerpt(folder, file, ends=TEXTS[file.kind])
         if text:
             left -= len(text)
-            yield file.path, text
+            yield file.place, text
 
 
 def _excerpt(folder: Path, one: Evidence, *, ends: bool) -> str:
     try:
-        with nofollow.open_read(evidence_file(folder, one.path)) as file:
+        with open_evidence(folder, one) as file:
             size = file.seek(0, 2)
             file.seek(max(0, size - MOST_BYTES) if ends else 0)
             content = file.read(MOST_BYTES)
@@ -100,11 +99,12 @@ def _pictures(folder: Path, files: Iterable[Evidence]) -> Iterator[tuple[str, by
         if file.kind not in PICTURES or file.bytes > left:
             continue
         try:
-            content = nofollow.read(evidence_file(folder, file.path))
+            with open_evidence(folder, file) as opened:
+                content = opened.read()
         except OSError:
             continue
         left -= len(content)
-        yield file.path, content
+        yield file.place, content
 
 
 def _spec(root: Path, plan: Plan, report: Report, rows: Sequence[Row]) -> dict[str, str]:

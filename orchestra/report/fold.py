@@ -66,13 +66,16 @@ class Rows:
     def row(self, view: View, task: str) -> Row:
         """Return the row of a task, with a verdict or without."""
         method, _, name = task.partition(":")
-        test, given = self.tests.get(name), view.verdicts.get(task)
+        test, verdict = self.tests.get(name), view.verdicts.get(task)
         tries = [Try(seen.time, seen.body) for seen in view.life(task).attempts]
-        attempts = [one.body for one in tries]
+        attempts = [attempt.body for attempt in tries]
         failures = [body for body in attempts if body.outcome != "passed"]
-        if failures and given is not None and given.verdict not in FINE:
-            failures[-1] = _explained(failures[-1], given.reason)
-            tries = [one._replace(body=failures[-1]) if _same(one.body, failures[-1]) else one for one in tries]
+        if failures and verdict is not None and verdict.verdict not in FINE:
+            failures[-1] = _explained(failures[-1], verdict.reason)
+            tries = [
+                attempt._replace(body=failures[-1]) if _same(attempt.body, failures[-1]) else attempt
+                for attempt in tries
+            ]
         row = Row(
             task=task,
             test=name,
@@ -80,7 +83,7 @@ class Rows:
             group=test.group if test is not None else "",
             outer=test.outer if test is not None else (),
             method=method,
-            verdict="error" if given is None else given.verdict,
+            verdict="error" if verdict is None else verdict.verdict,
             reason=NEVER_RAN,
             failures=tuple(failures),
             evidence=attempts[-1].evidence if attempts else (),
@@ -92,18 +95,18 @@ class Rows:
             unmet=test.unmet if test is not None else {},
             after=test.after if test is not None else (),
         )
-        if given is not None:
+        if verdict is not None:
             row = dataclasses.replace(
                 row,
-                reason=given.reason,
-                seconds=given.seconds,
-                attempts=given.attempts,
-                speed_class=given.speed_class or "",
-                mark=self.mark(method, given.verdict, given.speed_class or ""),
-                degraded=(*given.degraded, *(mocked(attempts[-1].facts) if given.attempts and attempts else ())),
-                unchanged_since=given.unchanged_since or "",
-                excused=given.excused,
-                incidents=given.incidents,
+                reason=verdict.reason,
+                seconds=verdict.seconds,
+                attempts=verdict.attempts,
+                speed_class=verdict.speed_class or "",
+                mark=self.mark(method, verdict.verdict, verdict.speed_class or ""),
+                degraded=(*verdict.degraded, *(mocked(attempts[-1].facts) if verdict.attempts and attempts else ())),
+                unchanged_since=verdict.unchanged_since or "",
+                excused=verdict.excused,
+                incidents=verdict.incidents,
             )
         return row if row.verdict in FINE else dataclasses.replace(row, place=self._place(view, row, test))
 

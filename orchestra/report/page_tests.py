@@ -147,18 +147,18 @@ def _step(one: StepDone) -> tuple[str, float, str, int, str]:
     return one.verb, round(one.seconds, 3), one.outcome, one.calls, numbered(one.section, one.index)
 
 
-def _file(one: Evidence, report: Report, *, served: bool) -> File:
-    content = report.contents.pictures.get(one.path)
-    name = one.path.rpartition("/")[2]
+def _file(evidence: Evidence, report: Report, *, served: bool) -> File:
+    content = report.contents.pictures.get(evidence.place)
+    name = evidence.place.rpartition("/")[2]
     return File(
-        one.kind,
+        evidence.kind,
         name,
-        address(f"f/{one.digest}/{name}" if served else one.path),
-        one.bytes,
-        report.contents.texts.get(one.path, ""),
+        address(f"f/{evidence.digest}/{name}" if served else evidence.path),
+        evidence.bytes,
+        report.contents.texts.get(evidence.place, ""),
         picture_address(content) if content else "",
-        one.path if served else "",
-        tuple((mark.left, mark.top, mark.width, mark.height) for mark in one.marks),
+        evidence.place if served or evidence.offset is not None else "",
+        tuple((mark.left, mark.top, mark.width, mark.height) for mark in evidence.marks),
     )
 
 

@@ -119,13 +119,13 @@ class Git:
             raise MachineError(f"`git {' '.join(words[:2])}` refuses: {text.strip()}", "fix that, and try again")
         return text.removesuffix("\n")
 
-    def _run(self, words: Sequence[str], given: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:
+    def _run(self, words: Sequence[str], stdin: bytes = b"", env: Mapping[str, str] | None = None) -> tuple[int, str]:
         """Return the exit code, and stdout, or stderr where it is not 0."""
         push = words[0] == "push"
         seconds = PUSH_SECONDS if push else SECONDS
-        asked = git.ask(self.root, words, given=given, env=env, seconds=seconds, interactive=push)
-        if asked.code is None:
+        answer = git.ask(self.root, words, given=stdin, env=env, seconds=seconds, interactive=push)
+        if answer.code is None:
             raise MachineError(
-                asked.err, "install git" if "started" in asked.err else "see what it waits for, and try again"
+                answer.err, "install git" if "started" in answer.err else "see what it waits for, and try again"
             )
-        return asked.code, asked.err if asked.code else asked.out.decode(errors="replace")
+        return answer.code, answer.err if answer.code else answer.out.decode(errors="replace")

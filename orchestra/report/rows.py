@@ -100,6 +100,16 @@ class Row:
         return f"{number} case{'s' * (number != 1)}: {words}"
 
     @property
+    def files(self) -> tuple[Evidence, ...]:
+        """Return the evidence that is a file of its own, which other programs can show."""
+        return tuple(one for one in self.evidence if one.offset is None)
+
+    @property
+    def output(self) -> str:
+        """Return the place of its output among that of others that passed; empty where it has none."""
+        return next((one.place for one in self.evidence if one.offset is not None), "")
+
+    @property
     def failure(self) -> AttemptFinished | None:
         """The attempt that explains a verdict that is not fine; None for the others, flaky ones too."""
         return self.failures[-1] if self.failures and self.verdict not in FINE else None

@@ -27,9 +27,8 @@ from starlette.responses import Response, StreamingResponse
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 
-from orchestra import nofollow
 from orchestra.errors import MachineError
-from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.evidence_file import open_evidence
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import LedgerError
 from orchestra.report.html import shell
@@ -142,7 +141,7 @@ async def _changes(live: Live, closing: asyncio.Event) -> AsyncIterator[str]:
 
 def _file(folder: Path, one: Evidence) -> Response:
     try:
-        opened = nofollow.open_read(evidence_file(folder, one.path))
+        opened = open_evidence(folder, one)
     except OSError as error:
         raise HTTPException(404, f"the file cannot be read: {error.strerror}") from error
     name = Path(one.path).name

@@ -23,7 +23,7 @@ from orchestra.plan import Plan
 from orchestra.plugins import PluginError
 from orchestra.report.advice.waits import Waits
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
-from orchestra.report.console.display import QUIET_SECONDS, Commands, Feed, Plain, Screen
+from orchestra.report.console.display import QUIET_SECONDS, Commands, Feed, Plain
 from orchestra.report.forms import Form, forms_of
 from orchestra.report.github import Github, command, github
 from orchestra.report.loading import ended, relative, report_of
@@ -81,10 +81,11 @@ def observers(
         steps=lambda: running_steps(folder),
         known={task: one.seconds for task, one in earlier.items()},
     )
-    return (
-        files,
-        Screen(feed, sys.stderr) if live else Plain(feed, sys.stderr, QUIET_SECONDS if drawn else None, commands),
-    )
+    if live:
+        from orchestra.report.console.screen import Screen  # noqa: PLC0415 - rich is a twentieth of a start: for terminals only
+
+        return files, Screen(feed, sys.stderr)
+    return files, Plain(feed, sys.stderr, QUIET_SECONDS if drawn else None, commands)
 
 
 def for_agent() -> bool:

@@ -37,6 +37,9 @@ WARM = b"warm "
 CHECK_SECONDS = 30.0
 """The limit of the request that shows whether a login still holds."""
 
+PASSED_BYTES = 1 << 20
+"""A longer output of a command that passed is a file of its own, which is moved and not copied."""
+
 BEYOND_SECONDS = 10.0
 """So long after the limits of its test an attempt has ended, whatever hangs."""
 
@@ -105,12 +108,13 @@ def wants_trace(test: Test) -> bool:
 
 
 def writes_files(test: Test) -> bool:
-    """Return True if an attempt writes files: a log, evidence of a page, or files of a program that gets the path of
-    its folder.
+    """Return True if the folder of an attempt is there from the start: for evidence of a page, or for files of a program
+    that gets its path.
 
-    The remaining tests send requests and save values; to create two folders takes longer than such a test.
+    The remaining tests are commands, whose logs are elsewhere while they run, and tests that send requests and save values;
+    to create two folders takes longer than such a test.
     """
-    return test.command is not None or needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
+    return needs_browser(test) or b"${attempt.dir}" in msgspec.json.encode(test)
 
 
 class Looks(msgspec.Struct, frozen=True, omit_defaults=True):
@@ -155,6 +159,7 @@ class Request(msgspec.Struct, frozen=True):
         attempt: from 1.
         root: absolute path of the project.
         folder: absolute path of this attempt's own fresh folder, made where `writes_files`; evidence goes there.
+        log: absolute path of the log of its command while it runs; empty where it has none.
         names: every late name that has a value before the test starts (`backend.url`, `attempt.dir`, `env.HOME`, …);
             `saved.*` is the test's own.
         browser: None when the test needs none.
@@ -181,6 +186,7 @@ class Request(msgspec.Struct, frozen=True):
     folder: str
     names: dict[str, str]
     mark: str
+    log: str = ""
     browser: Browser | None = None
     headed: bool = False
     slow_seconds: float = 0.0
@@ -214,12 +220,14 @@ class EvidenceFile(msgspec.Struct, frozen=True):
         kind: what it is.
         masked: this program wrote it, and took the secrets out before.
         marks: of a picture, the elements that the failed step is about.
+        apart: absolute path of a log of ours that is not yet in that folder; empty for one that is.
     """
 
     path: str
     kind: str
     masked: bool = False
     marks: tuple[Box, ...] = ()
+    apart: str = ""
 
 
 class Result(msgspec.Struct, frozen=True):

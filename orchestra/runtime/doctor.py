@@ -202,11 +202,11 @@ def _remote(root: Path, plan: Plan, env: Mapping[str, str]) -> Iterator[Finding]
             yield Finding(subject, "broken", error.message, error.hint)
             continue
         for engine in sorted({test.browser for test in plan.tests if name in test.methods and needs_browser(test)}):
-            found = prove(final, engine, inherits.environment)
-            if isinstance(found, Refusal):
-                yield Finding(subject, "broken", mask(found.message), found.hint)
+            answer = prove(final, engine, inherits.environment)
+            if isinstance(answer, Refusal):
+                yield Finding(subject, "broken", mask(answer.message), answer.hint)
             else:
-                yield Finding(subject, "ok", mask(f"{engine} {found} at {shown(final)}"))
+                yield Finding(subject, "ok", mask(f"{engine} {answer} at {shown(final)}"))
 
 
 def _film(test: str, env: Mapping[str, str]) -> Finding:

@@ -22,7 +22,7 @@ from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
 from orchestra.names import ENV_NAME
 from orchestra.plan import EnvFile
-from orchestra.yamltext.parse import decode
+from orchestra.yamltext.decoding import decode
 
 RULE: Final = "env-file"
 

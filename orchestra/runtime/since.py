@@ -69,12 +69,12 @@ def revision(root: Path, name: str, plan_file: str) -> Revision:
     Raises:
         UsageError: git does not know it, or does not answer.
     """
-    asked = git.ask(root, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"])
-    commit = asked.out.decode(errors="replace").strip()
-    if asked.code or not commit:
-        why = git.untrusted(asked.err, root)
-        if asked.code is None or why:
-            raise UsageError(f"--since: {why or asked.err}", "run without --since")
+    answer = git.ask(root, ["rev-parse", "--verify", "--quiet", "--end-of-options", f"{name}^{{commit}}"])
+    commit = answer.out.decode(errors="replace").strip()
+    if answer.code or not commit:
+        why = git.untrusted(answer.err, root)
+        if answer.code is None or why:
+            raise UsageError(f"--since: {why or answer.err}", "run without --since")
         if git.text(root, "rev-parse", "--is-inside-work-tree") is None:
             raise UsageError("--since: the project is not in a work tree of git", "run without --since")
         shallow = (git.text(root, "rev-parse", "--is-shallow-repository") or "").strip() == "true"
@@ -99,7 +99,7 @@ def revision(root: Path, name: str, plan_file: str) -> Revision:
         "--",
     )
     flagged = _paths(root, "ls-files", "-v", "-z")
-    unwatched = frozenset(one[2:] for one in flagged if one[:1] not in _LISTED_FLAGS)
+    unwatched = frozenset(line[2:] for line in flagged if line[:1] not in _LISTED_FLAGS)
     tracked = frozenset(path for _, _, path in rows)
     return Revision(name, commit, tracked, frozenset(changed), links, unwatched, _plan(root, commit, plan_file))
 

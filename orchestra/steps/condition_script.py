@@ -171,19 +171,19 @@ _SETS: dict[str, tuple[tuple[str, ...], str, str]] = {
 }
 
 
-def set_question(asked: Condition) -> str:
+def set_question(condition: Condition) -> str:
     """Return a function of all elements of a target that gives `{ok, found}` for a condition on all of them at one moment.
 
     `found` is null, and `ok` false, when no element matches; only a count can be zero.
     """
-    if asked.of == "set":
-        parts, found, holds = _SETS[asked.name]
+    if condition.of == "set":
+        parts, found, holds = _SETS[condition.name]
         needs = ""
-        if asked.name != "have_count":
+        if condition.name != "have_count":
             found, needs = f"elements.length ? {found} : null", _MATCHED
-        return _question("elements", parts, found, holds, asked.wanted, negated=asked.negated, needs=needs)
-    question = element_question(asked.name, asked.wanted, negated=asked.negated)
-    quantifier = "every" if asked.of == "all" else "some"
+        return _question("elements", parts, found, holds, condition.wanted, negated=condition.negated, needs=needs)
+    question = element_question(condition.name, condition.wanted, negated=condition.negated)
+    quantifier = "every" if condition.of == "all" else "some"
     return "\n".join(
         [
             "async (elements) => {",

@@ -61,27 +61,31 @@ def check(
         environment: what the commands inherit.
         bound_seconds: after it a command and all that it started is ended.
     """
-    asked = {f"{index}": one for index, one in enumerate(one for source in specs for one in _asked(source))}
-    if not asked:
+    lists = {
+        f"{index}": collect for index, collect in enumerate(collect for source in specs for collect in _asked(source))
+    }
+    if not lists:
         return []
     problems: list[Diagnostic] = []
     with tempfile.TemporaryDirectory(prefix="orchestra-collect-") as folder:
         commands = Commands()
         try:
-            for key, one in asked.items():
+            for key, collect in lists.items():
                 log = Path(folder, key)
                 try:
-                    commands.start(_job(key, one, root, environment, log, bound_seconds))
+                    commands.start(_job(key, collect, root, environment, log, bound_seconds))
                 except SpecError as error:
                     problems += error.diagnostics
                 except MachineError as error:
-                    path = ("collect", one.name, "run")
+                    path = ("collect", collect.name, "run")
                     problems.append(
-                        one.problem("collect-failed", path, f'collect "{one.name}": {error.message}', error.hint)
+                        collect.problem(
+                            "collect-failed", path, f'collect "{collect.name}": {error.message}', error.hint
+                        )
                     )
             while len(commands):
                 for ended in commands.poll(None):
-                    problems += _problems_of(asked[ended.key], ended, bound_seconds)
+                    problems += _problems_of(lists[ended.key], ended, bound_seconds)
         finally:
             commands.close()
     return sorted(set(problems))
@@ -115,8 +119,8 @@ def _place(source: Assembled, pointer: str) -> Place:
     return source.place(("env_files", int(pointer.rpartition("/")[2])))
 
 
-def _problems_of(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:
-    listed = ended.log.read_text(encoding="utf-8", errors="replace")
+def _problems_of(collect: _Asked, ended: Finished, bound_seconds: float) -> Iterator[Diagnostic]:
+    listed = ended.log.read_text(encoding="utf-8", errors="replace") if ended.log.exists() else ""
     if ended.timed_out or ended.exit_code != 0:
         how = (
             f"did not end within {bound_seconds:g} seconds"
@@ -126,29 +130,29 @@ def _problems_of(one: _Asked, ended: Finished, bound_seconds: float) -> Iterator
             else f"ended with exit code {ended.exit_code}"
         )
         tail = " | ".join(listed.split("\n")[-_TAIL_LINES - 1 :]).strip(" |")
-        message = f'the command of collect "{one.name}" {how}'
-        yield one.problem(
-            "collect-failed", ("collect", one.name, "run"), message, f"its output: {tail}" if tail else ""
+        message = f'the command of collect "{collect.name}" {how}'
+        yield collect.problem(
+            "collect-failed", ("collect", collect.name, "run"), message, f"its output: {tail}" if tail else ""
         )
         return
-    for path, value in _given(one):
+    for path, value in _given(collect):
         if not _occurs(value, listed):
             words = sorted(set(re.findall(r"[^\s\"',]+", listed)))[:_SUGGESTED_FROM]
-            message = f'"{value}" is not in the list of collect "{one.name}"{did_you_mean(value, words)}'
-            place = one.source.place(("collect", one.name), key=True)
-            yield one.problem("collect-missing", path, message, f"correct it, or the command at {place}")
+            message = f'"{value}" is not in the list of collect "{collect.name}"{did_you_mean(value, words)}'
+            place = collect.source.place(("collect", collect.name), key=True)
+            yield collect.problem("collect-missing", path, message, f"correct it, or the command at {place}")
 
 
-def _given(one: _Asked) -> Iterator[tuple[SpecPath, str]]:
+def _given(collect: _Asked) -> Iterator[tuple[SpecPath, str]]:
     """Yield each value that a test gives to the parameter, and where."""
-    variables = {f"vars.{name}": value for name, value in one.spec.get("vars", {}).items()}
-    for test_id, test in one.spec["tests"].items():
-        given = test.get("use", {}).get(one.block)
-        if given is None:
+    variables = {f"vars.{name}": value for name, value in collect.spec.get("vars", {}).items()}
+    for test_id, test in collect.spec["tests"].items():
+        arguments = test.get("use", {}).get(collect.block)
+        if arguments is None:
             continue
         for _, values in resolve.matrix_tests(test_id, test):
             known = {**variables, **resolve.values_known(test, values)}
-            yield ("tests", test_id, "use", one.block, one.parameter), text(given[one.parameter], known)
+            yield ("tests", test_id, "use", collect.block, collect.parameter), text(arguments[collect.parameter], known)
 
 
 def _occurs(value: str, listed: str) -> bool:

@@ -106,20 +106,20 @@ def compare(
         methods = ()
     _require_sides(home, sides, known, by_method=bool(methods))
     of = {side: _side(home, side, run, known, methods) for side in sides}
-    agreed = agreements({side: one.tests for side, one in of.items()}) if len(sides) > 2 else []
+    agreed = agreements({side: record.tests for side, record in of.items()}) if len(sides) > 2 else []
     samples = baseline.known(home) if sides[0] in known else {}
     first = of[sides[0]]
-    made = [
+    comparisons = [
         with_baselines(compared(sides[0], first.tests, second, of[second].tests), samples, first.place, plan.baseline)
         for second in sides[1:]
     ]
-    claims = {one.folder.name: one.claims for one in of.values()}
+    claims = {record.folder.name: record.claims for record in of.values()}
     if form == "html":
-        folders = {side: one.folder for side, one in of.items()}
-        say_data(compared_page(plan.title or plan.suite, made, agreed, folders, claims))
+        folders = {side: record.folder for side, record in of.items()}
+        say_data(compared_page(plan.title or plan.suite, comparisons, agreed, folders, claims))
         return EXIT_OK
     written: Form = "markdown" if markdown or form == "markdown" else "terminal"
-    _print(made, agreed, written)
+    _print(comparisons, agreed, written)
     for line in by_hand_lines(claims, written):
         say(line)
     return EXIT_OK

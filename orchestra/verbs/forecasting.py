@@ -61,12 +61,12 @@ def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | 
     return Foreseen(place, known, slots, found, workers_seconds, savings, available_megabytes())
 
 
-def summary(found: Foreseen) -> str:
+def summary(foreseen: Foreseen) -> str:
     """Return the forecast in one line."""
-    one = found.forecast
-    text = f"{duration(one.seconds)} expected"
-    if one.low is not None and one.high is not None:
-        text += f", {duration(one.low)} to {duration(one.high)} in nine of ten runs"
+    expected = foreseen.forecast
+    text = f"{duration(expected.seconds)} expected"
+    if expected.low is not None and expected.high is not None:
+        text += f", {duration(expected.low)} to {duration(expected.high)} in nine of ten runs"
     return text
 
 
@@ -88,69 +88,69 @@ def print_forecast(found: Foreseen) -> None:
         say(unbroken(text))
 
 
-def _lines(found: Foreseen) -> Iterator[str]:
-    one = found.forecast
-    yield f"time      {summary(found)}"
-    if one.known:
-        rest = f"{duration(one.rest)} of it beyond the tests, as in {one.runs} earlier run{'s' * (one.runs != 1)}"
-        yield f"rests on  {one.known} of {one.tasks} tests have a known duration on {found.place}; {rest}"
+def _lines(foreseen: Foreseen) -> Iterator[str]:
+    expected = foreseen.forecast
+    yield f"time      {summary(foreseen)}"
+    if expected.known:
+        rest = f"{duration(expected.rest)} of it beyond the tests, as in {expected.runs} earlier run{'s' * (expected.runs != 1)}"
+        yield f"rests on  {expected.known} of {expected.tasks} tests have a known duration on {foreseen.place}; {rest}"
     else:
-        yield f"rests on  no duration is known on {found.place}: a step counts as a second, and services take no time"
-    yield f"workers   {', '.join(f'{name} {count}' for name, count in found.slots.items())}"
-    yield f"memory    {memory(found)}"
-    if one.path:
-        yield f"path      {duration(one.path[-1].ended)}, each test began when the one before it ended:"
-        skipped = one.path[:-_SHOWN]
+        yield f"rests on  no duration is known on {foreseen.place}: a step counts as a second, and services take no time"
+    yield f"workers   {', '.join(f'{name} {count}' for name, count in foreseen.slots.items())}"
+    yield f"memory    {memory(foreseen)}"
+    if expected.path:
+        yield f"path      {duration(expected.path[-1].ended)}, each test began when the one before it ended:"
+        skipped = expected.path[:-_SHOWN]
         if skipped:
             yield f"          {len(skipped)} tests before these, to {duration(skipped[-1].ended)}"
-        for start in one.path[-_SHOWN:]:
+        for start in expected.path[-_SHOWN:]:
             why = f"waited for {start.why}" if start.why else ""
             yield f"          {start.task}  {duration(start.ended - start.begun)}  {why}".rstrip()
-    waits = one.waits()
+    waits = expected.waits()
     if waits:
         yield f"binds     {', '.join(f'{why} ({duration(seconds)})' for why, seconds in waits.items())}"
-    if len(found.by_workers) > 1:
-        knee = forecast.knee(found.by_workers)
+    if len(foreseen.by_workers) > 1:
+        knee = forecast.knee(foreseen.by_workers)
         times = (
             f"{count}: {duration(seconds)}{' (knee)' if count == knee else ''}"
-            for count, seconds in found.by_workers.items()
-            if count <= max(2 * knee, *found.slots.values())
+            for count, seconds in foreseen.by_workers.items()
+            if count <= max(2 * knee, *foreseen.slots.values())
         )
         yield f"by number of workers  {'  '.join(times)}"
-    for saving in found.savings:
+    for saving in foreseen.savings:
         yield f"shorter   by {duration(saving.seconds)}: {saving.change.text}"
 
 
-def print_forecast_json(plan: Plan, found: Foreseen) -> None:
+def print_forecast_json(plan: Plan, foreseen: Foreseen) -> None:
     """Print the forecast as JSON."""
-    one = found.forecast
-    shown: dict[str, Any] = {
+    expected = foreseen.forecast
+    fields: dict[str, Any] = {
         "suite": plan.suite,
         "plan_digest": plan.digest(),
-        "place": found.place,
-        "seconds": round(one.seconds, 6),
-        "low": None if one.low is None else round(one.low, 6),
-        "high": None if one.high is None else round(one.high, 6),
-        "rest_seconds": round(one.rest, 6),
-        "known": one.known,
-        "tests": one.tasks,
-        "runs": one.runs,
-        "workers": dict(found.slots),
+        "place": foreseen.place,
+        "seconds": round(expected.seconds, 6),
+        "low": None if expected.low is None else round(expected.low, 6),
+        "high": None if expected.high is None else round(expected.high, 6),
+        "rest_seconds": round(expected.rest, 6),
+        "known": expected.known,
+        "tests": expected.tasks,
+        "runs": expected.runs,
+        "workers": dict(foreseen.slots),
         "path": [
             {"task": start.task, "begun": round(start.begun, 6), "ended": round(start.ended, 6), "why": start.why}
-            for start in one.path
+            for start in expected.path
         ],
         "memory": None
-        if one.peak is None
+        if expected.peak is None
         else {
-            "megabytes": round(one.peak.megabytes, 1),
-            "tasks": list(one.peak.tasks),
-            "available_megabytes": round(found.available, 1),
-            "measured": one.measured,
+            "megabytes": round(expected.peak.megabytes, 1),
+            "tasks": list(expected.peak.tasks),
+            "available_megabytes": round(foreseen.available, 1),
+            "measured": expected.measured,
         },
-        "waits": {why: round(seconds, 6) for why, seconds in one.waits().items()},
-        "by_workers": {str(count): round(seconds, 6) for count, seconds in found.by_workers.items()},
-        "knee": forecast.knee(found.by_workers),
+        "waits": {why: round(seconds, 6) for why, seconds in expected.waits().items()},
+        "by_workers": {str(count): round(seconds, 6) for count, seconds in foreseen.by_workers.items()},
+        "knee": forecast.knee(foreseen.by_workers),
         "shorter": [
             {
                 "kind": saving.change.kind,
@@ -158,7 +158,7 @@ def print_forecast_json(plan: Plan, found: Foreseen) -> None:
                 "seconds": round(saving.seconds, 6),
                 "text": saving.change.text,
             }
-            for saving in found.savings
+            for saving in foreseen.savings
         ],
     }
-    say_json(json.dumps(shown, ensure_ascii=False, indent=1))
+    say_json(json.dumps(fields, ensure_ascii=False, indent=1))

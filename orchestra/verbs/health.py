@@ -182,20 +182,23 @@ def _history(plan: Plan, home: Path, chosen: Sequence[str], *, as_json: bool) ->
     if as_json:
         steps = [
             {
-                "component": one.component,
-                "step": one.step,
-                "tries": one.tries,
-                "worked": one.worked,
-                "seconds": one.median,
+                "component": record.component,
+                "step": record.step,
+                "tries": record.tries,
+                "worked": record.worked,
+                "seconds": record.median,
             }
-            for one in rows
+            for record in rows
         ]
         say_json(json.dumps({"runs": len(files), "steps": steps, "suggested": orders}, indent=1))
         return EXIT_OK
     if not rows:
         say(f"no recovery step was taken in the last {len(files)} runs")
         return EXIT_OK
-    cells = [(one.component, one.step, str(one.tries), f"{one.rate * 100:.0f} %", duration(one.median)) for one in rows]
+    cells = [
+        (record.component, record.step, str(record.tries), f"{record.rate * 100:.0f} %", duration(record.median))
+        for record in rows
+    ]
     say(draw.terminal_table(("row", "step", "tries", "worked", "median time"), cells))
     for name, order in orders.items():
         say(f"suggested for {name}: recover: [{', '.join(order)}]")

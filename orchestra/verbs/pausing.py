@@ -48,13 +48,11 @@ def pausing_options(options: Options, plan: Plan, tasks: Sequence[str], root: Pa
         plan: the suite.
         tasks: the selected ones.
         root: the project root.
-        pausing: where.
+        pausing: where, at least once.
 
     Raises:
         UsageError: there is no terminal, or nothing to pause in.
     """
-    if not pausing.on_fail and not pausing.step and not pausing.until:
-        return options
     word = "--pause-on-fail" if pausing.on_fail else "--step" if pausing.step else "--until"
     if not (sys.stdin.isatty() and sys.stderr.isatty()):
         raise UsageError(f"{word} needs a terminal: a person decides what follows", "run it in a terminal")

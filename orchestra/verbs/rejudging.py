@@ -23,25 +23,25 @@ def print_gates(folder: Path) -> bool:
         LedgerError: the ledger is damaged.
         PlanError: the run keeps no plan.
     """
-    found = list(rejudge(list(read(folder / LEDGER)), functools.partial(plan_store.load, folder)))
-    rows = [row for one in found for row in _rows(one)]
+    gates = list(rejudge(list(read(folder / LEDGER)), functools.partial(plan_store.load, folder)))
+    rows = [row for gate in gates for row in _rows(gate)]
     say(draw.terminal_table(("event", "gate", "result", "metric", "recorded", "again", ""), rows))
-    wrong = [one for one in found if not one.same]
-    for one in wrong:
-        for line in _differs(one):
+    wrong = [gate for gate in gates if not gate.same]
+    for gate in wrong:
+        for line in _differs(gate):
             say(unbroken(line))
     say(
-        f"{len(found)} gates evaluated again: {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
+        f"{len(gates)} gates evaluated again: {f'{len(wrong)} differ' if wrong else 'every number and result is the same'}"
     )
     return not wrong
 
 
-def _rows(one: Rejudged) -> Iterator[tuple[str, ...]]:
-    event = str(one.seq) if one.seq else "-"
-    if not one.numbers:
-        yield event, one.gate, one.result or "-", "-", "-", "-", ""
-    for place, number in enumerate(one.numbers):
-        head = (event, one.gate, one.result) if not place else ("", "", "")
+def _rows(gate: Rejudged) -> Iterator[tuple[str, ...]]:
+    event = str(gate.seq) if gate.seq else "-"
+    if not gate.numbers:
+        yield event, gate.gate, gate.result or "-", "-", "-", "-", ""
+    for place, number in enumerate(gate.numbers):
+        head = (event, gate.gate, gate.result) if not place else ("", "", "")
         yield (*head, number.metric, _value(number.recorded), *_again(number))
 
 
@@ -58,12 +58,12 @@ def _value(value: Any) -> str:
     return f"{value:.9g}" if isinstance(value, float) else str(value)
 
 
-def _differs(one: Rejudged) -> Iterator[str]:
-    place = f"event {one.seq}: " if one.seq else ""
-    if one.fault:
-        yield f"{place}{one.gate}: {one.fault}"
-    if one.result != one.result_again:
-        results = f"is recorded as {one.result or 'nothing'}, and is {one.result_again} by the ledger"
-        yield f"{place}{one.gate} {results}: {one.expression}"
-    if one.message != one.message_again:
-        yield f'{place}{one.gate} has the message "{one.message}", and by the ledger "{one.message_again}"'
+def _differs(gate: Rejudged) -> Iterator[str]:
+    place = f"event {gate.seq}: " if gate.seq else ""
+    if gate.fault:
+        yield f"{place}{gate.gate}: {gate.fault}"
+    if gate.result != gate.result_again:
+        results = f"is recorded as {gate.result or 'nothing'}, and is {gate.result_again} by the ledger"
+        yield f"{place}{gate.gate} {results}: {gate.expression}"
+    if gate.message != gate.message_again:
+        yield f'{place}{gate.gate} has the message "{gate.message}", and by the ledger "{gate.message_again}"'

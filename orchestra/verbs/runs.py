@@ -13,7 +13,6 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
-from orchestra.ledger.event import Selector
 from orchestra.ledger.runs import LAST
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -23,7 +22,6 @@ from orchestra.report import watch
 from orchestra.runtime import dag
 from orchestra.runtime.attempt import Pausing
 from orchestra.runtime.dag import Launch
-from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.run.session import Options
 from orchestra.runtime.select import select, with_needs
@@ -35,7 +33,6 @@ from orchestra.verbs.forecasting import foreseen, memory, summary
 from orchestra.verbs.group import say, say_json, warn
 from orchestra.verbs.live_page import LivePage
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
-from orchestra.verbs.pausing import pausing_options
 from orchestra.verbs.proven import attended, proven_plan
 from orchestra.verbs.repeating import several
 from orchestra.verbs.resuming import Target, target
@@ -43,9 +40,6 @@ from orchestra.verbs.run_help import EPILOG, GROUPS, Grouped
 from orchestra.verbs.sharding import ShardType, shard_of
 from orchestra.verbs.status import json_at_end
 from orchestra.verbs.unfit import refuse_together
-from orchestra.verbs.watching import FOLDER as WATCHED
-from orchestra.verbs.watching import Services, Watched
-from orchestra.verbs.watching import watch as watch_files
 
 SEEDS = 10_000
 """A seed that is not given is below this number, so that it is quickly typed."""
@@ -252,8 +246,7 @@ def run(
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
         return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
-    pausing = Pausing(pause_on_fail, step, until or 0)
-    options = pausing_options(options, plan, tasks, project.root, pausing)
+    options = _pausing(options, plan, tasks, project.root, Pausing(pause_on_fail, step, until or 0))
     if detach:
         words = [*detaching.words_of(options), *choice.words_of_options(), *_named(name, goal.profile, brief=brief)]
         return detaching.detach(project, plan, [*words, "--", *selection])
@@ -265,12 +258,23 @@ def run(
     if times is not None or until_fail or burned:
         return several(launch, plan, tasks, times=times, until_fail=until_fail, since=burned)
     if watched:
-        return _watch(launch, choice, name)
+        from orchestra.verbs.watching import watch_suite  # noqa: PLC0415 - the compiler, the server of a page, and a terminal
+
+        return watch_suite(launch, choice, name)
     code = dag.run(launch, name, plan, tasks)
     if as_json and followed.folder is not None:
         say_json(json_at_end(followed.folder), end="")
     page.end(code)
     return code
+
+
+def _pausing(options: Options, plan: Plan, tasks: Sequence[str], root: Path, pausing: Pausing) -> Options:
+    """Return the options of a run that pauses where that is asked for, else the same."""
+    if pausing == Pausing():
+        return options
+    from orchestra.verbs.pausing import pausing_options  # noqa: PLC0415 - it compiles what a person types
+
+    return pausing_options(options, plan, tasks, root, pausing)
 
 
 def _named(suite: str, profile: str, *, brief: bool | None) -> list[str]:
@@ -288,38 +292,6 @@ def _tasks(
         return [task for task in every if task in set(goal.selection)] or every, options
     chosen = choose(plan, choice, project)
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
-
-
-def _watch(launch: Launch, choice: Choice, name: str) -> int:
-    """Run a suite again after each change of its files, with services and workers that stay up."""
-    root, services = launch.project.root, Services(launch.project)
-    spares = Spares(root, root / PLAN_FOLDER / name / WATCHED)
-    launch.options = dataclasses.replace(launch.options, spares=spares)
-    try:
-        return watch_files(_watched(launch, choice, name, services))
-    finally:
-        spares.close()
-        services.close()
-
-
-def _watched(launch: Launch, choice: Choice, name: str, services: Services) -> Watched:
-    """Return the suite of a run, to be run again after each change of its files."""
-    project, profile, options = launch.project, launch.profile, launch.options
-
-    def execute(plan: Plan, tasks: Sequence[str]) -> int:
-        every = choose(plan, choice, project)
-        by = (*every.by, Selector("--watch", "leaves", len(tasks)))
-        lent = services.lent(plan, every.tasks)
-        launch.options = dataclasses.replace(options, force=True, selected_by=by, shared=lent)
-        return dag.run(launch, name, plan, tasks)
-
-    return Watched(
-        root=project.root,
-        home=project.root / PLAN_FOLDER / name,
-        load=lambda: proven_plan(project, name, profile, renew=True),
-        choose=lambda plan: choose(plan, choice, project).tasks,
-        execute=execute,
-    )
 
 
 class _Followed:

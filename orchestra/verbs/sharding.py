@@ -53,12 +53,14 @@ def shard_of(
     return place, list(found.split.shards[index - 1].tasks)
 
 
-def print_split(plan: Plan, found: Sharded) -> None:
+def print_split(plan: Plan, sharded: Sharded) -> None:
     """Print each shard with its expected time, tests and services, and what binds the split."""
-    shards, number = found.split.shards, len(found.split.shards)
-    known = sum(task in found.durations.seconds for task in found.split.tasks)
-    source = f"{known} of {len(found.split.tasks)} tests have a known duration"
-    source += f" ({baseline.FILE}, {found.durations.place})" if known else f": none in {baseline.FILE}, so steps count"
+    shards, number = sharded.split.shards, len(sharded.split.shards)
+    known = sum(task in sharded.durations.seconds for task in sharded.split.tasks)
+    source = f"{known} of {len(sharded.split.tasks)} tests have a known duration"
+    source += (
+        f" ({baseline.FILE}, {sharded.durations.place})" if known else f": none in {baseline.FILE}, so steps count"
+    )
     rows = [
         (
             f"{index}/{number}",
@@ -72,10 +74,10 @@ def print_split(plan: Plan, found: Sharded) -> None:
     say(terminal_table(("shard", "expected", "tests", "starts once", "first tests"), rows))
     say("")
     say(unbroken(source))
-    over = found.split.slowest / found.split.share if found.split.share else 1.0
-    say(f"slowest {duration(found.split.slowest)}, {over:.2f} of the mean {duration(found.split.share)}")
-    for unit in found.split.too_large:
-        say(unbroken(f"binds: {_binding(plan, unit, found)}"))
+    over = sharded.split.slowest / sharded.split.share if sharded.split.share else 1.0
+    say(f"slowest {duration(sharded.split.slowest)}, {over:.2f} of the mean {duration(sharded.split.share)}")
+    for unit in sharded.split.too_large:
+        say(unbroken(f"binds: {_binding(plan, unit, sharded)}"))
 
 
 def _some(tasks: Sequence[str]) -> str:
@@ -98,33 +100,33 @@ def _binding(plan: Plan, unit: Unit, found: Sharded) -> str:
     return f'{size}: cut "{edge.task}" needs "{edge.need}" to part them most evenly'
 
 
-def print_split_json(plan: Plan, found: Sharded) -> None:
+def print_split_json(plan: Plan, sharded: Sharded) -> None:
     """Print the split as JSON."""
-    number = len(found.split.shards)
-    shown = {
+    number = len(sharded.split.shards)
+    fields = {
         "suite": plan.suite,
         "plan_digest": plan.digest(),
         "durations": {
-            "digest": found.durations.digest,
-            "place": found.durations.place,
-            "known": sum(task in found.durations.seconds for task in found.split.tasks),
-            "tests": len(found.split.tasks),
+            "digest": sharded.durations.digest,
+            "place": sharded.durations.place,
+            "known": sum(task in sharded.durations.seconds for task in sharded.split.tasks),
+            "tests": len(sharded.split.tasks),
         },
-        "share_seconds": round(found.split.share, 6),
-        "slowest_seconds": round(found.split.slowest, 6),
-        "least_seconds": round(found.split.least, 6),
+        "share_seconds": round(sharded.split.share, 6),
+        "slowest_seconds": round(sharded.split.slowest, 6),
+        "least_seconds": round(sharded.split.least, 6),
         "shards": [
             {
                 "shard": f"{index}/{number}",
                 "seconds": round(shard.seconds, 6),
-                "tasks": {task: round(found.seconds[task], 6) for task in shard.tasks},
+                "tasks": {task: round(sharded.seconds[task], 6) for task in shard.tasks},
                 "services": services(plan, shard),
             }
-            for index, shard in enumerate(found.split.shards, 1)
+            for index, shard in enumerate(sharded.split.shards, 1)
         ],
-        "binds": [_bound(plan, unit, found) for unit in found.split.too_large],
+        "binds": [_bound(plan, unit, sharded) for unit in sharded.split.too_large],
     }
-    say_json(json.dumps(shown, ensure_ascii=False, indent=1))
+    say_json(json.dumps(fields, ensure_ascii=False, indent=1))
 
 
 def _bound(plan: Plan, unit: Unit, found: Sharded) -> dict[str, Any]:

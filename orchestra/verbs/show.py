@@ -2,21 +2,22 @@
 
 from __future__ import annotations
 
+import tempfile
 from collections.abc import Sequence
-from pathlib import Path
+from pathlib import Path, PurePosixPath
 
-from orchestra import nofollow
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger import plan_store
 from orchestra.ledger.disk import disk_error
-from orchestra.ledger.evidence_file import evidence_file
+from orchestra.ledger.evidence_file import evidence_file, open_evidence
 from orchestra.ledger.life import Life
 from orchestra.ledger.outcome import FINE
+from orchestra.ledger.parts import Evidence
 from orchestra.ledger.view import look
 from orchestra.plan import Plan, closure
 from orchestra.printing import unbroken
 from orchestra.project import Project
-from orchestra.report.attempt_text import attested_lines, evidence_paths, lines
+from orchestra.report.attempt_text import attested_lines, evidence_of, lines
 from orchestra.report.console.brief import NAMED
 from orchestra.report.console.brief import verdict_lines as short
 from orchestra.report.console.lines import line, verdict_lines
@@ -62,8 +63,8 @@ def show_record(root: Path, folder: Path, selection: Sequence[str], method: str 
         return EXIT_OK
     if opened == "trace":
         return _show_trace(root, folder, list(lives.values()))
-    for path in _files(list(lives.values()), opened):
-        file = _readable(folder, path)
+    for one in _files(list(lives.values()), opened):
+        file = _readable(folder, one)
         program = opener(root)
         warn(f"opening {unbroken(relative(file, root))}")
         start(root, program, str(file))
@@ -125,26 +126,30 @@ def show_why(project: Project, plan: Plan, tasks: Sequence[str], name: str) -> i
 
 def _show_trace(root: Path, folder: Path, every: Sequence[Life]) -> int:
     """Serve the latest trace of the first test that has one, until a signal ends it."""
-    path = _files(every, "trace")[0]
-    _readable(folder, path)
-    attempts = (seen.body for life in every for seen in life.attempts)
-    trace = next(one for body in attempts for one in body.evidence if one.path == path)
+    trace = _files(every, "trace")[0]
+    _readable(folder, trace)
     return serve_run(root, folder, trace)
 
 
-def _readable(folder: Path, path: str) -> Path:
-    """Return a file of evidence that exists, is not a link, and is in the folder of the run."""
+def _readable(folder: Path, one: Evidence) -> Path:
+    """Return a file of evidence that exists, is not a link, and is in the folder of the run; of a part a copy.
+
+    No program can open a part of a file, so it is copied to the folder for temporary files, for the user alone.
+    """
     try:
-        file = evidence_file(folder, path)
-        nofollow.open_read(file).close()
+        with open_evidence(folder, one) as content:
+            if one.offset is None:
+                return evidence_file(folder, one.path)
+            copy = Path(tempfile.mkdtemp(prefix="orchestra-")) / PurePosixPath(one.path).name
+            copy.write_bytes(content.read())
+            return copy
     except OSError as error:
-        raise disk_error(error, folder / path, "open") from error
-    return file
+        raise disk_error(error, folder / one.path, "open") from error
 
 
-def _files(every: Sequence[Life], kind: str) -> list[str]:
+def _files(every: Sequence[Life], kind: str) -> list[Evidence]:
     for wanted in [kind] if kind else [*_FIRST, ""]:
-        if paths := [path for life in every for path in evidence_paths(life, wanted)]:
-            return paths
+        if files := [one for life in every for one in evidence_of(life, wanted)]:
+            return files
     there = sorted({one.kind for life in every for seen in life.attempts for one in seen.body.evidence})
     raise UsageError(f'there is no file of the kind "{kind}"; there is {", ".join(there) or "nothing"}')

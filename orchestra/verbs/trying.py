@@ -10,8 +10,8 @@ from typing import Any, cast
 
 import msgspec
 
-from orchestra.compiler import expanded_values, include, profile
-from orchestra.compiler.build import problems_of
+from orchestra.compiler import include, profile
+from orchestra.compiler.build import problems_of, problems_of_plan
 from orchestra.compiler.lower.suite import lower
 from orchestra.compiler.provided import provided
 from orchestra.compiler.schema.spec import Spec
@@ -85,7 +85,7 @@ def compiled_step(root: Path, plan: Plan, test: Test, step: Any, tried: Sequence
         raise SpecError(tuple(problems))
     spec = cast("Spec", assembled.data)
     made = lower(spec, usable, sources=assembled.paths, profile=plan.profile)
-    if problems := expanded_values.check(made, assembled, usable.verbs):
+    if problems := problems_of_plan(made, assembled, usable):
         raise SpecError(tuple(problems))
     at = f"/tests/{name}/steps/{len(before)}"
     steps = next(one.steps for one in made.tests if one.id == test.id)

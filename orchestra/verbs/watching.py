@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
 import select
 import sys
@@ -15,20 +16,24 @@ from pathlib import Path
 
 from orchestra.diagnostic import listed
 from orchestra.errors import EXIT_OK, EXIT_SIGINT, OrchestraError, SpecError, UsageError
+from orchestra.ledger.event import Selector
 from orchestra.ledger.runs import LAST
 from orchestra.plan import Plan
 from orchestra.printing import letter, unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.report.console.lines import line
-from orchestra.runtime import inherited
+from orchestra.runtime import dag, inherited
+from orchestra.runtime.dag import Launch
+from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.select import among, with_needs
 from orchestra.runtime.servers import up
 from orchestra.runtime.servers.shared import WATCH, Shared
 from orchestra.runtime.servers.up import UpRow
 from orchestra.runtime.since import Revision, Stamps, reasons, stamps
-from orchestra.verbs.choosing import failures_of
+from orchestra.verbs.choosing import Choice, choose, failures_of
 from orchestra.verbs.group import warn
 from orchestra.verbs.opening import opener, start
+from orchestra.verbs.proven import proven_plan
 
 FOLDER = "watched"
 """The folder of a suite for what stays up between the runs of a watch."""
@@ -188,6 +193,38 @@ def watch(watched: Watched) -> int:
             else:
                 watched.run(key)
     return watched.code
+
+
+def watch_suite(launch: Launch, choice: Choice, name: str) -> int:
+    """Run a suite again after each change of its files, with services and workers that stay up."""
+    root, services = launch.project.root, Services(launch.project)
+    spares = Spares(root, root / PLAN_FOLDER / name / FOLDER)
+    launch.options = dataclasses.replace(launch.options, spares=spares)
+    try:
+        return watch(_watched(launch, choice, name, services))
+    finally:
+        spares.close()
+        services.close()
+
+
+def _watched(launch: Launch, choice: Choice, name: str, services: Services) -> Watched:
+    """Return the suite of a run, to be run again after each change of its files."""
+    project, profile, options = launch.project, launch.profile, launch.options
+
+    def execute(plan: Plan, tasks: Sequence[str]) -> int:
+        every = choose(plan, choice, project)
+        by = (*every.by, Selector("--watch", "leaves", len(tasks)))
+        lent = services.lent(plan, every.tasks)
+        launch.options = dataclasses.replace(options, force=True, selected_by=by, shared=lent)
+        return dag.run(launch, name, plan, tasks)
+
+    return Watched(
+        root=project.root,
+        home=project.root / PLAN_FOLDER / name,
+        load=lambda: proven_plan(project, name, profile, renew=True),
+        choose=lambda plan: choose(plan, choice, project).tasks,
+        execute=execute,
+    )
 
 
 def _wait(watched: Watched) -> str:

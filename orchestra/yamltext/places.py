@@ -15,7 +15,6 @@ from orchestra.errors import OrchestraError
 from orchestra.yamltext.digest import read_inside
 from orchestra.yamltext.document import Document, Json
 from orchestra.yamltext.document import Path as SpecPath
-from orchestra.yamltext.parse import parse
 
 
 class Places:
@@ -34,6 +33,8 @@ class Places:
 
     @cached_property
     def _documents(self) -> tuple[Document, ...]:
+        from orchestra.yamltext.parse import parse  # noqa: PLC0415 - a tenth of the start of a run, which seldom looks a place up
+
         found = []
         for name in self._sources:
             try:

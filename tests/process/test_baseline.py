@@ -75,7 +75,8 @@ def test_a_regression_is_confirmed_by_repeats_shown_and_kept_out_of_the_baseline
     assert math.isclose(body["limit_seconds"], limits.slow)
     [gate] = project.gates()
     assert (gate["result"], gate["values"]) == ("warned", {"regressions": 1})
-    assert (project.folder / "attempts/cli/a/1-repeat-2").is_dir()
+    dirs = [event["body"]["dir"] for event in project.events("repeat")]
+    assert dirs == ["attempts/cli/a/1-repeat-1", "attempts/cli/a/1-repeat-2"]
     assert path.read_bytes() == before
     assert "slower      cli:a" in done.err
     assert "slower than its baseline" in (project.folder / "summary.md").read_text()

@@ -24,6 +24,7 @@ from bench import (
     secrets,
     shards,
     startup,
+    suite,
     watching,
 )
 from bench import compile as compiling
@@ -272,6 +273,22 @@ def test_auto_is_measured_against_one_and_two_workers():
 def test_auto_is_measured_on_tests_in_a_browser(chromium):
     found = rows(admission.run(tests=0, rounds=0), "Workers: auto against one and two")[2:]
     assert [row[0] for row in found] == [admission.DESK]
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium", "node_tools")
+def test_a_suite_of_browser_tests_prints_its_tables():
+    found = rows(suite.run(count=2, rounds=1), "Suite: ratios")[2:]
+    assert [row[3] for row in found] == ["<= 0.65", "<= 0.75", "<= 1"]
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+@pytest.mark.usefixtures("chromium")
+def test_a_soak_prints_its_table():
+    found = rows(suite.soak(count=6, part=2), "Soak: 6 tests in one run")[2:]
+    assert [row[0] for row in found] == ["cli: ms a test", "cli: MiB", "mcp: ms a test", "mcp: MiB"]
 
 
 def test_an_unknown_benchmark_is_refused(capsys):

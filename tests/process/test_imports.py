@@ -30,3 +30,21 @@ def test_the_library_is_loaded_only_for_a_gate():
     program = "import sys, orchestra.gates.expression; print(any('cel' in name for name in sys.modules))"
     done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
     assert done.stdout == "False\n"
+
+
+def test_a_run_does_not_import_the_compiler_a_server_or_a_terminal_it_does_not_need():
+    program = "import sys, orchestra.verbs.runs; print(*sys.modules)"
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    modules = set(done.stdout.split())
+    assert "orchestra.runtime.dag" in modules
+    heavy = {
+        "orchestra.compiler.build",
+        "ruamel",
+        "ruamel.yaml",
+        "rich",
+        "rich.console",
+        "uvicorn",
+        "starlette",
+        "playwright",
+    }
+    assert not modules & heavy

@@ -301,10 +301,15 @@ def test_a_full_disk_does_not_stop_the_command(runner):
     assert (ended.exit_code, ended.log_error) == (4, "the log could not be written: No space left on device")
 
 
-def test_a_log_that_cannot_be_opened_starts_nothing(runner, tmp_path):
-    with pytest.raises(FileNotFoundError):
-        runner.start("true", log=tmp_path / "no" / "folder")
-    assert len(runner.commands) == 0
+def test_a_log_that_cannot_be_opened_is_reported_with_the_end(runner, tmp_path):
+    ended = runner.run("echo", "hello", log=tmp_path / "no" / "folder")
+    assert (ended.exit_code, ended.log_bytes, ended.log_foreign) == (0, 6, False)
+    assert ended.log_error == "the log could not be written: No such file or directory"
+
+
+def test_a_command_without_output_has_no_log(runner):
+    ended = runner.run("true")
+    assert (ended.exit_code, ended.log_bytes, ended.log_error, ended.log.exists()) == (0, 0, "", False)
 
 
 STUBBORN = {

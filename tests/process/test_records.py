@@ -167,7 +167,7 @@ def test_a_report_of_an_older_spec_names_no_line_of_the_new_one(copy):
 
 
 def test_an_audit_is_quiet_about_a_good_run_and_names_the_line_of_a_bad_one(copy):
-    assert f"whole: {len(copy.events())} events, 6 files of evidence, 3 verdicts" in copy.run("audit").out
+    assert f"whole: {len(copy.events())} events, 5 files of evidence, 3 verdicts" in copy.run("audit").out
     ledger = copy.folder / "events.jsonl"
     whole = ledger.read_bytes()
     ledger.write_bytes(whole.replace(b'"verdict":"failed"', b'"verdict":"passed"', 1))

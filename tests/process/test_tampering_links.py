@@ -17,7 +17,18 @@ SPEC = f"""{HEAD}tests:
 health:
   api: {{service: {{run: [python, -c, "import time; print('up', flush=True); time.sleep(60)"]}}, ready: {{log: {{match: up}}}}}}
 """
-FOLDERS = {".", "s", "s/runs", "s/up", "RUN", "RUN/attempts", "RUN/attempts/cli", "RUN/services", "RUN/workers"}
+FOLDERS = {
+    ".",
+    "s",
+    "s/runs",
+    "s/up",
+    "RUN",
+    "RUN/attempts",
+    "RUN/attempts/cli",
+    "RUN/output",
+    "RUN/services",
+    "RUN/workers",
+}
 """Of what may be a link, below `.orchestra`, the folders; RUN is the folder of the run."""
 
 REFUSED = {
@@ -33,8 +44,7 @@ REFUSED = {
     ("s/up.lock", "up"),
     ("s/up", "up"),
     ("s/up/keeper.log", "up"),
-    ("RUN/attempts", "run --resume"),
-    ("RUN/attempts/cli", "run --resume"),
+    ("RUN/output", "run --resume"),
 }
 """What is refused, and by which verb; what a link leads to is as it was."""
 
@@ -48,6 +58,8 @@ IGNORED = {
     ("s/up.wanted.json", "up"),
     ("stamp.json", "compile"),
     ("RUN", "run"),
+    ("RUN/attempts", "run --resume"),
+    ("RUN/attempts/cli", "run --resume"),
     ("RUN/services", "audit"),
     ("RUN/state.json", "status --json"),
 }

@@ -11,8 +11,8 @@ from hypothesis import strategies as st
 
 from orchestra.compiler.include import load
 from orchestra.errors import SpecError, UsageError
+from orchestra.yamltext.decoding import MAX_BYTES
 from orchestra.yamltext.digest import digest_files
-from orchestra.yamltext.parse import MAX_BYTES
 from tests.support.golden import check
 from tests.support.paths import DATA
 

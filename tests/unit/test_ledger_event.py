@@ -102,6 +102,24 @@ def test_a_body_of_a_newer_program_is_read_as_far_as_it_is_known():
         type_of(Unknown({}))
 
 
+@pytest.mark.parametrize(
+    "kind, more",
+    [
+        ("attempt_finished", {"attempt": 1, "error": None, "steps": [], "retry": False}),
+        ("repeat", {"number": 1, "dir": "d"}),
+    ],
+)
+def test_a_body_of_an_earlier_version_is_read_as_one_of_today(kind, more):
+    log = {"path": "attempts/cli/a/1/output.log", "digest": "0" * 64, "bytes": 3, "kind": "log"}
+    task = {"task": "cli:a", "test": "a", "method": "cli", "outcome": "passed", "seconds": 0.1}
+    text = msgspec.json.encode({**task, **more, "evidence": [log]})
+    first, second, third = (body_of(kind, version, text) for version in (1, 2, 3))
+    assert first == second
+    assert [one.offset for one in first.evidence] == [None]
+    assert isinstance(third, Unknown)
+    assert type_of(first) == (kind, 2)
+
+
 @pytest.mark.parametrize("schema", [event_schema, state_schema])
 def test_the_schema_is_valid_by_its_own_draft(schema):
     jsonschema.Draft202012Validator.check_schema(schema())

@@ -16,7 +16,8 @@ from orchestra.ledger.event import AttemptStarted, RunFinished, ServiceChanged
 from orchestra.ledger.view import View, view_of
 from orchestra.report import loading, watch
 from orchestra.report.console.brief import TEXT_LINES, Brief
-from orchestra.report.console.display import Feed, Plain, Screen
+from orchestra.report.console.display import Feed, Plain
+from orchestra.report.console.screen import Screen
 from orchestra.report.forms import FORMS
 from tests.support import golden
 from tests.support import runs as samples

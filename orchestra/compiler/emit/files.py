@@ -152,21 +152,21 @@ def files(plans: Sequence[Plan], default: str = "") -> tuple[File, ...]:
         UsageError: two suites claim one path.
     """
     suites = sorted((plan for plan in plans if not plan.profile), key=lambda plan: (plan.suite != default, plan.suite))
-    made = [
+    compiled = [
         File(_path(FOLDER, plan.suite, _plan_name(plan)), dump(plan), "plan", plan.sources, plan.source_digest)
         for plan in plans
     ]
     for doit in dict.fromkeys(plan.outputs.doit for plan in suites):
         sharing = [plan for plan in suites if plan.outputs.doit == doit]
-        made.append(_dodo(sharing))
+        compiled.append(_dodo(sharing))
         for index, plan in enumerate(sharing):
             prefix = f"{plan.suite}:" if index else ""
-            made += [file for method in plan.methods if method.command for file in _commands(plan, method, prefix)]
-            made += [_docs(plan)] if plan.outputs.docs else []
-    made.append(File(f"{FOLDER}/.gitignore", _IGNORE.encode(), "ignore"))
-    made.append(File(f"{FOLDER}/.gitattributes", _ATTRIBUTES.encode(), "ignore"))
-    _refuse_clashes(made)
-    return tuple(sorted([*made, index_of(made)], key=lambda file: file.path))
+            compiled += [file for method in plan.methods if method.command for file in _commands(plan, method, prefix)]
+            compiled += [_docs(plan)] if plan.outputs.docs else []
+    compiled.append(File(f"{FOLDER}/.gitignore", _IGNORE.encode(), "ignore"))
+    compiled.append(File(f"{FOLDER}/.gitattributes", _ATTRIBUTES.encode(), "ignore"))
+    _refuse_clashes(compiled)
+    return tuple(sorted([*compiled, index_of(compiled)], key=lambda file: file.path))
 
 
 def index_of(made: Iterable[File], more: Index = MappingProxyType({})) -> File:

@@ -109,14 +109,14 @@ def unordered_address(context: Context) -> Iterator[Problem]:
 
 def _needed(rows: Mapping[str, ComponentSpec], name: str) -> set[str]:
     """Return a component and all that is ready before it."""
-    found: set[str] = set()
+    needed: set[str] = set()
     stack = [name]
     while stack:
-        one = stack.pop()
-        if one not in found and one in rows:
-            found.add(one)
-            stack += rows[one].get("needs", ())
-    return found
+        component = stack.pop()
+        if component not in needed and component in rows:
+            needed.add(component)
+            stack += rows[component].get("needs", ())
+    return needed
 
 
 @rule

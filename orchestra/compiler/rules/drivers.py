@@ -87,11 +87,15 @@ class Casting:
         for section, steps in sections:
             for index, step in enumerate(steps):
                 verb, body = resolve.verb_of(step)
-                opening = [resolve.verb_of(one)[0] for one in resolve.flat(resolve.opening_steps(verb, body))]
+                opening = [resolve.verb_of(first)[0] for first in resolve.flat(resolve.opening_steps(verb, body))]
                 inner = [verb, *opening] if verb != "use" else self._verbs_of(resolve.block_use(body)[0])
-                lacking = (one for one in inner if on_page(one) and (driver is None or driver.lacks(one)))
-                if (found := next(lacking, None)) is not None:
-                    return (*section, index), verb if driver is None else found
+                lacking = (
+                    step_verb
+                    for step_verb in inner
+                    if on_page(step_verb) and (driver is None or driver.lacks(step_verb))
+                )
+                if (lacked := next(lacking, None)) is not None:
+                    return (*section, index), verb if driver is None else lacked
         return None
 
 

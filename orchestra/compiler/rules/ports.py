@@ -58,13 +58,13 @@ def port_collision(context: Context) -> Iterator[Problem]:
 
     A failover can share the ports of its own service, which has ended when it starts.
     """
-    found = sorted(one for one in _ranges(context) if one.low <= one.high)
-    for index, one in enumerate(found):
-        for other in found[index + 1 :]:
-            if other.low > one.high:
+    ranges = sorted(ports for ports in _ranges(context) if ports.low <= ports.high)
+    for index, lower in enumerate(ranges):
+        for higher in ranges[index + 1 :]:
+            if higher.low > lower.high:
                 break
-            if other.component != one.component:
-                first, second = sorted((one, other), key=lambda ports: context.place(ports.path))
+            if higher.component != lower.component:
+                first, second = sorted((lower, higher), key=lambda ports: context.place(ports.path))
                 place = context.place(first.path)
                 taken = f'{_written(first)} of "{first.component}" at {place}'
                 message = f'{_written(second)} of "{second.component}" overlaps with {taken}'

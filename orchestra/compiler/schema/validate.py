@@ -54,18 +54,18 @@ def violations(
 
     data = assembled.data
     suspects = _suspects(assembled.data, fast)
-    found = explain.findings_of(suspects, schema)
-    if not found:
+    findings = explain.findings_of(suspects, schema)
+    if not findings:
         raise ValidatorsDisagreeError(tuple(error.message for error in fast.iter_errors(suspects)))
     return sorted(
         Diagnostic(
-            assembled.place(one.path, key=one.at_key),
-            one.rule,
-            one.message,
-            one.hint or _offer(one.rule, one.path, data, offer),
-            one.edit,
+            assembled.place(finding.path, key=finding.at_key),
+            finding.rule,
+            finding.message,
+            finding.hint or _offer(finding.rule, finding.path, data, offer),
+            finding.edit,
         )
-        for one in found
+        for finding in findings
     )
 
 

@@ -92,10 +92,10 @@ class Finding:
 
 def findings(violations: Sequence[Violation]) -> list[Finding]:
     """One finding for each mistake, without repetition, in the order in which they were found."""
-    found = list(dict.fromkeys(one for violation in violations for one in _explain(violation)))
+    unique = list(dict.fromkeys(finding for violation in violations for finding in _explain(violation)))
     # A key that is misspelt is not also missing.
-    meant = {(one.path[:-1], one.meant) for one in found if one.meant}
-    return [one for one in found if not any((one.path, key) in meant for key in one.lacking)]
+    meant = {(finding.path[:-1], finding.meant) for finding in unique if finding.meant}
+    return [finding for finding in unique if not any((finding.path, key) in meant for key in finding.lacking)]
 
 
 def _name(path: Path) -> str:

@@ -59,16 +59,16 @@ def _lines(plan: Plan, odds: Sequence[Odds], records: Records) -> Iterator[str]:
             yield f"recovery {row.id}: declared [{declared}]; {advice}"
 
 
-def _row(one: Odds) -> tuple[str, ...]:
+def _row(odds: Odds) -> tuple[str, ...]:
     return (
-        draw.one_line(one.kind),
-        one.cause or "-",
-        str(one.transient),
-        str(one.permanent),
-        str(one.unknown),
-        f"{one.chance:.2f}",
-        f"{one.odds:.2f}",
-        f"{one.lost:.1f} s" if one.lost else "-",
+        draw.one_line(odds.kind),
+        odds.cause or "-",
+        str(odds.transient),
+        str(odds.permanent),
+        str(odds.unknown),
+        f"{odds.chance:.2f}",
+        f"{odds.odds:.2f}",
+        f"{odds.lost:.1f} s" if odds.lost else "-",
     )
 
 

@@ -208,16 +208,16 @@ def _timeout(known: Known) -> Iterator[Advice]:
 
 def _flaky(known: Known) -> Iterator[Advice]:
     """Suggest the cost of attempts that failed although the same inputs pass."""
-    shown = {row.task for row in known.report.rows}
-    for one in flaky(known.earlier):
-        if one.task in shown and one.runs >= ENOUGH:
-            low, high = 100 * one.interval.low, 100 * one.interval.high
+    reported = {row.task for row in known.report.rows}
+    for task in flaky(known.earlier):
+        if task.task in reported and task.runs >= ENOUGH:
+            low, high = 100 * task.interval.low, 100 * task.interval.high
             yield Advice(
                 "flaky",
-                one.task,
-                one.seconds / one.runs,
-                f"{one.failed} of {one.attempts} attempts failed although the same inputs pass ({100 * one.rate:.1f} %, "
-                f"with 95 % between {low:.1f} and {high:.1f} %): {_seconds(one.seconds)} lost in {one.runs} earlier runs",
+                task.task,
+                task.seconds / task.runs,
+                f"{task.failed} of {task.attempts} attempts failed although the same inputs pass ({100 * task.rate:.1f} %, "
+                f"with 95 % between {low:.1f} and {high:.1f} %): {_seconds(task.seconds)} lost in {task.runs} earlier runs",
             )
 
 
@@ -313,11 +313,11 @@ def advise(known: Known) -> tuple[Advice, ...]:
     """Return the advice of each rule, the greatest saving first; nothing for a run that has not ended by itself."""
     if known.report.seconds is None or known.report.interrupted:
         return ()
-    found: list[Advice] = []
+    advice: list[Advice] = []
     for rule in RULES.values():
-        worth = [one for one in rule(known) if one.saved >= WORTH]
-        found += sorted(worth, key=lambda one: (-one.saved, one.about))[:SHOWN]
-    return tuple(found)
+        worth = [entry for entry in rule(known) if entry.saved >= WORTH]
+        advice += sorted(worth, key=lambda entry: (-entry.saved, entry.about))[:SHOWN]
+    return tuple(advice)
 
 
 def _seconds(value: float) -> str:

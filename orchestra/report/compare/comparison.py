@@ -164,25 +164,29 @@ class Comparison:
         return self.first if one.seconds < other.seconds else self.second
 
 
-def compare(first: str, one: Mapping[str, Side], second: str, other: Mapping[str, Side]) -> Comparison:
+def compare(first: str, first_tests: Mapping[str, Side], second: str, second_tests: Mapping[str, Side]) -> Comparison:
     """Compare two sides whose tests have the same names."""
-    both = [name for name in one if name in other]
-    pairs = [(one[name], other[name]) for name in both]
-    tests = [name for name in both if not _is_inner(one[name], other[name])]
+    both = [name for name in first_tests if name in second_tests]
+    pairs = [(first_tests[name], second_tests[name]) for name in both]
+    tests = [name for name in both if not _is_inner(first_tests[name], second_tests[name])]
     good = [(a, b) for a, b in pairs if a.good and b.good and not _is_inner(a, b)]
     ratios = [b.seconds / a.seconds for a, b in good if a.seconds > 0]
     return Comparison(
         first,
         second,
-        Counter((one[name].verdict, other[name].verdict) for name in both),
-        _only(one, other),
-        _only(other, one),
-        {name: (one[name], other[name]) for name in both if one[name].good != other[name].good},
+        Counter((first_tests[name].verdict, second_tests[name].verdict) for name in both),
+        _only(first_tests, second_tests),
+        _only(second_tests, first_tests),
+        {
+            name: (first_tests[name], second_tests[name])
+            for name in both
+            if first_tests[name].good != second_tests[name].good
+        },
         paired([b.seconds - a.seconds for a, b in good]) if good else None,
         paired(ratios) if ratios else None,
         _step_costs(good),
-        (_totals(one[name] for name in tests), _totals(other[name] for name in tests)),
-        (wall(one[name] for name in tests), wall(other[name] for name in tests)),
+        (_totals(first_tests[name] for name in tests), _totals(second_tests[name] for name in tests)),
+        (wall(first_tests[name] for name in tests), wall(second_tests[name] for name in tests)),
         cases=len(both) - len(tests),
     )
 

@@ -25,7 +25,7 @@ class Side(NamedTuple):
         seconds: of its last attempt.
         message: why it did not pass.
         expected, found: of the failure.
-        evidence: paths of its files, relative to the run's folder.
+        evidence: places of its files, relative to the run's folder.
         steps: of its last attempt.
         bytes: of its evidence.
         requests, sent: of its page, and the bytes of the responses; None if not counted.
@@ -80,19 +80,19 @@ def place_of(view: View) -> str:
     return baseline.place_of(machine_shape(view.start.provenance), view.start.profile or "")
 
 
-def _side(given: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
+def _side(verdict: VerdictGiven, seen: Seen[AttemptFinished]) -> Side:
     attempt = seen.body
     error, network = attempt.error, attempt.network
     return Side(
-        given.task,
-        given.verdict,
-        given.seconds,
-        given.reason or (error.message if error is not None else ""),
+        verdict.task,
+        verdict.verdict,
+        verdict.seconds,
+        verdict.reason or (error.message if error is not None else ""),
         (error.expected if error is not None else "") or "",
         (error.found if error is not None else "") or "",
-        tuple(one.path for one in attempt.evidence),
+        tuple(file.place for file in attempt.evidence),
         attempt.steps,
-        sum(one.bytes for one in attempt.evidence),
+        sum(file.bytes for file in attempt.evidence),
         network.requests if network is not None else None,
         network.bytes if network is not None else None,
         datetime.fromisoformat(seen.time).timestamp(),

@@ -166,7 +166,7 @@ def _files(evidence: Sequence[Evidence], folder: str) -> str:
     for one in evidence:
         if one.kind == "picture":  # of each step: the screenshot of the failure is enough here
             continue
-        place, name = posixpath.split(posixpath.normpath(f"{folder}/{one.path}"))
+        place, name = posixpath.split(posixpath.normpath(f"{folder}/{one.place}"))
         by_folder.setdefault(place, []).append(name)
     return "; ".join(f"{place}: {', '.join(names)}" for place, names in by_folder.items())
 

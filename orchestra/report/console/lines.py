@@ -137,7 +137,7 @@ def failure_lines(row: Row, folder: str) -> Iterator[str]:
 
 def place_of_evidence(one: Evidence, folder: str) -> str:
     """Return the path of a file of evidence relative to the project root; `folder` is that of the run."""
-    return posixpath.normpath(f"{folder}/{one.path}")
+    return posixpath.normpath(f"{folder}/{one.place}")
 
 
 def detail(name: str, text: str) -> str:

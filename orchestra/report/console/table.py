@@ -252,14 +252,14 @@ def incident_parts(row: IncidentRow) -> tuple[str, ...]:
     return row.id, duration(row.seconds) if row.seconds is not None else "", ended, touched, row.reason
 
 
-def pace_text(one: Compared) -> str:
+def pace_text(compared: Compared) -> str:
     """Return a suspicious duration in words, with every number that the finding rests on."""
-    taken = ", ".join(f"{seconds:.3g}" for seconds in (one.seconds, *one.repeats))
-    confirmed = one.result != "unconfirmed"
-    finding = f"{one.suspected} than its baseline" if confirmed else f"looked {one.suspected}, not confirmed"
-    usual = f"median {one.median_seconds:.3g} s, MAD {one.mad_seconds:.2g} s over {one.runs} runs"
-    why = f"; {one.reason}" if one.reason else ""
-    return f"{finding}: {taken} s; {usual}; limit {one.limit_seconds:.3g} s{why}"
+    taken = ", ".join(f"{seconds:.3g}" for seconds in (compared.seconds, *compared.repeats))
+    confirmed = compared.result != "unconfirmed"
+    finding = f"{compared.suspected} than its baseline" if confirmed else f"looked {compared.suspected}, not confirmed"
+    usual = f"median {compared.median_seconds:.3g} s, MAD {compared.mad_seconds:.2g} s over {compared.runs} runs"
+    why = f"; {compared.reason}" if compared.reason else ""
+    return f"{finding}: {taken} s; {usual}; limit {compared.limit_seconds:.3g} s{why}"
 
 
 def exit_meaning(report: Report) -> str:

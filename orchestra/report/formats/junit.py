@@ -100,7 +100,7 @@ def _testcase(suite: ET.Element, suite_name: str, row: Row, folder: str) -> None
         body = {"type": legal(kind), "message": legal(message_of(failure))}
         ET.SubElement(ET.SubElement(case, again, body), "stackTrace").text = legal(trace(failure))
     output = [f"[[PROPERTY|{name}={draw.one_line(value)}]]" for name, value in _of_test(row)]
-    evidence = dict.fromkeys((*(one for failure in row.failures for one in failure.evidence), *row.evidence))
+    evidence = dict.fromkeys((*(one for failure in row.failures for one in failure.evidence), *row.files))
     shown = [one for one in evidence if one.kind == "screenshot"][-1:]  # GitLab shows the first file alone
     evidence = dict.fromkeys((*shown, *evidence))
     output += [f"[[ATTACHMENT|{draw.one_line(place_of_evidence(one, folder))}]]" for one in evidence]
@@ -149,6 +149,7 @@ def _of_test(row: Row) -> list[tuple[str, str]]:
         ("speed_class", row.speed_class),
         *(("degraded", item) for item in row.degraded),
         ("excused", row.excused),
+        ("output", row.output),
     ]
     return [(name, value) for name, value in parts if value]
 

@@ -113,18 +113,18 @@ class Incidents:
             died: what had happened, and what was done about it.
             now: monotonic seconds.
         """
-        same = [one for one in self._all.values() if one.component == component]
+        same = [incident for incident in self._all.values() if incident.component == component]
         known = same[-1] if same and not same[-1].outcome else None  # browsers of several workers share a row
         number = self._numbered.get(component, 0) + len(same) + 1
-        one = known or Ongoing(f"{component}-{number}", component, died.reason, now - died.seconds)
-        self._all[one.id] = one
+        incident = known or Ongoing(f"{component}-{number}", component, died.reason, now - died.seconds)
+        self._all[incident.id] = incident
         if not died.before:
-            self._overlap(task, self._running[task], one, anyhow=True)
-        bodies = [_opened(one)] if known is None else []
+            self._overlap(task, self._running[task], incident, anyhow=True)
+        bodies = [_opened(incident)] if known is None else []
         if died.recovery_steps:
-            one.recovery_steps += died.recovery_steps
-            one.outcome = "recovered"
-            bodies.append(_closed(one, now))
+            incident.recovery_steps += died.recovery_steps
+            incident.outcome = "recovered"
+            bodies.append(_closed(incident, now))
         return bodies
 
     def began(self, task: str, components: Iterable[str]) -> None:

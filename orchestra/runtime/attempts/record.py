@@ -7,7 +7,7 @@ import hashlib
 import os
 import re
 import stat
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from pathlib import Path
 
 import msgspec
@@ -57,11 +57,12 @@ def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | Non
     return Evidence(path=os.path.relpath(real, base), digest=found, bytes=size, kind=kind)
 
 
-def _kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
-    kept = ((one, evidence_of(folder, run, one.path, one.kind)) for one in result.evidence)
+def kept(result: Result, folder: Path, run: Path) -> tuple[Evidence, ...]:
+    """Return the files of an attempt in its folder, with their digests; those that are not there are left out."""
+    pairs = ((file, evidence_of(folder, run, file.path, file.kind)) for file in result.evidence)
     return tuple(
-        msgspec.structs.replace(bound, marks=one.marks) if one.marks else bound
-        for one, bound in kept
+        msgspec.structs.replace(bound, marks=file.marks) if file.marks else bound
+        for file, bound in pairs
         if bound is not None
     )
 
@@ -97,8 +98,7 @@ def attempt_finished(
     test: Test,
     method: str,
     result: Result,
-    run: Path,
-    folder: Path,
+    evidence: tuple[Evidence, ...],
     *,
     where: str,
     follow_up: FollowUp,
@@ -114,8 +114,7 @@ def attempt_finished(
         test: of the plan.
         method: its id.
         result: what came of the attempt.
-        run: the run's folder.
-        folder: the attempt's, below it.
+        evidence: that was kept of it.
         where: the place of the failure in the spec.
         follow_up: what follows from it.
         retry: whether another attempt follows.
@@ -134,7 +133,7 @@ def attempt_finished(
         seconds=result.seconds,
         error=None if failure is None else _recorded(failure, where),
         steps=result.steps,
-        evidence=_kept(result, folder, run),
+        evidence=evidence,
         retry=retry,
         retry_cause=follow_up.retry_cause if retry else "",
         retries_left=follow_up.retries_left if retry else None,
@@ -180,12 +179,20 @@ def evidence_gone(folder: Path, view: View) -> int:
     That a file was there when its attempt ended is no proof that it is there when people read the report: a later test, a
     service or a clean-up may have taken it. Its digest is the matter of `audit`.
     """
-    return sum(_size(folder / path) != size for path, size in _recorded_sizes(view).items())
+    sizes: dict[str, int] = {}
+    gone = 0
+    for one in _all_evidence(view):
+        if one.path not in sizes:
+            sizes[one.path] = _size(folder / one.path)
+        size = sizes[one.path]
+        gone += size != one.bytes if one.offset is None else size < one.offset + one.bytes
+    return gone
 
 
-def _recorded_sizes(view: View) -> dict[str, int]:
-    lives = (*view.lives.values(), *(life for some in view.earlier_lives.values() for life in some))
-    return {one.path: one.bytes for life in lives for seen in life.attempts for one in seen.body.evidence}
+def _all_evidence(view: View) -> Iterator[Evidence]:
+    for life in (*view.lives.values(), *(life for some in view.earlier_lives.values() for life in some)):
+        for seen in life.attempts:
+            yield from seen.body.evidence
 
 
 def _size(file: Path) -> int:
@@ -195,8 +202,10 @@ def _size(file: Path) -> int:
         return -1
 
 
-def repeated(test: Test, method: str, result: Result, run: Path, folder: str, disturbed: str) -> Repeated:
-    """Return the event of a repeat, of which only the duration counts. `folder` is relative to `run`."""
+def repeated(
+    test: Test, method: str, result: Result, evidence: tuple[Evidence, ...], folder: str, disturbed: str
+) -> Repeated:
+    """Return the event of a repeat, of which only the duration counts. `folder` is relative to the run's."""
     return Repeated(
         task=result.task,
         test=test.id,
@@ -205,7 +214,7 @@ def repeated(test: Test, method: str, result: Result, run: Path, folder: str, di
         dir=folder,
         outcome=result.outcome,
         seconds=result.seconds,
-        evidence=_kept(result, run / folder, run),
+        evidence=evidence,
         dropped=result.dropped,
         disturbed=disturbed,
     )

@@ -42,15 +42,15 @@ def without_secrets(result: Result, masks: Masks, folder: Path) -> Result:
         one.path: Dropped(path=one.path, bytes=one.size, kind=kinds.get(one.path, "file"), reason=one.reason)
         for one in cleaned.removed
     }
-    kept = list[EvidenceFile]()
+    evidence = list[EvidenceFile]()
     for one in result.evidence:
         path = cleaned.path(one.path)
         if path not in gone:
-            kept.append(msgspec.structs.replace(one, path=path))
+            evidence.append(msgspec.structs.replace(one, path=path))
     return msgspec.structs.replace(
         result,
         failure=None if result.failure is None else _failure(result.failure, masks),
-        evidence=tuple(kept),
+        evidence=tuple(evidence),
         cases=tuple(
             msgspec.structs.replace(case, attachments=tuple(map(cleaned.path, case.attachments)))
             if case.attachments

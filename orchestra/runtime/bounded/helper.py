@@ -106,13 +106,15 @@ def _in_file(request: dict[str, Any], _: bytes) -> list[tuple[int, str]]:
         if number >= 0:
             block = blocks.get(index)
             hits.setdefault(index if block is None else block[-1], _Hit(rows[index][0], index, block))
-    told = [(hit, hit.text(texts)[: request["letters"]]) for hit in hits.values()]
-    owners = [(number, line) for number, (hit, text) in enumerate(told) for line in (text, *hit.lines(texts))]
-    asked = [request["prefix"] + line for _, line in owners]
-    numbers = _each(request["unless"], asked, request["seconds"], len(request["patterns"])) if asked else []
+    hits_and_texts = [(hit, hit.text(texts)[: request["letters"]]) for hit in hits.values()]
+    owners = [(number, line) for number, (hit, text) in enumerate(hits_and_texts) for line in (text, *hit.lines(texts))]
+    checked_lines = [request["prefix"] + line for _, line in owners]
+    numbers = (
+        _each(request["unless"], checked_lines, request["seconds"], len(request["patterns"])) if checked_lines else []
+    )
     allowed = {owner for (owner, _), number in zip(owners, numbers, strict=True) if number >= 0}
-    kept = [(above + 1 + hit.line, text) for number, (hit, text) in enumerate(told) if number not in allowed]
-    return kept[: request["most"]]
+    lines = [(above + 1 + hit.line, text) for number, (hit, text) in enumerate(hits_and_texts) if number not in allowed]
+    return lines[: request["most"]]
 
 
 class _Hit(NamedTuple):

@@ -68,20 +68,20 @@ def ask(
         MachineError: no helper can be started.
     """
     body = json.dumps({**request, "seconds": seconds}).encode()
-    one = _taken(folders)
+    helper = _taken(folders)
     try:
-        told = one.answer(b"%d %d %d\n%s" % (len(body), memory, len(data), body), data, seconds * WALL, stop)
+        answer = helper.answer(b"%d %d %d\n%s" % (len(body), memory, len(data), body), data, seconds * WALL, stop)
     except BaseException:
-        one.end()
+        helper.end()
         raise
-    if told is None:
-        one.end()
-        return Done(one.part, "time")
+    if answer is None:
+        helper.end()
+        return Done(helper.part, "time")
     with _lock:
-        _idle.setdefault(folders, []).append(one)
-    if "lost" in told:
-        raise OSError(told["lost"])
-    return Done(one.part, told.get("fault", ""), told.get("value"))
+        _idle.setdefault(folders, []).append(helper)
+    if "lost" in answer:
+        raise OSError(answer["lost"])
+    return Done(helper.part, answer.get("fault", ""), answer.get("value"))
 
 
 def close() -> None:

@@ -6,13 +6,13 @@ also has libraries and a font, for machines without them.
 
 from __future__ import annotations
 
+import html
 import os
 import shutil
 import subprocess
 import tarfile
 import tempfile
 from pathlib import Path
-from xml.sax.saxutils import escape
 
 _INFLATE = (
     "const z=require('zlib'),fs=require('fs'),{pipeline}=require('stream');"
@@ -58,7 +58,10 @@ def unpack(package: Path, target: Path, node: Path) -> None:
             _extract(node, package / "bin" / name, tree, Path(scratch))
         if (package / "bin" / _LIBRARIES).exists():
             _extract(node, package / "bin" / _LIBRARIES, tree, Path(scratch))
-        text = _FONTS.format(fonts=escape(str(target / "fonts")), cache=escape(str(target / "font-cache")))
+        text = _FONTS.format(
+            fonts=html.escape(str(target / "fonts"), quote=False),
+            cache=html.escape(str(target / "font-cache"), quote=False),
+        )
         (tree / "fonts.conf").write_text(text, encoding="utf-8")
         try:
             tree.rename(target)

@@ -84,8 +84,8 @@ def refusal(error: str, url: str, engine: str) -> Refusal:
         engine: chromium, firefox or webkit.
     """
     server, head = shown(url), error.partition("\nCall log:")[0]
-    if found := _VERSIONS.search(head):
-        theirs, ours = found[1], found[2]
+    if match := _VERSIONS.search(head):
+        theirs, ours = match[1], match[2]
         message = f"the server of browsers at {server} has Playwright {theirs}, and this machine has {ours}: they must be equal"
         hint = f"start the server with Playwright {ours} (`npx playwright@{ours} run-server`), or install {theirs} here"
         return Refusal(message, hint)
@@ -93,18 +93,18 @@ def refusal(error: str, url: str, engine: str) -> Refusal:
         hint = f"install it there: `playwright install {engine}` with Playwright {version('playwright')}"
         return Refusal(f"the server of browsers at {server} has no {engine}", hint)
     bare = _ADDRESS.sub("", head)
-    if found := _SYSTEM.search(head):
+    if match := _SYSTEM.search(head):
         hint = "start it (`playwright run-server`), or correct the address"
-        return Refusal(f"no server of browsers answers at {server}: {found[1]}", hint, passing=True)
+        return Refusal(f"no server of browsers answers at {server}: {match[1]}", hint, passing=True)
     if _LATE.search(head):
         hint = "see whether it hangs, or has fewer free sessions than `sessions` of the method"
         return Refusal(f"the server of browsers at {server} does not answer in time", hint, passing=True)
-    if found := _STATUS.search(bare.partition("\n")[0]):
-        status, reason = found[1], (found[2] or "").strip()
-        said = f"{status} {reason}".strip()
+    if match := _STATUS.search(bare.partition("\n")[0]):
+        status, reason = match[1], (match[2] or "").strip()
+        reply = f"{status} {reason}".strip()
         hint = _HINTS.get(status, "see the log of that server")
         passing = status.startswith("5") or status == "429"
-        return Refusal(f"the server at {server} refuses to give a browser: {said}", hint, passing)
+        return Refusal(f"the server at {server} refuses to give a browser: {reply}", hint, passing)
     if "is not valid JSON" in head:
         return Refusal(f"the server at {server} is no server of browsers: its reply names no path", _HINTS["404"])
     lines = bare.strip().splitlines()

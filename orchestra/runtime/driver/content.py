@@ -66,12 +66,12 @@ class Looked:
         Raises:
             StepError: the path cannot be followed, or leads nowhere.
         """
-        found = self._values[path]
-        if isinstance(found, PathError):
-            raise unfit(f"{self._what}: {found.message}", hint=found.hint)
-        if not found:
+        matches = self._values[path]
+        if isinstance(matches, PathError):
+            raise unfit(f"{self._what}: {matches.message}", hint=matches.hint)
+        if not matches:
             raise unmet(f"{self._what} has nothing at {path}", expected=f"a value at {path}", found=self._shown())
-        return found[0] if len(found) == 1 else found
+        return matches[0] if len(matches) == 1 else matches
 
     def all(self, path: str) -> list[Any]:
         """Return every value at a path that can be followed."""

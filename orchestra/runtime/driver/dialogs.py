@@ -121,13 +121,17 @@ class Dialogs:
             StepError: one is another dialog than its step expects.
         """
         opened, self.unchecked = self.unchecked, []
-        for one in opened:
-            wanted = one.answer
-            other = wanted.kind and one.kind != wanted.kind
-            if other or not all(_holds(one.texts[key], conditions) for key, conditions in wanted.texts.items()):
-                shown = [key for key in one.texts if key == "message" or (key in wanted.texts and not other)]
-                found = f"{_named(one.kind)} with {' and '.join(_told(key, _WHOLE, one.texts[key]) for key in shown)}"
-                raise unmet(f"expected {wanted.expected}, but {found} opened", expected=wanted.expected, found=found)
+        for dialog in opened:
+            wanted = dialog.answer
+            of_other_kind = wanted.kind and dialog.kind != wanted.kind
+            if of_other_kind or not all(
+                _holds(dialog.texts[key], conditions) for key, conditions in wanted.texts.items()
+            ):
+                listed = [
+                    key for key in dialog.texts if key == "message" or (key in wanted.texts and not of_other_kind)
+                ]
+                actual = f"{_named(dialog.kind)} with {' and '.join(_told(key, _WHOLE, dialog.texts[key]) for key in listed)}"
+                raise unmet(f"expected {wanted.expected}, but {actual} opened", expected=wanted.expected, found=actual)
 
     def instead_of(self, failed: StepError) -> StepError:
         """Return why a step failed: a dialog that is not the expected one comes before what followed from it."""

@@ -72,17 +72,17 @@ async def take(page: Any, job: Job, expected: bytes, seconds: float) -> Shot:
         playwright.async_api.Error: the page does not answer.
         StepError: several elements match the target.
     """
-    given: dict[str, Any] = {**_OPTIONS, "fullPage": bool(job.args.get("full_page")) and job.step.target is None}
+    options: dict[str, Any] = {**_OPTIONS, "fullPage": bool(job.args.get("full_page")) and job.step.target is None}
     if expected:
-        given["expected"] = base64.b64encode(expected).decode()
+        options["expected"] = base64.b64encode(expected).decode()
     if job.step.target is not None:
-        given["locator"] = _reference(locate(page, job.step.target))
-    masks = [target_of(one) for one in job.args.get("mask", ())]
-    given["mask"] = [_reference(locate(page, one)) for one in masks if one is not None]
-    given |= {name: float(job.args[key]) for key, name in _LIMITS.items() if key in job.args}
+        options["locator"] = _reference(locate(page, job.step.target))
+    masks = [target_of(mask) for mask in job.args.get("mask", ())]
+    options["mask"] = [_reference(locate(page, mask)) for mask in masks if mask is not None]
+    options |= {name: float(job.args[key]) for key, name in _LIMITS.items() if key in job.args}
     channel = page._impl_obj._channel  # noqa: SLF001 - as above
     try:
-        result = await channel.send_return_as_dict("expectScreenshot", lambda _: seconds * 1000, given)
+        result = await channel.send_return_as_dict("expectScreenshot", lambda _: seconds * 1000, options)
     except Error as error:
         details = error._details or {}  # noqa: SLF001 - as above
         if "customErrorMessage" not in details:

@@ -204,8 +204,8 @@ def expect_requests(job: Job, sent: Callable[[], list[Any]], pause: Callable[[fl
     own = float(job.args["within_seconds"])
     end = time.monotonic() + job.deadline.limit(own)
     while True:
-        near = [one for one in sent() if pattern.match(one.url)]
-        count = sum(1 for one in near if _matches(one, wanted))
+        near = [request for request in sent() if pattern.match(request.url)]
+        count = sum(1 for request in near if _matches(request, wanted))
         least, most = (wanted["count"],) * 2 if "count" in wanted else (1, None)
         if count >= least and (most is None or count == most):
             return
@@ -215,9 +215,9 @@ def expect_requests(job: Job, sent: Callable[[], list[Any]], pause: Callable[[fl
     subject = " ".join(filter(None, (wanted.get("method", ""), quoted(text))))
     body = " with this JSON body" if "json" in wanted else ""
     phrase = f"{least} request{'' if least == 1 else 's'}" if most is not None else "a request"
-    found = f"{count or 'no'} such request{'' if count == 1 else 's'}{''.join(_shown(near))}"
+    actual = f"{count or 'no'} such request{'' if count == 1 else 's'}{''.join(_shown(near))}"
     expected = f"{phrase} {subject}{body}"
-    raise unmet(f"the page has not sent {expected}, but {found}", expected=expected, found=found)
+    raise unmet(f"the page has not sent {expected}, but {actual}", expected=expected, found=actual)
 
 
 def _matches(request: Any, wanted: Mapping[str, Any]) -> bool:

@@ -67,15 +67,15 @@ def nearest(target: Target, known: Iterable[Named]) -> list[Named]:
         return []
     everything = list(known)
     if target.by == "role":
-        wanted, of_kind = target.name, [one for one in everything if one.role == target.value]
+        wanted, of_kind = target.name, [element for element in everything if element.role == target.value]
     else:
         wanted = target.value
-        of_kind = [one for one in everything if target.by not in _BY_FIELD or one.role in _FIELDS]
+        of_kind = [element for element in everything if target.by not in _BY_FIELD or element.role in _FIELDS]
     if wanted is None:
         return []
-    same = sorted(of_kind, key=lambda one: -_likeness(wanted, one.name))
-    near = [one for one in same if _likeness(wanted, one.name) >= NEAR]
-    others = [one for one in everything if one not in of_kind and _likeness(wanted, one.name) >= NEAR]
+    same = sorted(of_kind, key=lambda element: -_likeness(wanted, element.name))
+    near = [element for element in same if _likeness(wanted, element.name) >= NEAR]
+    others = [element for element in everything if element not in of_kind and _likeness(wanted, element.name) >= NEAR]
     return [*near, *others, *(same if target.by == "role" and not near else [])][:SHOWN]
 
 

@@ -161,10 +161,12 @@ class _Login:
             if session is not None:
                 storage.update(session.storage())
             sent = {(cookie["name"], cookie["domain"], cookie["path"]): cookie for cookie in self._http.cookies()}
-            shown = {(one["name"], one["domain"], one["path"]): one for one in storage.get("cookies", ())}
+            shown = {
+                (cookie["name"], cookie["domain"], cookie["path"]): cookie for cookie in storage.get("cookies", ())
+            }
             storage.update(cookies=[*{**sent, **shown}.values()], origins=storage.get("origins", []))
 
-        made = Test(
+        login_test = Test(
             login.id,
             login.id,
             test.methods,
@@ -182,8 +184,8 @@ class _Login:
         )
         driver = self._driver if login.page else None
         try:
-            asked = msgspec.structs.replace(self._request, test=made, slow_seconds=0.0, pausing=None)
-            result = self._carry_out(asked, driver, take)
+            request = msgspec.structs.replace(self._request, test=login_test, slow_seconds=0.0, pausing=None)
+            result = self._carry_out(request, driver, take)
         except StepError as error:  # the browser was gone when its storage was asked for
             result = self._result(AttemptFailure(error.kind, error.message, pointers=self._pointers), State())
         hidden = tuple(dict.fromkeys([*before.hidden, *secrets_of(storage, saved)]))

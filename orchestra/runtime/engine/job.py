@@ -15,11 +15,12 @@ from orchestra.errors import MachineError, UsageError
 from orchestra.ledger.case import BAD, Case, is_named
 from orchestra.ledger.disk import open_log
 from orchestra.plan import Command
-from orchestra.runtime.attempt import AttemptFailure, EvidenceFile, Request, Result
+from orchestra.runtime.attempt import PASSED_BYTES, AttemptFailure, EvidenceFile, Request, Result
 from orchestra.runtime.cases.text import Mask
 from orchestra.runtime.engine.reported import Stamp, lookup, reported_by
 from orchestra.runtime.files import inside, matching, open_plain
 from orchestra.runtime.mask import StreamMask
+from orchestra.runtime.processes.command_log import settle
 from orchestra.runtime.processes.commands import Finished, Job
 
 LOG = "output.log"
@@ -60,7 +61,7 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
         argv=("/bin/sh", "-c", *argv) if command.shell else argv,
         cwd=inside(fill(command.cwd), Path(request.root)),
         env={**environment, **{key: fill(value) for key, value in command.env.items()}},
-        log=Path(request.folder) / LOG,
+        log=Path(request.log),
         mark=request.mark,
         timeout_seconds=request.test.timeout_seconds,
         mask=mask,
@@ -78,7 +79,9 @@ def tail(path: Path) -> str:
     return "\n".join(lines[-TAIL_LINES:])
 
 
-def result_of(request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask) -> Result:
+def result_of(
+    request: Request, command: Command, finished: Finished, before: Stamp | None, mask: Mask, *, growing: bool = False
+) -> Result:
     """Return the result of a command: exit code, signal, time, and its report if it has one.
 
     Args:
@@ -87,6 +90,7 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
         finished: how it ended.
         before: its report as it was before the attempt.
         mask: takes secrets out of what its report holds.
+        growing: more secrets may be known by now than when the log was written.
     """
     attached, refused = _attached(request, command)
     cases: tuple[Case, ...] = ()
@@ -113,14 +117,30 @@ def result_of(request: Request, command: Command, finished: Finished, before: St
         task=request.task,
         attempt=request.attempt,
         outcome=outcome,  # type: ignore[arg-type]
-        seconds=finished.seconds,
+        seconds=round(finished.seconds, 6),
         failure=failure,
-        evidence=(EvidenceFile(LOG, "log", masked=not finished.log_foreign), *attached),
+        evidence=(*_log_of(request, finished, apart=outcome == "passed" and not attached and not growing), *attached),
         exit_code=finished.exit_code,
         facts=facts,
         resources=_resources(finished),
         cases=cases,
     )
+
+
+def _log_of(request: Request, finished: Finished, *, apart: bool) -> tuple[EvidenceFile, ...]:
+    """Return the log of a command as evidence: of one that passed without output none.
+
+    Args:
+        request: what was to be done.
+        finished: how it ended.
+        apart: it is left where it is, if nothing but this program has written it and it is short.
+    """
+    limit = request.test.evidence_limit_megabytes
+    if not apart or finished.log_foreign or finished.log_bytes > min(PASSED_BYTES, limit * 1e6 or PASSED_BYTES):
+        with suppress(OSError, MachineError):  # then it counts as missing evidence
+            settle(finished.log, Path(request.folder) / LOG)
+        return (EvidenceFile(LOG, "log", masked=not finished.log_foreign),)
+    return (EvidenceFile(LOG, "log", masked=True, apart=str(finished.log)),) if finished.log_bytes else ()
 
 
 def _resources(finished: Finished) -> dict[str, float]:

@@ -134,7 +134,7 @@ class Local:
                 words = (request, command, finished, before)
                 threading.Thread(target=self._read, args=words, name=request.task, daemon=True).start()
             else:
-                results.append(result_of(request, command, finished, before, self._masks.text))
+                results.append(self._result(request, command, finished, before))
         while self._read_since:
             late = self._read_since.popleft()
             if isinstance(late, Exception):
@@ -145,10 +145,13 @@ class Local:
     def _read(self, request: Request, command: Command, finished: Finished, before: Stamp | None) -> None:
         """Make the result of a command that wrote files, in a thread of its own."""
         try:
-            self._read_since.append(result_of(request, command, finished, before, self._masks.text))
+            self._read_since.append(self._result(request, command, finished, before))
         except Exception as error:  # noqa: BLE001 - the thread of the loop raises it
             self._read_since.append(error)
         self._commands.wake()
+
+    def _result(self, request: Request, command: Command, finished: Finished, before: Stamp | None) -> Result:
+        return result_of(request, command, finished, before, self._masks.text, growing=self._masks.grow)
 
     def end(self, task: str) -> None:
         """End the attempt at a task before its time; `poll` gives what came of it."""

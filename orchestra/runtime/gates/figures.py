@@ -44,15 +44,15 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     """
     done = view.verdicts.values()
     values: dict[str, Any] = dict.fromkeys(VERDICTS, 0)
-    for given in done:
-        values[given.verdict] += not given.excused
-    values["excused"] = sum(bool(given.excused) for given in done)
-    ran = [given for given in done if given.attempts]
+    for verdict in done:
+        values[verdict.verdict] += not verdict.excused
+    values["excused"] = sum(bool(verdict.excused) for verdict in done)
+    ran = [verdict for verdict in done if verdict.attempts]
     values |= _case_figures(done)
     values["total"] = len(view.selection)
     values["executed"] = len(ran)
-    values["retries"] = sum(given.attempts - 1 - view.lives[given.task].held for given in ran)
-    values["mocked"] = sum(given.verdict in GOOD and _mocked(view, given) for given in ran)
+    values["retries"] = sum(verdict.attempts - 1 - view.lives[verdict.task].held for verdict in ran)
+    values["mocked"] = sum(verdict.verdict in GOOD and _mocked(view, verdict) for verdict in ran)
     values["skipped_silently"] = sum(
         (last := view.verdicts.get(task)) is None or (last.verdict == "skipped" and not last.reason)
         for task in view.selection
@@ -61,29 +61,29 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
     values |= {f"health.{name}": state for name, state in worst({key: row.state for key, row in rows.items()}).items()}
     values |= outage_figures(view)
     classes = speed_classes(plan)
-    paces = Counter(speed_class(given.seconds, given.verdict, classes.get(given.method, ())) for given in ran)
+    paces = Counter(speed_class(verdict.seconds, verdict.verdict, classes.get(verdict.method, ())) for verdict in ran)
     values |= {
         f"class.{name}": paces[name] for name in sorted({pace.name for group in classes.values() for pace in group})
     }
     values |= _seconds(plan, ran)
     planned = sum(len(test.methods) for test in plan.tests)
     if planned:
-        values["coverage"] = (len(ran) + sum(given.verdict == "unchanged" for given in done)) / planned
+        values["coverage"] = (len(ran) + sum(verdict.verdict == "unchanged" for verdict in done)) / planned
     for name, verdicts in (("", done), *((f"method.{method.id}.", _by(done, method.id)) for method in plan.methods)):
-        counted = [given for given in verdicts if given.verdict != "skipped" and not given.excused]
-        good = sum(given.verdict in GOOD for given in counted)
+        counted = [verdict for verdict in verdicts if verdict.verdict != "skipped" and not verdict.excused]
+        good = sum(verdict.verdict in GOOD for verdict in counted)
         if name:
-            values[f"{name}failed"] = sum(given.verdict == "failed" for given in counted)
+            values[f"{name}failed"] = sum(verdict.verdict == "failed" for verdict in counted)
         if counted:
             values[f"{name}pass_rate"] = good / len(counted)
-    passed = [given for given in done if given.verdict in GOOD]
+    passed = [verdict for verdict in done if verdict.verdict in GOOD]
     if passed:
-        values["flaky_rate"] = sum(given.verdict == "flaky" for given in passed) / len(passed)
+        values["flaky_rate"] = sum(verdict.verdict == "flaky" for verdict in passed) / len(passed)
     if view.start is not None and (burn_in := view.start.burn_in):
-        bad = {given.task for given in ran if given.verdict not in GOOD}
-        burned = sum(one.good == one.executed and task not in bad for task, one in burn_in.items())
+        bad = {verdict.task for verdict in ran if verdict.verdict not in GOOD}
+        burned = sum(executions.good == executions.executed and task not in bad for task, executions in burn_in.items())
         values["burned_in"] = burned / len(burn_in)
-    executed = ((given.method, given.test, given.verdict, _cases(view, given), None) for given in ran)
+    executed = ((verdict.method, verdict.test, verdict.verdict, _cases(view, verdict), None) for verdict in ran)
     pairs = compared(with_cases(executed, lambda item, _: item))
     if pairs:
         values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
@@ -138,14 +138,14 @@ def _is_part(row: str) -> bool:
 
 def _seconds(plan: Plan, ran: Sequence[VerdictGiven]) -> dict[str, float]:
     """Percentiles of the executed tests: of all, and of the methods, groups and tests that a gate asks for; of none no value."""
-    taken = {"": [given.seconds for given in ran]}
-    asked = _asked(plan.gates)
-    groups = {test.id: test.groups for test in plan.tests} if asked else {}
-    for given in ran if asked else ():
-        around = (f"group.{name}." for name in groups.get(given.test, ()))
-        for name in (f"method.{given.method}.", *around, f"test.{given.test}."):
-            if name in asked:
-                taken.setdefault(name, []).append(given.seconds)
+    taken = {"": [verdict.seconds for verdict in ran]}
+    wanted_names = _asked(plan.gates)
+    groups = {test.id: test.groups for test in plan.tests} if wanted_names else {}
+    for verdict in ran if wanted_names else ():
+        around = (f"group.{name}." for name in groups.get(verdict.test, ()))
+        for name in (f"method.{verdict.method}.", *around, f"test.{verdict.test}."):
+            if name in wanted_names:
+                taken.setdefault(name, []).append(verdict.seconds)
     values: dict[str, float] = {}
     for name, seconds in taken.items():
         if name.startswith("test."):

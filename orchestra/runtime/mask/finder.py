@@ -137,15 +137,15 @@ def _within(spans: list[tuple[int, int]], at: int) -> bool:
 
 def _merged(spans: list[Span]) -> list[Span]:
     """Return spans of which none overlaps another: those that do are one, with the name of the longest."""
-    found: list[Span] = []
+    merged: list[Span] = []
     for span in sorted(spans):
-        if found and span.start < found[-1].end:
-            last = found.pop()
+        if merged and span.start < merged[-1].end:
+            last = merged.pop()
             longer = max(last, span, key=lambda one: one.end - one.start)
             end, weak, short = max(last.end, span.end), last.weak and span.weak, last.short and span.short
             span = Span(last.start, end, longer.name, weak, short)  # noqa: PLW2901
-        found.append(span)
-    return found
+        merged.append(span)
+    return merged
 
 
 class GrowingFinder(Finder):

@@ -1,13 +1,30 @@
-"""The log of a command: its output, masked and limited."""
+"""The log of a command: its output, masked and limited. A command without output has no file."""
 
 from __future__ import annotations
 
 import os
 from dataclasses import dataclass
+from pathlib import Path
 
+from orchestra import nofollow
+from orchestra.ledger.disk import open_log
 from orchestra.runtime.mask import StreamMask
 
 BLOCK_BYTES = 65536
+
+_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
+
+
+def settle(log: Path, place: Path) -> None:
+    """Move the log of a command that has ended to its place, whose folder is made; without output it is empty.
+
+    Raises:
+        OSError, MachineError: the disk refuses, or a folder has its place.
+    """
+    try:
+        nofollow.replace(log, place)
+    except FileNotFoundError:
+        open_log(place, fresh=True).close()
 
 
 @dataclass(slots=True)
@@ -15,13 +32,14 @@ class Log:
     """The job's end of the pipe and its file, bounded."""
 
     pipe: int
-    file: int
+    path: Path
     limit: int
     mask: StreamMask | None = None
     size: int = 0
     error: str = ""
     written: int = 0
     foreign: bool = False
+    file: int = -1
 
     def drain(self, *, blocks: int) -> bool:
         """Move what is there, `blocks` at most; False when the pipe has been closed by all who wrote to it."""
@@ -56,6 +74,8 @@ class Log:
 
     def _write(self, block: bytes) -> None:
         try:
+            if block and self.file < 0 and not self.error:
+                self.file = os.open(self.path, _APPEND, 0o600)
             while block and not self.error:
                 count = os.write(self.file, block)
                 self.written, block = self.written + count, block[count:]
@@ -65,6 +85,9 @@ class Log:
     def close(self) -> None:
         """Write the rest, and note whether another process wrote to the file."""
         self._rest()  # where a process elsewhere still holds the pipe
-        self.foreign = os.fstat(self.file).st_size != self.written
         os.close(self.pipe)
+        if self.file < 0:
+            self.foreign = os.path.lexists(self.path)
+            return
+        self.foreign = os.fstat(self.file).st_size != self.written
         os.close(self.file)

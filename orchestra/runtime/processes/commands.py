@@ -26,8 +26,6 @@ from orchestra.runtime.processes.usage import Usage, take
 
 LOG_LIMIT_BYTES = 64 * 1024 * 1024
 
-_APPEND = os.O_WRONLY | os.O_CREAT | os.O_APPEND | os.O_NOFOLLOW | os.O_CLOEXEC
-
 
 @dataclass(frozen=True, slots=True)
 class Job:
@@ -38,7 +36,7 @@ class Job:
         argv: program and arguments, no shell.
         cwd: the folder in which it runs.
         env: its whole environment.
-        log: the file that gets stdout and stderr, appended; its folder exists.
+        log: the file that gets stdout and stderr, appended; its folder exists. Without output it is not made.
         mark: `run/attempt`, see `process`; unique to this job.
         timeout_seconds: after it the whole tree is ended; None for no limit.
         grace_seconds: from TERM to KILL, at a timeout and for what a command leaves behind.
@@ -69,7 +67,7 @@ class Finished:
         timed_out: its time was over before it ended.
         stopped: `Commands.stop` ended it.
         seconds: from the start to the end of the main process.
-        log: the file with its output.
+        log: the file with its output; there is none where it had none.
         log_bytes: how much output there was, with what was dropped.
         log_foreign: something else wrote to the log, too.
         log_error: why the log is not complete ("" when it is): over its limit, or the disk refused it.
@@ -169,15 +167,14 @@ class Commands:
         """Start a job. A later `poll` reports its end.
 
         Raises:
-            MachineError: it cannot be started; nothing is left of it but its empty log.
-            OSError: its log cannot be opened, or there are too many open files.
+            MachineError: it cannot be started; nothing is left of it.
+            OSError: there are too many open files.
             ValueError: a job of this key runs already.
         """
         if job.key in self._running:
             raise ValueError(f"job {job.key!r} runs already")
-        file = os.open(job.log, _APPEND, 0o600)
         reading, writing = os.pipe()
-        log = Log(reading, file, job.log_limit_bytes, job.mask)
+        log = Log(reading, job.log, job.log_limit_bytes, job.mask)
         begun = self._clock()
         try:
             process = spawn(job.argv, cwd=job.cwd, env=job.env, stdout=writing, stderr=subprocess.STDOUT, mark=job.mark)

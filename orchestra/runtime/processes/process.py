@@ -94,6 +94,7 @@ def spawn(
         raise MachineError("the command is empty", "name a program: [python, -m, pytest]")
     environment = marked(env, mark)
     path = environment.get("PATH", os.defpath)
+    encoded = {_encoded(name): _encoded(value) for name, value in environment.items()}
     words, program = list(argv), _program(argv[0], path)
     if program is None and argv[0] in interpreter.WORDS and shutil.which(argv[0], path=path) is None:
         words[0] = program = sys.executable
@@ -103,7 +104,7 @@ def spawn(
                 words,
                 executable=program,
                 cwd=cwd,
-                env=environment,
+                env=encoded,
                 stdin=stdin,
                 stdout=stdout,
                 stderr=stderr,
@@ -114,6 +115,10 @@ def spawn(
             raise _refusal(words[0], cwd, path, error) from error
         started(popen)
     return Process(popen, mark)
+
+
+_encoded = functools.lru_cache(maxsize=4096)(os.fsencode)
+"""The variables of children are nearly always those of the child before."""
 
 
 @functools.lru_cache(maxsize=256)

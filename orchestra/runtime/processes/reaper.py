@@ -223,24 +223,24 @@ def _frozen(mark: str, told: dict[int, str], home: int) -> dict[int, str]:
     return frozen
 
 
-def end_all(mark: str, told: dict[int, str], home: int) -> None:
+def end_all(mark: str, known: dict[int, str], home: int) -> None:
     """End the whole of a run whose process is gone."""
     begin = time.monotonic()
     quiet_since = begin
     warned: dict[int, str] = {}
     while (now := time.monotonic()) < begin + LIMIT_SECONDS:
-        found = victims(mark, told, home)
+        processes = victims(mark, known, home)
         hard = now >= begin + GRACE_SECONDS
-        if found:
+        if processes:
             quiet_since = now
         elif now - quiet_since >= SETTLE_SECONDS:
             return
-        if found and (hard or any(warned.get(pid) != start for pid, start in found.items())):
-            found = _frozen(mark, told, home)
-            told = told | found  # what was found once is known, although the parent that led there ends first
-            _send(_KILL if hard else _TERM, found)
-            _send(_CONT, found)
-            warned |= found
+        if processes and (hard or any(warned.get(pid) != start for pid, start in processes.items())):
+            processes = _frozen(mark, known, home)
+            known = known | processes  # what was found once is known, although the parent that led there ends first
+            _send(_KILL if hard else _TERM, processes)
+            _send(_CONT, processes)
+            warned |= processes
         time.sleep(_PAUSE_SECONDS)
 
 

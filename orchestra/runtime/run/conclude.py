@@ -122,8 +122,7 @@ class Conclusion:
             test,
             task.method.id,
             result,
-            run.folder,
-            run.folder / self._schedule.folder_of(task, result.attempt),
+            run.passed.kept(result, run.folder / self._schedule.folder_of(task, result.attempt)),
             where=run.places.text(result.failure.pointers) if result.failure is not None else "",
             follow_up=follow_up,
             retry=again,
@@ -152,7 +151,8 @@ class Conclusion:
         """Record a repeat, and return why it confirms nothing."""
         disturbed = self._repeats.disturbed(task, result)
         folder = self._schedule.folder_of(task, result.attempt)
-        self._run.recorder.add(repeated(task.test, task.method.id, result, self._run.folder, folder, disturbed))
+        evidence = self._run.passed.kept(result, self._run.folder / folder)
+        self._run.recorder.add(repeated(task.test, task.method.id, result, evidence, folder, disturbed))
         self._session_changed(result)
         return disturbed
 

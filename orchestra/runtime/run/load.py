@@ -8,6 +8,7 @@ process.
 
 from __future__ import annotations
 
+import itertools
 import os
 import threading
 import time
@@ -327,7 +328,9 @@ class Sampler:
         """
         now = time.monotonic()
         with self._lock:
-            share = share_of_others(self._uses, now - seconds, now)
+            # The newest come first: a short test overlaps one or two of hundreds.
+            recent = itertools.takewhile(lambda use: use.end > now - seconds, reversed(self._uses))
+            share = share_of_others(recent, now - seconds, now)
             if not self._uses and now - self._latest.at >= _SHORT_SECONDS:
                 self._look()
             latest = self._uses[-1].other_percent if self._uses else 0.0

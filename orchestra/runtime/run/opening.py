@@ -27,6 +27,7 @@ from orchestra.project import PLAN_FOLDER
 from orchestra.runtime import forecast, scratch
 from orchestra.runtime.attempt import connects, launches_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
+from orchestra.runtime.attempts.passed import PassedOutput
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
@@ -154,6 +155,7 @@ class Run:
         masks: take secrets out of texts.
         view: of the record so far.
         recorder: writes the record.
+        passed: keeps the output of commands that passed.
         passes: what this user has vouched for.
         pace: durations against the baseline.
         load: what its tasks take of the machine; None where that bounds nothing.
@@ -178,6 +180,7 @@ class Run:
     masks: Masks
     view: View
     recorder: Recorder
+    passed: PassedOutput
     passes: Passes
     pace: Pace
     load: Load | None
@@ -288,6 +291,7 @@ def open_run(
             masks=masks,
             view=view,
             recorder=recorder,
+            passed=PassedOutput(folder),
             passes=passes,
             pace=pace,
             load=known.load(tasks, options.workers),

@@ -20,6 +20,7 @@ from orchestra.ledger import plan_store
 from orchestra.ledger.outcome import FINE, GOOD
 from orchestra.ledger.view import View, look
 from orchestra.plan import Plan, Test
+from orchestra.runtime.attempts.passed import FOLDER as OUTPUT
 from orchestra.runtime.select import task_name, with_needs
 
 _SHOWN = 20
@@ -68,11 +69,12 @@ def going_on(
 
 
 def unused(folder: Path, segment: int) -> int:
-    """Return the first number from `segment` on that no folder of an attempt has.
+    """Return the first number from `segment` on that no folder and no log of an attempt has.
 
-    A power cut may take the event with which a segment began, and leave the folders of attempts that it had made.
+    A power cut may take the event with which a segment began, and leave the folders and logs that its attempts had made.
     """
-    while any(folder.glob(f"attempts/*/*/*-resume{segment}*")):
+    places = ("attempts/*/*/*", f"{OUTPUT}/*")
+    while any(any(folder.glob(f"{place}-resume{segment}*")) for place in places):
         segment += 1
     return segment
 

@@ -315,6 +315,7 @@ class Schedule:
                 attempt=attempt,
                 root=str(run.root),
                 folder=path,
+                log=run.passed.log_of(folder) if test.command is not None else "",
                 names={**self._names, **bound, **values_of(held, self._names), **names},
                 mark=f"{run.mark}/{_word(task.name)}/{attempt}",
                 browser=browser if isinstance(browser, Browser) else None,

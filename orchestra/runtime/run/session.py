@@ -242,6 +242,7 @@ class Session:
             self._reaper.close,
             bounded.close,
             self._logins.close,
+            self._run.passed.close,
             self._record_end,
             self._run.recorder.close,
             self._run.lock.release,

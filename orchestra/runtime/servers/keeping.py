@@ -64,23 +64,23 @@ class Keeping:
             MachineError: the keeper does not start or end.
         """
         rows = closure(self.plan.components, names)
-        kept = up.read(self.home)
-        if kept is not None and not self._same_matrix(kept):
+        running = up.read(self.home)
+        if running is not None and not self._same_matrix(running):
             if not restart:
                 message = "the running servers were started from another health matrix"
                 raise UsageError(message, "`orchestra up --restart` restarts it; `orchestra down` ends it")
             self._end()
-            kept = None
-        wanted = up.wanted(self.home) if kept is not None else {}
-        before = kept.rows if kept is not None else {}
+            running = None
+        wanted = up.wanted(self.home) if running is not None else {}
+        before = running.rows if running is not None else {}
         for row in rows:
             again = (restart and row.id in names) or (row.id in before and before[row.id].state == "failed")
             wanted[row.id] = wanted.get(row.id, 0) + (again or row.id not in wanted)
         up.want(self.home, wanted)
-        if kept is None:
+        if running is None:
             self._start()
         else:
-            os.kill(kept.keeper, signal.SIGUSR1)
+            os.kill(running.keeper, signal.SIGUSR1)
         # The dependents of a row are restarted with it.
         awaited = closure(self.plan.components, list(wanted)) if restart else rows
         bound = bound_of(awaited) + _MARGIN_SECONDS

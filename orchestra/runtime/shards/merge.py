@@ -70,17 +70,17 @@ def sources_of(folders: Sequence[Path], *, incomplete: bool) -> list[Source]:
         LedgerError: a record is damaged.
         MergeError: they are not the shards of one selection.
     """
-    found = []
+    sources = []
     for folder in folders:
         audited, events, view = examined(folder, going=incomplete)
         if audited.damage is not None and not _lacks_an_end(folder, audited.damage.message):
             raise LedgerError(audited.damage)
-        found.append(source_of(folder, events, view))
-    found.sort(key=lambda one: (one.shard.index, one.start.run, one.view.head))
-    if fault := fault_of(found, incomplete=incomplete):
+        sources.append(source_of(folder, events, view))
+    sources.sort(key=lambda source: (source.shard.index, source.start.run, source.view.head))
+    if fault := fault_of(sources, incomplete=incomplete):
         hint = "" if incomplete else "; --allow-incomplete gives each test that is missing the verdict error"
         raise MergeError(f"these runs cannot be merged: {fault}", f"give each shard of one selection once{hint}")
-    return found
+    return sources
 
 
 def _lacks_an_end(folder: Path, message: str) -> bool:
@@ -142,7 +142,7 @@ def _bound(one: Source, target: Path) -> Iterator[tuple[Path, Path]]:
     names += [name for name in nofollow.names(one.folder) if name.startswith("plan-") and name.endswith(".json")]
     names += [file.path for event in one.events for file in _evidence(event.body)]
     names += [file.path for seen in (one.view.logs, one.view.reports) if seen is not None for file in seen.body.files]
-    for name in names:
+    for name in dict.fromkeys(names):  # the output of all that passed is one file
         try:
             yield target / os.path.normpath(name), evidence_file(one.folder, name)
         except OSError as error:
@@ -162,7 +162,7 @@ def _write(
     observers: Callable[[Plan, Path], Sequence[Observer]],
 ) -> int:
     """Write the ledger, then what a run leaves behind; return the exit code."""
-    view, made, start = View(steps=len(plan.methods) > 1), derived(sources), start_of(folder.name, sources)
+    view, merged, start = View(steps=len(plan.methods) > 1), derived(sources), start_of(folder.name, sources)
     time = min(source.view.begun for source in sources)
     with Writer(folder / LEDGER, now=lambda: datetime.fromisoformat(time), author=author) as writer:
 
@@ -175,14 +175,14 @@ def _write(
             time = max([time, *(one.time for one in events[-1:])])
 
         add(start)
-        add_all(made.before)
-        time = _end(made, time)
+        add_all(merged.before)
+        time = _end(merged, time)
         gates = Gates([gate for gate in gates_of(plan) if gate.phase == "after"], add)
         gates.after(_values(plan, view, sources))
-        add_all(made.after)
-        time = _end(made, time)
+        add_all(merged.after)
+        time = _end(merged, time)
         results = {**_earlier_results(sources), **gates.results()}
-        counted = [given.verdict for given in view.verdicts.values() if not given.excused]
+        counted = [verdict.verdict for verdict in view.verdicts.values() if not verdict.excused]
         codes = [source.view.segment.finish.exit_code for source in sources if source.view.segment.finish is not None]
         failed = "failed" in results.values()
         code = exit_code(counted, gates_failed=failed, unhealthy=EXIT_MACHINE in codes)

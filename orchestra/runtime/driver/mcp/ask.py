@@ -49,16 +49,16 @@ def expect(sender: Sender, job: Job) -> None:
         written = expect_look(job, lambda old, limit: page.shot(lambda one: take(one, job, old, limit), limit))
         page.looks.update(written)
         return
-    asked = [
+    questions = [
         (f"the page's {part}", condition_text(name, wanted, negated=negated))
         for part, wanted_of in job.args.get("page", {}).items()
         for name, wanted, negated in conditions(wanted_of)
     ]
-    asked += [
+    questions += [
         (subject_text(job.step.target, one.of), condition_text(one.name, one.wanted, negated=one.negated))
         for one in conditions_of_target(job.args)
     ]
-    for call, (subject, phrase) in zip(sender.calls(job), asked, strict=True):
+    for call, (subject, phrase) in zip(sender.calls(job), questions, strict=True):
         _ask(sender, job, call, subject, phrase)
 
 

@@ -377,23 +377,23 @@ class McpAttempt:
             self._session.film_end()
 
     def _shown(self, folder: Path, name: str) -> list[EvidenceFile]:
-        kept = self.picture(folder, name)
-        if kept and self._subject is not None:
-            kept = [msgspec.structs.replace(kept[0], marks=self._page.boxes(self._subject))]
-        kept += keep_page_text(folder, self._page.text(PICTURE_SECONDS), self._masks.text) if kept else []
-        said = (
+        evidence = self.picture(folder, name)
+        if evidence and self._subject is not None:
+            evidence = [msgspec.structs.replace(evidence[0], marks=self._page.boxes(self._subject))]
+        evidence += keep_page_text(folder, self._page.text(PICTURE_SECONDS), self._masks.text) if evidence else []
+        listings = (
             ("console.log", "console", "browser_console_messages", {"level": "debug", "all": True}),
             ("network.log", "network", "browser_network_requests", {"static": False}),
         )
-        for file, kind, tool, arguments in said:
+        for file, kind, tool, arguments in listings:
             if file == "network.log" and not self._page.requests:
                 continue  # the server lists those of the page before, until a page of this test is opened
             answer = self._call(tool, arguments, PICTURE_SECONDS)
             text = answer.listing
             if not answer.failed and text and not text.startswith("Total messages: 0 "):
                 (folder / file).write_text(f"{well_formed(self._masks.text(text))}\n", encoding="utf-8")
-                kept.append(EvidenceFile(file, kind, masked=True))
-        return kept
+                evidence.append(EvidenceFile(file, kind, masked=True))
+        return evidence
 
     def seen(self) -> Seen:
         """Return the events of the page outside the steps, from our browser, without a tool call."""

@@ -34,18 +34,22 @@ def expect_element(job: Job, locator: Locator) -> None:
         StepError: one does not hold in its time.
         playwright.sync_api.Error: the page or the browser is gone.
     """
-    for one in conditions_of_target(job.args):
-        subject = subject_text(job.step.target, one.of)
-        phrase = condition_text(one.name, one.wanted, negated=one.negated)
-        call = _assertion(locator, one) if one.of == "one" else None
+    for condition in conditions_of_target(job.args):
+        subject = subject_text(job.step.target, condition.of)
+        phrase = condition_text(condition.name, condition.wanted, negated=condition.negated)
+        call = _assertion(locator, condition) if condition.of == "one" else None
         if call is not None:
-            _assert(job, subject, phrase, call, tree=one.name == "aria")
-        elif one.of == "one":
-            question = condition_script.element_question(one.name, one.wanted, negated=one.negated)
+            _assert(job, subject, phrase, call, tree=condition.name == "aria")
+        elif condition.of == "one":
+            question = condition_script.element_question(condition.name, condition.wanted, negated=condition.negated)
             _ask(job, subject, phrase, locator.page, partial(_evaluate, locator, question))
         else:
             _ask(
-                job, subject, phrase, locator.page, partial(_evaluate_all, locator, condition_script.set_question(one))
+                job,
+                subject,
+                phrase,
+                locator.page,
+                partial(_evaluate_all, locator, condition_script.set_question(condition)),
             )
 
 

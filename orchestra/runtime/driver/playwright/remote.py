@@ -113,12 +113,12 @@ class RemoteBrowsers:
 
     def _refused(self, error: Error, seconds: float) -> StepError:
         """Return the failure of a test whose browser the server does not give; a loss, where it may give one later."""
-        found = refusal(error.message, self._url, self._engine)
-        if not found.passing:
-            return unfit(found.message, hint=found.hint)
-        failed = StepError("error", "crash", found.message, hint=found.hint)
-        self._lost = found.message
-        failed.died = (died_of(found.message, seconds=seconds),)
+        refused = refusal(error.message, self._url, self._engine)
+        if not refused.passing:
+            return unfit(refused.message, hint=refused.hint)
+        failed = StepError("error", "crash", refused.message, hint=refused.hint)
+        self._lost = refused.message
+        failed.died = (died_of(refused.message, seconds=seconds),)
         return failed
 
     @contextmanager

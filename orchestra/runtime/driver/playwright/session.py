@@ -331,21 +331,21 @@ class PlaywrightSession:
 
     def keep_evidence(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Return a picture, the page as text, its console and network, and the trace where one is recorded."""
-        kept = self.picture(folder, name)
-        if kept and self._subject is not None:
-            kept = [msgspec.structs.replace(kept[0], marks=self._marks(self._subject))]
-        if kept:  # a page that shows no picture gives no text either
+        evidence = self.picture(folder, name)
+        if evidence and self._subject is not None:
+            evidence = [msgspec.structs.replace(evidence[0], marks=self._marks(self._subject))]
+        if evidence:  # a page that shows no picture gives no text either
             with suppress(Error, OSError):
                 snapshot = self.stage.page.aria_snapshot(mode=MODE, timeout=PICTURE_SECONDS * 1000)
-                kept += keep_page_text(folder, snapshot, self.stage.watch.mask)
+                evidence += keep_page_text(folder, snapshot, self.stage.watch.mask)
         if self._traced:
             self._traced = False
             with suppress(Error, OSError):
                 self._context.tracing.stop(path=folder / TRACE)
-                kept.append(EvidenceFile(TRACE, "trace"))
+                evidence.append(EvidenceFile(TRACE, "trace"))
         with suppress(OSError):  # a full disk must not hide why the test failed
-            kept += self.stage.watch.write(folder)
-        return kept
+            evidence += self.stage.watch.write(folder)
+        return evidence
 
     def picture(self, folder: Path, name: str) -> list[EvidenceFile]:
         """Return a picture of the page as it is now; nothing when none is to be had."""
