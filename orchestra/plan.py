@@ -158,6 +158,10 @@ class Connect(Part, frozen=True):
     sessions: int = 0
 
 
+AUTO_SLOTS: Final = 2
+"""The most tests that run at once for each processor with `workers: auto`."""
+
+
 class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 

@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from orchestra.drivers import DRIVERS
-from orchestra.plan import Method
+from orchestra.plan import AUTO_SLOTS, Method
 from orchestra.runtime.engine.admission import Need
 
 SAMPLE_SECONDS = 0.5
@@ -49,7 +49,7 @@ class Slots:
     ) -> None:
         self._fixed = 1 if method.single_session else wanted or method.workers
         self._learned, self._cores = learned, processors()
-        self._most = max(2, 2 * self._cores)
+        self._most = AUTO_SLOTS * self._cores
         pages = method.plugin or DRIVERS[method.driver].pages
         self._now = self._most if learned else 1 if pages else self._cores
         self._clock = clock
