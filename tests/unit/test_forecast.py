@@ -16,7 +16,7 @@ from orchestra.plan import Command, Group, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime import forecast
 from orchestra.runtime.forecast import Known, by_workers, knee, known_of, slots_of
-from orchestra.runtime.simulation import Simulated, simulate
+from orchestra.runtime.simulation import Simulated, seconds_of, simulate
 
 PLACE = "linux-x86_64-2cpu-8gb"
 
@@ -96,6 +96,7 @@ def test_no_simulated_run_is_shorter_than_its_bounds_or_runs_more_than_its_slots
     ]
     seconds = {f"m:{test.id}": float(chance.randint(0, 9)) for test in tests}
     run = simulate(plan_of(*tests), list(seconds), {"m": slots}, seconds)
+    assert seconds_of(plan_of(*tests), list(seconds), {"m": slots}, seconds, seconds) == run.seconds
     assert run.starts.keys() == seconds.keys()
     assert run.seconds >= sum(seconds.values()) / slots
     for test in tests:
