@@ -7,6 +7,8 @@ PYTHON := $(shell for p in python3 python3.14 python3.13 python3.12 python3.11; 
 endif
 # Two for each core: a test waits for half of its time, for servers, pages and limits. More gain nothing and make limits tight.
 WORKERS ?= $(shell n=$$(($$(getconf _NPROCESSORS_ONLN) * 2)); echo $$((n < 8 ? n : 8)))
+# A unit test waits for nothing, and each process first imports and collects them all.
+CORES := $(shell n=$$(getconf _NPROCESSORS_ONLN); echo $$((n < 8 ? n : 8)))
 BIN := .venv/bin
 # Without it each of the processes of the tests compiles all that it imports: a sixth of the time of a run.
 unexport PYTHONDONTWRITEBYTECODE
@@ -25,7 +27,7 @@ START := $(shell date +%s)
 TOOK = $$(($$(date +%s) - $(START))) s
 
 # Each process takes one part of the tests, and then from those of the others: a module and what it shares stay in one.
-PYTEST := $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
+PYTEST = $(BIN)/python -m pytest -n $(WORKERS) --dist worksteal
 COVERAGE = echo "test: the tests that were measured cover $$($(BIN)/coverage report --format=total) % of all, then the pure parts:"; \
 	$(BIN)/coverage report --include='$(subst $(space),$(comma),$(addprefix orchestra/,$(COVERED)))' --fail-under=100
 
@@ -66,6 +68,7 @@ demo-scale: env browser ## run the browser suite in three shards, one after the 
 	  folders="$$folders .orchestra/market/runs/$$(readlink $(LAST))"; done; \
 	  echo 'demo-scale: the merge'; $(BIN)/orchestra merge $$folders
 
+quick: WORKERS := $(CORES)
 quick: env ## the tests without processes, servers and browsers, in under a minute
 	@$(PYTEST) -q tests/unit
 

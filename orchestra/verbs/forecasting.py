@@ -13,7 +13,7 @@ from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import forecast
-from orchestra.runtime.engine.slots import available_megabytes
+from orchestra.runtime.engine.slots import available_megabytes, room
 from orchestra.runtime.forecast import Forecast, Known
 from orchestra.runtime.run.provenance import this_machine
 from orchestra.runtime.shorten import Saving, shortest
@@ -52,11 +52,12 @@ def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | 
     """
     home = project.root / PLAN_FOLDER / plan.suite
     place = baseline.place_of(machine_shape(this_machine()), plan.profile)
-    known = forecast.known_of(plan, baseline.known(home), history.latest(home, forecast.EARLIER), place)
-    slots = forecast.slots_of(known, workers)
-    found = forecast.forecast(known, tasks, slots)
-    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest)
-    savings = shortest(known, tasks, slots, found)
+    known = forecast.known_of(plan, baseline.known(home), history.latest(home, forecast.EARLIER), place, room())
+    load = known.load(tasks, workers)
+    slots = forecast.slots_of(known, workers, load)
+    found = forecast.forecast(known, tasks, slots, load)
+    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest, load)
+    savings = shortest(known, tasks, slots, found, load=load)
     return Foreseen(place, known, slots, found, workers_seconds, savings, available_megabytes())
 
 

@@ -16,8 +16,8 @@ from ruamel.yaml import YAML
 
 from orchestra.diagnostic import Place
 from orchestra.errors import SpecError
+from orchestra.yamltext import decoding
 from orchestra.yamltext import event as source_event
-from orchestra.yamltext import parse as parse_module
 from orchestra.yamltext.digest import digest_files
 from orchestra.yamltext.document import Trap, locate
 from orchestra.yamltext.fault import Fault, diagnose
@@ -214,7 +214,7 @@ def test_the_version_directive_of_yaml_1_2_is_accepted():
 
 
 def test_a_file_over_the_limit_is_refused(monkeypatch):
-    monkeypatch.setattr(parse_module, "MAX_BYTES", 10)
+    monkeypatch.setattr(decoding, "MAX_BYTES", 10)
     assert parse(b"a: 1234567", "f.yaml").data == {"a": 1234567}
     assert refusal("a: 12345678")[0].text() == (
         "f.yaml:1:1: the file has 11 bytes; at most 10 are read [yaml-size]\n    hint: split the spec with `include:`"
