@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import sys
 
-from bench import compile as compiling
 from bench import (
+    admission,
     faults,
     forecast,
     hangs,
@@ -23,6 +23,7 @@ from bench import (
     suite,
     watching,
 )
+from bench import compile as compiling
 
 BENCHES = {
     "compile": compiling.run,
@@ -38,6 +39,7 @@ BENCHES = {
     "shards": shards.run,
     "makespan": makespan.run,
     "forecast": forecast.run,
+    "admission": admission.run,
     "language": language.run,
     "watching": watching.run,
     "look": look.run,

@@ -346,6 +346,22 @@ class WorkerUse(Part, frozen=True, kw_only=True):
     written_megabytes: Annotated[float, means("to disks")] = 0.0
 
 
+class HeldBack(Body, frozen=True, kw_only=True):
+    """A task that was next had to wait with a slot free: its cost did not fit next to the tests that ran. Once for each task."""
+
+    task: Task
+    test: Test
+    method: Method
+    lack: Annotated[Literal["processors", "memory"], means("of these too little was free")]
+    processors: Annotated[float, means("that the test keeps busy in the mean, as earlier runs measured it")]
+    processors_used: Annotated[float, means("by the tests that ran")]
+    processors_all: Annotated[float, means("of the machine")]
+    memory_megabytes: Annotated[float, means("that the test has at its most, as earlier runs measured it")]
+    memory_megabytes_used: Annotated[float, means("by the tests that ran")]
+    memory_megabytes_all: Annotated[float, means("for all tests: nine tenths of what was available when the run began")]
+    running: Annotated[int, means("number of tests that ran")]
+
+
 class ResourceSampled(Body, frozen=True, kw_only=True):
     """The load of the machine, and the number of workers that it allows."""
 
@@ -501,6 +517,7 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "gate": EventType(GateJudged),
     "group_completed": EventType(GroupCompleted),
     "session": EventType(SessionChanged),
+    "held_back": EventType(HeldBack),
     "resource": EventType(ResourceSampled),
     "incident": EventType(Incident),
     "note": EventType(Note),

@@ -28,6 +28,7 @@ from orchestra.ledger.event import (
     Compared,
     Event,
     GateJudged,
+    HeldBack,
     Incident,
     Interrupted,
     Logs,
@@ -243,6 +244,7 @@ def _kept(one: Source) -> Iterator[tuple[int, str, Body]]:
                 ServiceChanged()
                 | Incident()
                 | SessionChanged()
+                | HeldBack()
                 | ResourceSampled()
                 | Note()
                 | Interrupted()

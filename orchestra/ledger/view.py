@@ -27,6 +27,7 @@ from orchestra.ledger.event import (
     Event,
     GateJudged,
     GroupCompleted,
+    HeldBack,
     Incident,
     Interrupted,
     Logs,
@@ -83,6 +84,7 @@ class View:
         sessions: the latest event of each browser session, by method.
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
+        held: for what each task waited whose cost did not fit next to those that ran, when it was its turn.
         attested: the results that were seen by hand, in order.
         rollbacks: each time that verdicts were taken back.
         spent: where the time of the segments went.
@@ -112,6 +114,7 @@ class View:
         self.checkpoints: list[Seen[GroupCompleted]] = []
         self.baseline: str | None = None
         self.baselines: list[Seen[BaselineChanged]] = []
+        self.held: dict[str, HeldBack] = {}
         self.attested: list[Seen[Attested]] = []
         self.rollbacks: list[Seen[RolledBack]] = []
         self.samples: list[Seen[ResourceSampled]] = []
@@ -197,6 +200,8 @@ class View:
                 self.unknown += 1
             case Seal() if self.segment.finish is not None and not self.segment.closed:
                 self.segment.ended, self.segment.closed, self.segment.seal = event.time, True, event.hash
+            case HeldBack():
+                self.held[body.task] = body
             case Note() | Segment() | Seal():
                 pass  # they stand for themselves
 

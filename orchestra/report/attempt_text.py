@@ -5,10 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator, Mapping
 
 from orchestra.draw import duration
-from orchestra.ledger.event import AttemptFinished, Attested
+from orchestra.ledger.event import AttemptFinished, Attested, HeldBack
 from orchestra.ledger.life import Life
 from orchestra.ledger.parts import Evidence, numbered
-from orchestra.report.console.lines import detail, details, line
+from orchestra.report.console.lines import detail, details, held_text, line
 from orchestra.report.findings import finding_text, host_lines, network_text
 from orchestra.report.rows import explained
 
@@ -21,19 +21,22 @@ def evidence_of(life: Life, kind: str = "") -> list[Evidence]:
     return []
 
 
-def lines(task: str, life: Life, folder: str) -> Iterator[str]:
+def lines(task: str, life: Life, folder: str, held: HeldBack | None = None) -> Iterator[str]:
     """Yield the verdict, then each attempt with its steps, its failure and its files.
 
     Args:
         task: `cli:B004`.
         life: the valid one.
         folder: the run's, relative to the project root.
+        held: why it waited with a slot free; None if it did not.
     """
     if life.given is None:
         yield line("no verdict", task)
     else:
         given = life.given.body
         yield line(given.verdict, task, duration(given.seconds) if given.attempts else "", given.reason)
+    if held is not None:
+        yield detail("waited", held_text(held))
     for seen in life.attempts:
         yield from _attempt(seen.body, folder)
 

@@ -26,35 +26,37 @@ class Cost(NamedTuple):
     """The cost of a test while it runs.
 
     Attributes:
-        cores: how many processors it keeps busy, in the mean: seconds of processors by the seconds in its slot.
+        cores: how many processors it keeps busy, in the mean: seconds of processors by the seconds in its slot. None where other
+            programs disturbed each attempt: these kept fewer busy than they would have.
         megabytes: of memory, at its most.
     """
 
-    cores: float
+    cores: float | None
     megabytes: float
 
 
 def costs_of(plan: Plan, earlier: Iterable[RunRecord]) -> dict[str, Cost]:
-    """Return the cost of each task that earlier runs have measured: of its memory the median. Attempts that other programs
-    disturbed count only where there are no others.
+    """Return the cost of each task that earlier runs have measured: of its memory the median.
 
     Args:
         plan: the suite.
         earlier: runs on one shape of machine, in one profile.
     """
     browsers = {test.id: test.browser for test in plan.tests}
-    calm, disturbed = defaultdict[str, list[Attempt]](list), defaultdict[str, list[Attempt]](list)
+    found: dict[str, list[tuple[Attempt, bool]]] = defaultdict(list)
     for run in earlier:
         for task, one in run.executions.items():
-            taken = [took for took in one.attempts if took.outcome == "passed" and took.held_seconds]
-            if taken and one.browser in {"", browsers.get(task.partition(":")[2])}:
-                (disturbed if one.disturbed else calm)[task] += taken
-    return {task: _cost(taken) for task, taken in {**disturbed, **calm}.items()}
+            if one.browser in {"", browsers.get(task.partition(":")[2])}:
+                taken = (took for took in one.attempts if took.outcome == "passed" and took.held_seconds)
+                found[task] += [(took, not one.disturbed) for took in taken]
+    return {task: _cost(taken) for task, taken in found.items() if taken}
 
 
-def _cost(attempts: Sequence[Attempt]) -> Cost:
-    cores = sorted(one.cpu_seconds / one.held_seconds for one in attempts)
-    return Cost(cores[math.ceil(CALM * len(cores)) - 1], statistics.median(one.megabytes for one in attempts))
+def _cost(attempts: Sequence[tuple[Attempt, bool]]) -> Cost:
+    """Return the cost by attempts, each with whether nothing disturbed it."""
+    cores = sorted(one.cpu_seconds / one.held_seconds for one, calm in attempts if calm)
+    usual = cores[math.ceil(CALM * len(cores)) - 1] if cores else None
+    return Cost(usual, statistics.median(one.megabytes for one, _ in attempts))
 
 
 def estimated(plan: Plan, known: Mapping[str, Cost]) -> dict[str, Cost]:
@@ -78,16 +80,23 @@ def estimated(plan: Plan, known: Mapping[str, Cost]) -> dict[str, Cost]:
         if task in tasks:
             for key in _keys(*tasks[task]):
                 by_group[key].append(cost)
-    medians = {
-        key: Cost(statistics.median(one.cores for one in some), statistics.median(one.megabytes for one in some))
-        for key, some in by_group.items()
-    }
+    medians = {key: _median(some) for key, some in by_group.items()}
     found = {
         task: known[task] if task in known else next((medians[key] for key in _keys(*of) if key in medians), None)
         for task, of in tasks.items()
         if not of[1].skip
     }
     return {task: cost for task, cost in found.items() if cost is not None}
+
+
+def _median(costs: Sequence[Cost]) -> Cost:
+    cores = [one.cores for one in costs if one.cores is not None]
+    return Cost(statistics.median(cores) if cores else None, statistics.median(one.megabytes for one in costs))
+
+
+def has_cost(test: Test) -> bool:
+    """Return True if the cost of a test is measured: a command, or a page with its browser."""
+    return not test.skip and (test.command is not None or needs_browser(test))
 
 
 def _keys(method: Method, test: Test) -> tuple[tuple[str, ...], ...]:

@@ -18,7 +18,8 @@ from typing import Final, NamedTuple
 from orchestra.ledger.baseline import NORMAL, Samples, parts_of, usual
 from orchestra.ledger.run_record import RunRecord
 from orchestra.plan import Plan
-from orchestra.runtime.costs import Cost, costs_of, estimated
+from orchestra.runtime.costs import Cost, costs_of, estimated, has_cost
+from orchestra.runtime.engine.admission import Load, Need
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.expected import Durations, expected
 from orchestra.runtime.select import task_name
@@ -97,6 +98,8 @@ class Known(NamedTuple):
         samples: of the durations by task, on the shape of machine and in the profile that the run has.
         earlier: runs there, in the order of time.
         measured: the costs of tasks that these runs have measured.
+        costs: of all tasks, as far as these show them.
+        room: the capacity of the machine; None where costs bound nothing.
     """
 
     plan: Plan
@@ -104,9 +107,40 @@ class Known(NamedTuple):
     samples: Mapping[str, Sequence[float]]
     earlier: Sequence[RunRecord]
     measured: Mapping[str, Cost] = {}
+    costs: Mapping[str, Cost] = {}
+    room: Need | None = None
+
+    def load(self, selection: Iterable[str], workers: int | None) -> Load | None:
+        """Return what the tasks of a selection take of the machine; None where that bounds nothing.
+
+        It bounds the methods whose number of workers the machine decides, if the cost of each of their tests is known.
+
+        Args:
+            selection: the tasks.
+            workers: of the command line; None for those of the spec.
+        """
+        if self.room is None:
+            return None
+        tests, unknown, needs = {test.id: test for test in self.plan.tests}, set[str](), dict[str, Need]()
+        for task in selection:
+            method, _, name = task.partition(":")
+            cost = self.costs.get(task)
+            if cost is not None and cost.cores is not None:
+                needs[task] = Need(round(1000 * cost.cores), math.ceil(cost.megabytes))
+            elif has_cost(tests[name]):
+                unknown.add(method)
+        open_ = (method.id for method in self.plan.methods if not Slots(method, workers).fixed)
+        methods = frozenset(
+            name for name in open_ if name not in unknown and any(_method(task) == name for task in needs)
+        )
+        return Load(self.room, needs, methods) if methods else None
 
 
-def known_of(plan: Plan, samples: Samples, earlier: Sequence[RunRecord], place: str) -> Known:
+def _method(task: str) -> str:
+    return task.partition(":")[0]
+
+
+def known_of(plan: Plan, samples: Samples, earlier: Sequence[RunRecord], place: str, room: Need | None = None) -> Known:
     """Return what is known at a place: a shape of machine, in a profile.
 
     Args:
@@ -114,11 +148,14 @@ def known_of(plan: Plan, samples: Samples, earlier: Sequence[RunRecord], place: 
         samples: of durations, by the keys of baselines.
         earlier: runs, in the order of time; those at other places are left out.
         place: as `baseline.place_of` gives it.
+        room: the capacity of the machine; None where costs bound nothing.
     """
     here = [run for run in earlier if run.place == place]
     known = {**_passes(plan, here), **_samples_of(plan, samples, place)}
     medians = {task: statistics.median(values) for task, values in known.items()}
-    return Known(plan, expected(plan, Durations(place, medians)), known, here, costs_of(plan, here))
+    measured = costs_of(plan, here)
+    costs = estimated(plan, measured)
+    return Known(plan, expected(plan, Durations(place, medians)), known, here, measured, costs, room)
 
 
 def _passes(plan: Plan, earlier: Iterable[RunRecord]) -> dict[str, Sequence[float]]:
@@ -132,14 +169,16 @@ def _passes(plan: Plan, earlier: Iterable[RunRecord]) -> dict[str, Sequence[floa
     return dict(found)
 
 
-def slots_of(known: Known, workers: int | None) -> dict[str, int]:
+def slots_of(known: Known, workers: int | None, load: Load | None = None) -> dict[str, int]:
     """Return how many tests run at once by each method.
 
-    Where the machine decides, it is the number that it begins with, or more if earlier runs had more in the mean.
+    Where the machine decides, it is the number that it begins with, or more if earlier runs had more in the mean; where the
+    costs of tests decide, it is the most.
 
     Args:
         known: durations and earlier runs.
         workers: of the command line; None for those of the spec.
+        load: what tasks take of the machine; None where that bounds nothing.
     """
     busy = [
         math.fsum(attempt.seconds for found in run.executions.values() for attempt in found.attempts) / run.seconds
@@ -147,10 +186,11 @@ def slots_of(known: Known, workers: int | None) -> dict[str, int]:
         if run.finished and run.seconds
     ]
     usual_busy = math.ceil(statistics.median(busy)) if busy else 1
+    learned = load.methods if load is not None else frozenset()
     return {
-        method.id: slots.count() if slots.fixed else max(slots.count(), usual_busy)
+        method.id: slots.count() if slots.fixed or method.id in learned else max(slots.count(), usual_busy)
         for method in known.plan.methods
-        for slots in [Slots(method, workers)]
+        for slots in [Slots(method, workers, learned=method.id in learned)]
     }
 
 
@@ -165,24 +205,24 @@ def _samples_of(plan: Plan, samples: Samples, place: str) -> dict[str, Sequence[
     return found
 
 
-def forecast(known: Known, selection: Sequence[str], slots: Mapping[str, int]) -> Forecast:
+def forecast(known: Known, selection: Sequence[str], slots: Mapping[str, int], load: Load | None = None) -> Forecast:
     """Return what is expected of a run.
 
     Args:
         known: durations and earlier runs.
         selection: the tasks, what they need included, in the order of the plan.
         slots: tests that run at once, by method.
+        load: what tasks take of the machine; None where that bounds nothing.
     """
-    run = simulate(known.plan, selection, slots, known.expected)
+    run = simulate(known.plan, selection, slots, known.expected, load=load)
     rests = list(_rests(known, EARLIER if len(selection) <= LARGE else 1))
     rest = statistics.median(rests) if rests else 0.0
     count = sum(task in known.samples for task in selection)
     middle, low, high = run.seconds + rest, None, None
     if count:
-        middle, low, high = _outcomes(known, selection, slots, rests or [0.0])
+        middle, low, high = _outcomes(known, selection, slots, rests or [0.0], load)
     measured = sum(task in known.measured for task in selection)
-    costs = estimated(known.plan, known.measured) if measured else {}
-    peak = run.peak({task: cost.megabytes for task, cost in costs.items()}) if measured else None
+    peak = run.peak({task: cost.megabytes for task, cost in known.costs.items()}) if measured else None
     return Forecast(middle, low, high, rest, count, len(selection), len(rests), run.path(), peak, measured)
 
 
@@ -196,12 +236,13 @@ def _rests(known: Known, number: int) -> Iterator[float]:
             task: math.fsum(attempt.seconds for attempt in found.attempts) for task, found in run.executions.items()
         }
         selection = [task for task in order if task in took]
-        tests = simulate(known.plan, selection, slots_of(known, run.workers or None), took).seconds
+        load = known.load(selection, run.workers or None)
+        tests = simulate(known.plan, selection, slots_of(known, run.workers or None, load), took, load=load).seconds
         yield max(0.0, run.seconds - tests)
 
 
 def _outcomes(
-    known: Known, selection: Sequence[str], slots: Mapping[str, int], rests: Sequence[float]
+    known: Known, selection: Sequence[str], slots: Mapping[str, int], rests: Sequence[float], load: Load | None
 ) -> tuple[float, float, float]:
     """Return the median of simulated runs, and the bounds of nine of ten of them."""
     spreads = _spreads(known, selection)
@@ -214,7 +255,7 @@ def _outcomes(
         return known.expected[task] * math.exp(chance.gauss(spread.shift, spread.next))
 
     ends = sorted(
-        simulate(known.plan, selection, slots, known.expected, {task: drawn(task) for task in selection}).seconds
+        simulate(known.plan, selection, slots, known.expected, {task: drawn(task) for task in selection}, load).seconds
         + next(others)
         for _ in range(draws)
     )
@@ -284,16 +325,19 @@ _FEW: Final = {4: 1.363, 5: 1.206, 6: 1.2, 7: 1.14, 8: 1.129, 9: 1.107}
 """By what the MAD of so many samples is multiplied; of more it is n / (n - 0.8)."""
 
 
-def by_workers(known: Known, selection: Sequence[str], slots: Mapping[str, int], rest: float) -> dict[int, float]:
+def by_workers(
+    known: Known, selection: Sequence[str], slots: Mapping[str, int], rest: float, load: Load | None = None
+) -> dict[int, float]:
     """Return the seconds of a run with one worker to `MOST_WORKERS`, as far as another worker can matter.
 
-    Of a large suite some of these numbers are left out. A method of one session keeps one worker.
+    Of a large suite some of these numbers are left out. A method of one session keeps one worker. Where costs bound a method,
+    they do so with each number.
     """
     single = {method.id for method in known.plan.methods if method.single_session}
     most = min(MOST_WORKERS, max(1, len(selection)))
     return {
         count: simulate(
-            known.plan, selection, {name: 1 if name in single else count for name in slots}, known.expected
+            known.plan, selection, {name: 1 if name in single else count for name in slots}, known.expected, load=load
         ).seconds
         + rest
         for count in (range(1, most + 1) if len(selection) <= LARGE else _SOME_WORKERS)

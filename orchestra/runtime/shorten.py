@@ -12,6 +12,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from orchestra.plan import Plan, Test
+from orchestra.runtime.engine.admission import Load
 from orchestra.runtime.forecast import SIMULATED_TASKS, Forecast, Known
 from orchestra.runtime.simulation import simulate
 
@@ -54,7 +55,12 @@ class Saving(NamedTuple):
 
 
 def shortest(
-    known: Known, selection: Sequence[str], slots: Mapping[str, int], found: Forecast, number: int = 3
+    known: Known,
+    selection: Sequence[str],
+    slots: Mapping[str, int],
+    found: Forecast,
+    number: int = 3,
+    load: Load | None = None,
 ) -> list[Saving]:
     """Return the changes that save most, the greatest saving first; none that is not worth it.
 
@@ -64,30 +70,34 @@ def shortest(
         slots: tests that run at once, by method.
         found: the forecast of the same.
         number: of changes, at most.
+        load: what tasks take of the machine; None where that bounds nothing.
     """
     now = found.path[-1].ended if found.path else 0.0
     worth = max(WORTH_SECONDS, WORTH_SHARE * found.seconds)
     savings = [
-        Saving(change, now - applied(change, selection, known.expected))
+        Saving(change, now - applied(change, selection, known.expected, load))
         for change in _changes(known.plan, slots, found)
     ]
     return sorted((saving for saving in savings if saving.seconds >= worth), key=lambda one: -one.seconds)[:number]
 
 
-def applied(change: Change, selection: Sequence[str], seconds: Mapping[str, float]) -> float:
+def applied(change: Change, selection: Sequence[str], seconds: Mapping[str, float], load: Load | None = None) -> float:
     """Return the seconds of a simulated run with a change.
 
     Args:
         change: of the plan.
         selection: the tasks, without the change.
         seconds: of each of them, without the change.
+        load: what they take of the machine; None where that bounds nothing. Half a test takes as much as the whole.
     """
     took, tasks = dict(seconds), list(selection)
     if change.kind == "split":
         half = seconds[change.subject] / 2
         took[change.subject] = took[change.subject + HALF] = half
         tasks.insert(tasks.index(change.subject) + 1, change.subject + HALF)
-    return simulate(change.plan, tasks, change.slots, took).seconds
+        if load is not None and change.subject in load.needs:
+            load = load._replace(needs={**load.needs, change.subject + HALF: load.needs[change.subject]})
+    return simulate(change.plan, tasks, change.slots, took, load=load).seconds
 
 
 def _changes(plan: Plan, slots: Mapping[str, int], found: Forecast) -> Iterator[Change]:

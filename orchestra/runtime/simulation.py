@@ -9,6 +9,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from typing import NamedTuple
 
 from orchestra.plan import Plan
+from orchestra.runtime.engine.admission import Load
 from orchestra.runtime.engine.pools import wanted
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
@@ -21,8 +22,8 @@ class Start(NamedTuple):
         task: its name.
         begun, ended: seconds from the first start.
         after: the task at whose end it began; empty for one that began at once.
-        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, `resource NAME`, `pool NAME`,
-            `sessions of METHOD` or `instances per worker`; empty for one that began at once.
+        why: what it waited for: `needs`, `order`, `workers`, `exclusive tests`, `processors` or `memory` by its cost,
+            `resource NAME`, `pool NAME`, `sessions of METHOD` or `instances per worker`; empty for one that began at once.
     """
 
     task: str
@@ -90,6 +91,7 @@ def simulate(
     slots: Mapping[str, int],
     expected: Mapping[str, float],
     true: Mapping[str, float] | None = None,
+    load: Load | None = None,
 ) -> Simulated:
     """Return the run of a selection in which each task takes the time that is given.
 
@@ -99,8 +101,9 @@ def simulate(
         slots: tests that run at once, by method.
         expected: seconds of each task, by which the queue decides.
         true: the seconds that it takes in this run, where they differ.
+        load: what tasks take of the machine; None where that bounds nothing.
     """
-    return _Simulation(plan, selection, slots, expected, true or expected).carried_out()
+    return _Simulation(plan, selection, slots, expected, true or expected, load).carried_out()
 
 
 class _Simulation:
@@ -113,8 +116,9 @@ class _Simulation:
         slots: Mapping[str, int],
         expected: Mapping[str, float],
         true: Mapping[str, float],
+        load: Load | None,
     ) -> None:
-        self._queue = Queue(plan, selection, expected)
+        self._queue = Queue(plan, selection, expected, load=load)
         self._methods, self._components = {method.id: method for method in plan.methods}, plan.components
         self._tests = {test.id: test for test in plan.tests}
         self._slots, self._true = slots, true
@@ -187,6 +191,8 @@ class _Simulation:
         same = next((other for other in ended if other.partition(":")[0] == method), "")
         if self._full[method] and same:
             return same, "workers"
+        if lack := self._queue.admission.why(task):
+            return ended[-1], lack
         for other in ended:
             shared = self._wanted(task) & self._wanted(other)
             if shared:

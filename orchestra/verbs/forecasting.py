@@ -4,17 +4,23 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Mapping, Sequence
+from pathlib import Path
 from typing import Any, NamedTuple
 
 from orchestra.draw import duration, megabytes
-from orchestra.ledger import baseline, history
+from orchestra.errors import UsageError
+from orchestra.ledger import baseline, history, plan_store, run_record
+from orchestra.ledger.event import Expected
 from orchestra.ledger.origin import machine_shape
+from orchestra.ledger.view import look
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
+from orchestra.report.console.lines import expected_text
 from orchestra.runtime import forecast
-from orchestra.runtime.engine.slots import available_megabytes
+from orchestra.runtime.engine.slots import available_megabytes, room
 from orchestra.runtime.forecast import Forecast, Known
+from orchestra.runtime.hindsight import Hindsight, hindsight
 from orchestra.runtime.run.provenance import this_machine
 from orchestra.runtime.shorten import Saving, shortest
 from orchestra.verbs.group import say, say_json
@@ -52,11 +58,12 @@ def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | 
     """
     home = project.root / PLAN_FOLDER / plan.suite
     place = baseline.place_of(machine_shape(this_machine()), plan.profile)
-    known = forecast.known_of(plan, baseline.known(home), history.latest(home, forecast.EARLIER), place)
-    slots = forecast.slots_of(known, workers)
-    found = forecast.forecast(known, tasks, slots)
-    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest)
-    savings = shortest(known, tasks, slots, found)
+    known = forecast.known_of(plan, baseline.known(home), history.latest(home, forecast.EARLIER), place, room())
+    load = known.load(tasks, workers)
+    slots = forecast.slots_of(known, workers, load)
+    found = forecast.forecast(known, tasks, slots, load)
+    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest, load)
+    savings = shortest(known, tasks, slots, found, load=load)
     return Foreseen(place, known, slots, found, workers_seconds, savings, available_megabytes())
 
 
@@ -150,14 +157,82 @@ def print_forecast_json(plan: Plan, foreseen: Foreseen) -> None:
         "waits": {why: round(seconds, 6) for why, seconds in expected.waits().items()},
         "by_workers": {str(count): round(seconds, 6) for count, seconds in foreseen.by_workers.items()},
         "knee": forecast.knee(foreseen.by_workers),
-        "shorter": [
-            {
-                "kind": saving.change.kind,
-                "subject": saving.change.subject,
-                "seconds": round(saving.seconds, 6),
-                "text": saving.change.text,
-            }
-            for saving in foreseen.savings
-        ],
+        "shorter": _savings(foreseen.savings),
     }
     say_json(json.dumps(fields, ensure_ascii=False, indent=1))
+
+
+def look_back(project: Project, folder: Path) -> tuple[str, Expected | None, Hindsight]:
+    """Return the id of a run, the forecast that it recorded, and the run looked back at.
+
+    Args:
+        project: the project.
+        folder: of the run.
+
+    Raises:
+        MachineError: its record or the history cannot be read.
+        UsageError: it has no end, or executed no test.
+    """
+    home, view = folder.parent.parent, look(folder, steps=False)
+    record = run_record.record_of(view)
+    if record is None or not record.finished or not record.executions:
+        raise UsageError(
+            f"run {folder.name} has no end, is a shard, or executed no test", "name a run that ran tests to its end"
+        )
+    plan = plan_store.latest(project.root, folder)
+    before = history.before(home, record.run, forecast.EARLIER)
+    expected = view.start.expected if view.start is not None else None
+    return record.run, expected, hindsight(plan, before, record, room())
+
+
+def print_hindsight(run: str, expected: Expected | None, found: Hindsight) -> None:
+    """Print what was expected of a run and what it took, in all and by test, and the changes that would have shortened it."""
+    for text in _looked_back(run, expected, found):
+        say(unbroken(text))
+
+
+def _looked_back(run: str, expected: Expected | None, found: Hindsight) -> Iterator[str]:
+    before = expected_text(expected) or "no duration was known before"
+    yield f"run       {run}  took {duration(found.seconds)}, {before}"
+    beyond = found.seconds - found.simulated
+    rest = f"{duration(beyond)} beyond them" if beyond >= 0 else "more than it took: it ran more tests at once"
+    yield f"tests     {duration(found.simulated)} simulated with the durations that they had, {rest}"
+    yield f"rests on  {found.known} of {len(found.tests)} tests had a known duration before; those furthest off come first:"
+    for test in found.tests[:_SHOWN]:
+        yield f"          {test.task}  took {duration(test.took)}, expected {duration(test.expected)}"
+    if left := found.tests[_SHOWN:]:
+        off = max(abs(test.took - test.expected) for test in left)
+        yield f"          {len(left)} more, off by {duration(off)} at most"
+    for saving in found.savings:
+        yield f"shorter   by {duration(saving.seconds)}: {saving.change.text}"
+
+
+def print_hindsight_json(run: str, expected: Expected | None, found: Hindsight) -> None:
+    """Print it as JSON."""
+    shown: dict[str, Any] = {
+        "run": run,
+        "seconds": round(found.seconds, 6),
+        "expected_seconds": None if expected is None else round(expected.seconds, 6),
+        "low": None if expected is None else round(expected.low, 6),
+        "high": None if expected is None else round(expected.high, 6),
+        "simulated_seconds": round(found.simulated, 6),
+        "known": found.known,
+        "tests": [
+            {"task": test.task, "expected_seconds": round(test.expected, 6), "seconds": round(test.took, 6)}
+            for test in found.tests
+        ],
+        "shorter": _savings(found.savings),
+    }
+    say_json(json.dumps(shown, ensure_ascii=False, indent=1))
+
+
+def _savings(savings: Sequence[Saving]) -> list[dict[str, Any]]:
+    return [
+        {
+            "kind": saving.change.kind,
+            "subject": saving.change.subject,
+            "seconds": round(saving.seconds, 6),
+            "text": saving.change.text,
+        }
+        for saving in savings
+    ]

@@ -56,7 +56,7 @@ def show_record(root: Path, folder: Path, selection: Sequence[str], method: str 
         raise UsageError(f"run {folder.name} has no verdict and no attempt of {' '.join(selection) or 'any test'}")
     if opened is None:
         for task, life in lives.items():
-            say("\n".join(lines(task, life, relative(folder, root))))
+            say("\n".join(lines(task, life, relative(folder, root), view.held.get(task))))
         for seen in view.attested:
             if any(task.partition(":")[2] == seen.body.test for task in lives):
                 say("\n".join(attested_lines(seen.body, relative(folder, root))))

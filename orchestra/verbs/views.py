@@ -23,8 +23,15 @@ from orchestra.runtime.select import select, with_needs
 from orchestra.steps.step import Step
 from orchestra.steps.verb import Verb
 from orchestra.steps.vocabulary import VERBS, mcp_calls, playwright_text, text_by
-from orchestra.verbs.chosen_run import home_of, run_folder, with_part
-from orchestra.verbs.forecasting import foreseen, print_forecast, print_forecast_json
+from orchestra.verbs.chosen_run import home_of, run_folder, run_ids, with_part
+from orchestra.verbs.forecasting import (
+    foreseen,
+    look_back,
+    print_forecast,
+    print_forecast_json,
+    print_hindsight,
+    print_hindsight_json,
+)
 from orchestra.verbs.group import say, say_json
 from orchestra.verbs.options import brief_option, methods_option, profile_option, project_of, suite_option
 from orchestra.verbs.sharding import print_split, print_split_json, sharded
@@ -43,7 +50,8 @@ _SCRIPT_LENGTH, _SCRIPT_BEGIN = 160, 80
     "  orchestra plan --shards 4              the tests of each of four jobs, with their expected time\n"
     "  orchestra plan --shards 4 tag:smoke    of a selection\n"
     "  orchestra plan --forecast              how long a run will take here, and what decides it\n"
-    "  orchestra plan --forecast --workers 4 --method cli"
+    "  orchestra plan --forecast --workers 4 --method cli\n"
+    "  orchestra plan --forecast --run last   what was expected of the newest run, and what would have shortened it"
 )
 @click.argument("selection", nargs=-1)
 @suite_option
@@ -72,6 +80,13 @@ _SCRIPT_LENGTH, _SCRIPT_BEGIN = 160, 80
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="With --forecast: workers (default: of the spec)."
 )
+@click.option(
+    "--run",
+    "ended",
+    metavar="RUN",
+    shell_complete=run_ids,
+    help="With --forecast: that of a run that has ended, next to what its tests took.",
+)
 @click.option("--json", "as_json", is_flag=True, help="With --shards or --forecast: JSON output.")
 @click.pass_context
 def plan(
@@ -85,6 +100,7 @@ def plan(
     shards: int | None,
     foretold: bool,
     workers: int | None,
+    ended: str | None,
     as_json: bool,
 ) -> int:
     """Print the graph of a suite: tests in the order in which one worker runs them, with their edges."""
@@ -93,7 +109,14 @@ def plan(
         raise UsageError("--shards and --forecast are two questions", "ask one of them")
     if workers is not None and not foretold:
         raise UsageError("--workers is about a forecast", "add --forecast, or remove it")
+    if ended is not None and (not foretold or workers is not None or selection or methods or profile):
+        hint = "add --forecast, and remove the selection, --method, --profile and --workers"
+        raise UsageError("--run is about the forecast of a whole run that has ended", hint)
     project = project_of(ctx)
+    if ended is not None:
+        looked = look_back(project, run_folder(project, suite, ended))
+        print_hindsight_json(*looked) if as_json else print_hindsight(*looked)
+        return EXIT_OK
     name = project.choose(suite)
     compiled = current_plan(project, name, profile)
     if shards is not None:

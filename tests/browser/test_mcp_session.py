@@ -19,6 +19,7 @@ from orchestra.ledger.parts import Died
 from orchestra.runtime import bounded
 from orchestra.runtime.attempt import BEGUN
 from orchestra.runtime.driver.http import Http
+from orchestra.runtime.driver.mcp.browser import COLLECT_AFTER
 from orchestra.runtime.driver.mcp.client import (
     TOOLS,
     CallOverError,
@@ -162,6 +163,23 @@ def test_storage_of_every_kind_is_forgotten_between_tests(run):
     assert failure(now, "failed", "assertion").message == "back has no page to go to"  # nor one of the test before
     assert (now.failure.step, run.session(now).storage) == (6, "-")
     assert run.session(now).url == "about:blank"
+
+
+@browser
+def test_documents_of_many_tests_do_not_stay_in_the_process_of_the_page(run, warm):
+    browser = warm.session.browser
+
+    async def documents():
+        session = await browser.context.new_cdp_session(browser.page)
+        return (await session.send("Memory.getDOMCounters"))["documents"]
+
+    for number in range(2 * COLLECT_AFTER):
+        passed(run(OPEN))
+        if (
+            number >= COLLECT_AFTER / 2 and browser._left % COLLECT_AFTER == 0
+        ):  # it has just collected those of five tests or more
+            break
+    assert warm.session._loop.run(documents(), 30) <= 3
 
 
 @browser

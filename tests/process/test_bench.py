@@ -10,8 +10,8 @@ import sys
 import pytest
 
 from bench import __main__ as bench
-from bench import compile as compiling
 from bench import (
+    admission,
     faults,
     language,
     ledger,
@@ -27,6 +27,7 @@ from bench import (
     suite,
     watching,
 )
+from bench import compile as compiling
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
@@ -258,6 +259,20 @@ def test_looks_print_their_table():
     found = rows(look.run(count=1, rounds=1), "1 looks of a whole page")[2:]
     assert [row[0].partition(":")[0] for row in found] == ["Playwright Test", "cli", "cli", "mcp", "mcp"]
     assert [row[2] for row in found if row[2]] == ["<= 1.3", "<= 1.3"]
+
+
+@pytest.mark.nightly
+def test_auto_is_measured_against_one_and_two_workers():
+    found = rows(admission.run(tests=3, seconds=0.01, rounds=0, browser=False), "Workers: auto against one and two")[2:]
+    assert [row[5] for row in found] == ["<= 1.03"] * 3
+    assert all(float(row[4]) > 0 for row in found)
+
+
+@pytest.mark.nightly
+@pytest.mark.browser
+def test_auto_is_measured_on_tests_in_a_browser(chromium):
+    found = rows(admission.run(tests=0, rounds=0), "Workers: auto against one and two")[2:]
+    assert [row[0] for row in found] == [admission.DESK]
 
 
 @pytest.mark.nightly

@@ -108,11 +108,19 @@ def test_a_run_is_compared_with_its_forecast(healthy):
     assert (expected["known"], again.err.count("  expected ")) == (3, 2), again.err
     assert expected["memory_megabytes"] >= 0
     assert again.err.count(" of memory at the peak, ") == 1, again.err
+    told = healthy.run("plan", "--forecast", "--run", "last").out
+    assert "  3 of 3 tests had a known duration before" in told
+    assert len(re.findall(r"^ +cli:[abc]  took .*, expected ", told, re.MULTILINE)) == 3
+    looked = json.loads(healthy.run("plan", "--forecast", "--run", "last", "--json").out)
+    assert (looked["expected_seconds"], looked["known"]) == (round(expected["seconds"], 6), 3)
+    assert {test["task"] for test in looked["tests"]} == {"cli:a", "cli:b", "cli:c"}
+    assert healthy.run("plan", "--forecast", "--run", "last", "b").code == 2
     assert "  3 of 3 tests have a known duration on " in healthy.run("plan", "--forecast", "--workers", "2").out
 
 
 @pytest.mark.parametrize(
-    "words", [["--forecast", "--shards", "2"], ["--workers", "2"], ["--forecast", "--format", "json"], ["b"]]
+    "words",
+    [["--forecast", "--shards", "2"], ["--workers", "2"], ["--run", "last"], ["--forecast", "--format", "json"], ["b"]],
 )
 def test_a_forecast_is_no_graph(healthy, words):
     assert healthy.run("plan", *words).code == 2

@@ -48,10 +48,13 @@ def test_failures_other_browsers_and_what_was_not_measured_tell_no_cost(record):
     assert costs_of(PLAN, [record]) == {}
 
 
-def test_disturbed_attempts_count_only_where_there_are_no_others():
-    busy = ran(took(1.0, 9.0), disturbed="other programs")
-    assert costs_of(PLAN, [busy])["cli:a"].cores == 1 / 9
-    assert costs_of(PLAN, [busy, ran(took(1.0, 2.0))])["cli:a"].cores == 0.5
+def test_disturbed_attempts_have_memory_but_do_not_show_how_many_processors_they_want():
+    busy = ran(took(1.0, 9.0, 300.0), disturbed="other programs")
+    assert costs_of(PLAN, [busy]) == {"cli:a": Cost(None, 300.0)}
+    assert costs_of(PLAN, [busy, ran(took(1.0, 2.0, 100.0))]) == {"cli:a": Cost(0.5, 200.0)}
+    others = Plan("s", "", (page("a"), page("b"), page("c")), METHODS)
+    assert estimated(others, {"cli:a": Cost(None, 100.0)})["cli:b"] == Cost(None, 100.0)
+    assert estimated(others, {"cli:a": Cost(None, 100.0), "cli:c": Cost(2.0, 300.0)})["cli:b"] == Cost(2.0, 200.0)
 
 
 def test_a_test_without_a_cost_has_that_of_its_like():

@@ -391,6 +391,12 @@ def test_a_before_gate_asks_for_its_components_and_blocks():
     assert "up" in judged.blocked()
 
 
+@pytest.fixture
+def two_processors(monkeypatch):
+    monkeypatch.setattr("os.cpu_count", lambda: 2)
+
+
+@pytest.mark.usefixtures("two_processors")
 def test_slots_grow_while_the_machine_has_room_and_shrink_when_it_has_none():
     now, load = [0.0], [(10.0, 10.0)]
     slots = Slots(Method("cli", "", "playwright"), None, clock=lambda: now[0], load=lambda: load[0])
@@ -402,13 +408,36 @@ def test_slots_grow_while_the_machine_has_room_and_shrink_when_it_has_none():
     assert slots.allowed(1) == 2
     assert slots.changed() == "2 workers at 10 % of the processors and 10 % of the memory"
     assert slots.changed() == ""
-    now[0], load[0] = 3.0, (99.0, 10.0)
+    now[0], load[0] = 3.0, (66.0, 10.0)
+    assert slots.allowed(2) == 3, "two that keep two thirds busy leave room for a third like them"
+    now[0], load[0] = 4.0, (76.0, 10.0)
+    assert slots.allowed(3) == 3
+    now[0], load[0] = 5.0, (99.0, 10.0)
+    assert slots.allowed(3) == 2
+    assert slots.changed() == "2 workers at 99 % of the processors and 10 % of the memory"
+    now[0] = 6.0
+    assert slots.allowed(2) == 2, "full processors are no reason to have fewer tests than processors"
+    now[0], load[0] = 7.0, (50.0, 99.0)
     assert slots.allowed(2) == 1
-    assert slots.changed() == "1 worker at 99 % of the processors and 10 % of the memory"
-    now[0] = 4.0
+    assert slots.changed() == "1 worker at 50 % of the processors and 99 % of the memory"
+    now[0] = 8.0
     assert slots.allowed(2) == 1, "the last one stays"
     assert slots.samples_in(1, 5) == 0.5
     assert slots.samples_in(1, 0) is None
+
+
+@pytest.mark.usefixtures("two_processors")
+def test_slots_are_all_there_where_the_cost_of_each_test_is_known():
+    now, load = [0.0], [(99.0, 10.0)]
+    method = Method("cli", "", "playwright")
+    slots = Slots(method, None, learned=True, clock=lambda: now[0], load=lambda: load[0])
+    assert slots.allowed(0) == slots.most() == 4
+    now[0] = 1.0
+    assert slots.allowed(4) == 4, "admission decides about processors"
+    now[0], load[0] = 2.0, (99.0, 99.0)
+    assert slots.allowed(4) == 3
+    now[0], load[0] = 3.0, (99.0, 10.0)
+    assert slots.allowed(3) == 4
 
 
 @pytest.mark.parametrize(

@@ -15,8 +15,11 @@ from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Command, Group, Method, Plan
 from orchestra.plan import Test as Case
 from orchestra.runtime import forecast
+from orchestra.runtime.engine.admission import Load, Need
+from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.forecast import Known, by_workers, knee, known_of, slots_of
 from orchestra.runtime.simulation import Simulated, simulate
+from orchestra.steps.step import Step
 
 PLACE = "linux-x86_64-2cpu-8gb"
 
@@ -125,6 +128,36 @@ def test_memory_is_forecast_where_an_earlier_run_has_measured_it():
     assert (found.measured, found.peak) == (1, (200.0, ("m:a", "m:b")))
     found = forecast.forecast(known_of(plan, {}, [run], "other"), names, {"m": 2})
     assert (found.measured, found.peak) == (0, None)
+
+
+def test_costs_bound_the_methods_whose_workers_the_machine_decides():
+    tests = tuple(Case(name, "", ("m", "fixed"), command=Command(("true",))) for name in "ab")
+    http = Case("ask", "", ("m",), steps=(Step("http", {"GET": "/"}),))
+    methods = (Method("m", "", "command"), Method("fixed", "", "command", workers=3))
+    plan = Plan("s", "", (*tests, http), methods)
+    took = Attempt("passed", 1.0, held_seconds=2.0, cpu_seconds=1.0, megabytes=99.5)
+    executions = {task: Execution("passed", attempts=(took,)) for task in ("m:a", "fixed:a")}
+    run, room = RunRecord("1", machine=PLACE, executions=executions), Need(2000, 1000)
+    known = known_of(plan, {}, [run], PLACE, room)
+    load = known.load(["m:a", "m:b", "m:ask", "fixed:a"], None)
+    assert load == Load(room, dict.fromkeys(("m:a", "m:b", "fixed:a"), Need(500, 100)), frozenset({"m"}))
+    assert slots_of(known, None, load) == {"m": Slots(methods[0], None).most(), "fixed": 3}
+    assert known.load(["m:a"], 2) is None, "a number of workers is what the user says"
+    assert known.load(["m:ask"], None) is None
+    assert known_of(plan, {}, [run], PLACE).load(["m:a"], None) is None
+    disturbed = RunRecord(
+        "1", machine=PLACE, executions={"m:a": Execution("passed", attempts=(took,), disturbed="load")}
+    )
+    assert known_of(plan, {}, [disturbed], PLACE, room).load(["m:a"], None) is None
+
+
+def test_more_workers_save_nothing_where_each_test_wants_the_whole_machine():
+    tests = [Case(f"t{i}", "", ("m",)) for i in range(4)]
+    seconds = {f"m:t{i}": 1.0 for i in range(4)}
+    load = Load(Need(2000, 1000), dict.fromkeys(seconds, Need(2000, 1)), frozenset({"m"}))
+    assert set(by_workers(Known(plan_of(*tests), seconds, {}, []), list(seconds), {"m": 1}, 0.5, load).values()) == {
+        4.5
+    }
 
 
 def test_nothing_selected_takes_no_time():

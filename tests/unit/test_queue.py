@@ -10,6 +10,7 @@ from hypothesis import strategies as st
 
 from orchestra.plan import Component, Connect, Group, Method, Plan, Pool, Service
 from orchestra.plan import Test as Case
+from orchestra.runtime.engine.admission import Load
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.select import task_name
 from orchestra.runtime.simulation import simulate as simulated_run
@@ -269,10 +270,10 @@ def test_a_slot_is_held_for_a_task_that_doit_is_about_to_push():
     assert ended().take("m") == "m:short"
 
 
-def starts(plan: Plan, seconds: dict[str, int], *, late: bool) -> list[tuple[int, list[str]]]:
+def starts(plan: Plan, seconds: dict[str, int], *, late: bool, load: Load | None = None) -> list[tuple[int, list[str]]]:
     """Return when each task starts with three slots; `late` is when doit pushes after free slots were asked for."""
     selection = list(seconds)
-    queue, tests, now = Queue(plan, selection, seconds), {test.id: test for test in plan.tests}, 0
+    queue, tests, now = Queue(plan, selection, seconds, load=load), {test.id: test for test in plan.tests}, 0
     done, pushed, running, log = set(), set(), {}, []
 
     def push():

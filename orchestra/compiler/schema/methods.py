@@ -51,7 +51,12 @@ class MethodSpec(TypedDict, total=False):
     driver: Required[Annotated[str, Key("the driver that executes the steps", "playwright", choices=tuple(DRIVERS))]]
     workers: Annotated[
         Literal["auto"] | int,
-        Key("parallel tests; `auto` measures the capacity of the machine", "auto", minimum=1, default="auto"),
+        Key(
+            "parallel tests; `auto` decides by their cost (docs/run.md#workers-by-cost)",
+            "auto",
+            minimum=1,
+            default="auto",
+        ),
     ]
     parallel: Annotated[bool, Key("run in parallel with the other methods, not after them", True, default=PLAN)]
     session: Annotated[SessionSpec, Key("its browser session", {"single": True, "reset": "storage"})]

@@ -18,6 +18,7 @@ from orchestra.ledger.event import (
     Compared,
     Expected,
     GateJudged,
+    HeldBack,
     Incident,
     Interrupted,
     Note,
@@ -225,6 +226,15 @@ def memory_text(expected: Expected | None) -> str:
     if expected is None or expected.memory_megabytes is None or expected.available_megabytes is None:
         return ""
     return f"{megabytes(expected.memory_megabytes)} of memory at the peak, {megabytes(expected.available_megabytes)} available"
+
+
+def held_text(body: HeldBack) -> str:
+    """Return for what a test waited with a slot free, with the numbers of this decision."""
+    return (
+        f"for {body.lack}: it wants {body.processors:.1f} processors and {megabytes(body.memory_megabytes)}, {body.running}"
+        f" running {'test has' if body.running == 1 else 'tests have'} {body.processors_used:.1f} of {body.processors_all:g} and"
+        f" {megabytes(body.memory_megabytes_used)} of {megabytes(body.memory_megabytes_all)}"
+    )
 
 
 def selection_text(body: RunStarted) -> str:

@@ -18,6 +18,7 @@ from orchestra.ledger.event import (
     Event,
     GateJudged,
     GroupCompleted,
+    HeldBack,
     Logs,
     Reports,
     ResourceSampled,
@@ -28,7 +29,7 @@ from orchestra.ledger.event import (
     Unknown,
     VerdictGiven,
 )
-from orchestra.report.console.lines import event_line, gate_line, line
+from orchestra.report.console.lines import event_line, gate_line, held_text, line
 
 
 def timeline(event: Event) -> str:
@@ -84,6 +85,10 @@ def _resource(body: ResourceSampled) -> str:
     return line("machine", use, disk, network, f"{body.workers} workers", *workers, body.reason)
 
 
+def _held(body: HeldBack) -> str:
+    return line("waits", body.task, held_text(body))
+
+
 def _run_finished(body: RunFinished) -> str:
     counts = ", ".join(f"{count} {verdict}" for verdict, count in body.counts.items())
     return line("finished", f"exit code {body.exit_code}", counts, duration(body.seconds))
@@ -114,6 +119,7 @@ _TELL: Mapping[type[Body], Callable[[Any], str]] = {
     GateJudged: gate_line,  # a standard one that passed: not shown during a run, but an event
     GroupCompleted: _group,
     SessionChanged: _session,
+    HeldBack: _held,
     ResourceSampled: _resource,
     RunFinished: _run_finished,
     Logs: _logs,

@@ -1,8 +1,8 @@
 """Decide which task runs next: a pure queue with order, barriers, resources and priorities.
 
 doit reports when the needs of a task are done; the queue holds it back for order-only edges (`after` of tests, groups
-and methods), for counted resources, for tests that run alone, and until a slot is free. Among the tasks that can run,
-the one with the longest remaining path goes first (list scheduling by critical path: Graham 1969, Kohler 1975), because
+and methods), for counted resources, for tests that run alone, until a slot is free and its cost fits. Among the tasks that can
+run, the one with the longest remaining path goes first (list scheduling by critical path: Graham 1969, Kohler 1975), because
 it bounds the end of the run.
 """
 
@@ -14,12 +14,17 @@ import random
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from typing import TypeAlias
 
 from orchestra.instances import most
 from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan, Test
+from orchestra.runtime.engine.admission import LOOKED, Admission, Load, Need
 from orchestra.runtime.engine.pools import INSTANCES, Pools, sessions, wanted
 from orchestra.runtime.select import task_name
+
+_Place: TypeAlias = tuple[float, int, str]
+"""The place of a task among those that can run: less its longest path, its turn, its name; the least goes first."""
 
 UNKNOWN_SECONDS = 1.0
 """The duration that is taken for a test that has none yet. Only ratios matter for the order."""
@@ -44,6 +49,11 @@ class Queue:
         seconds: measured durations by task.
         seed: of a random order among the tasks that can run, in a single session, too; None for the order above.
         shard: the part of a selection that this is; None for a whole one.
+        load: what tasks take of the machine; None where that bounds nothing.
+
+    Attributes:
+        pools: which task holds which entries.
+        admission: which task waits until its cost fits.
     """
 
     def __init__(
@@ -53,7 +63,9 @@ class Queue:
         seconds: Mapping[str, float] | None = None,
         seed: int | None = None,
         shard: Sharding | None = None,
+        load: Load | None = None,
     ) -> None:
+        self.admission = Admission(load, selection)
         self._tests = {test.id: test for test in plan.tests}
         self._wanted = {test.id: wanted(test, plan.components) for test in plan.tests}
         remote = {method.id: method for method in plan.methods if sessions((method,))}
@@ -79,7 +91,7 @@ class Queue:
         self._dependents: dict[str, list[str]] = defaultdict(list)
         self._pushed: set[str] = set()
         self._coming: dict[str, set[str]] = {method.id: set() for method in plan.methods}
-        self._ready: dict[str, list[tuple[float, int, str]]] = {method.id: [] for method in plan.methods}
+        self._ready: dict[str, list[_Place]] = {method.id: [] for method in plan.methods}
         self._parked: dict[str, list[str]] = defaultdict(list)
         self._link(plan, selection)
         self._turn = self._rank if seed is None else _shuffled(selection, seed)
@@ -164,7 +176,7 @@ class Queue:
         else:
             heapq.heappush(self._ready[method], self._place(method, task))
 
-    def _place(self, method: str, task: str) -> tuple[float, int, str]:
+    def _place(self, method: str, task: str) -> _Place:
         """Return the place of a task among those that can run; the least goes first."""
         if task in self._isolated:
             return math.inf, self._turn[task], task
@@ -180,30 +192,60 @@ class Queue:
                 None when it has. Until then a slot is held for each of these that goes before what can run: granted
                 at once, it would often go to a short task, and the critical path would wait for the next slot.
         """
-        ready = self._ready[method]
         if self._alone:
             return self._take_alone(method)
-        while ready:
-            place = heapq.heappop(ready)
-            task = place[-1]
-            if task not in self._pushed:
-                continue  # it got its verdict without running
-            lacking = self._lacking(task)
-            if lacking is not None:
-                self._parked[lacking].append(task)
-                continue
-            if free is not None and not self._goes_now(method, place, free):
+        ready, heavy = self._ready[method], list[_Place]()
+        try:
+            while ready and len(heavy) < LOOKED:
+                place = heapq.heappop(ready)
+                task = place[-1]
+                if task not in self._pushed:
+                    continue  # it got its verdict without running
+                lacking = self._lacking(task)
+                if lacking is not None:
+                    self._parked[lacking].append(task)
+                    self.admission.forget(task)
+                    continue
+                alone = self._parts(task)[1].exclusive or task in self._isolated
+                if not self._fits(task, alone=alone, first=not heavy, offered=free is None):
+                    heavy.append(place)
+                    if free is not None and task != self.admission.first:
+                        return None  # a task that doit is about to push may be lighter, or be held back instead
+                    if self.admission.full():
+                        return None
+                    continue
+                if free is not None and not self._goes_now(method, place, free):
+                    heavy.append(place)
+                    return None
+                if task in self._isolated and (free is not None or self._running or self._others_ready()):
+                    heavy.append(place)
+                    return None
+                if alone:
+                    self._alone = task
+                    heapq.heappush(ready, place)
+                    return self._take_alone(method)
+                return self._taken(task)
+            return None
+        finally:
+            for place in heavy:
                 heapq.heappush(ready, place)
-                return None
-            if task in self._isolated and (free is not None or self._running or self._others_ready()):
-                heapq.heappush(ready, place)
-                return None
-            if self._parts(task)[1].exclusive or task in self._isolated:
-                self._alone = task
-                heapq.heappush(ready, place)
-                return self._take_alone(method)
-            return self._taken(task)
-        return None
+
+    def _fits(self, task: str, *, alone: bool, first: bool, offered: bool) -> bool:
+        """Return whether the cost of a task fits next to those that run, and its turn has come.
+
+        Args:
+            task: that could run else.
+            alone: whether it waits until no other runs, and then fits.
+            first: whether none goes before it.
+            offered: whether all that goes before it is known.
+        """
+        held = self.admission.first
+        if self.admission.closed and task != held:
+            return False
+        lack = None if alone else self.admission.lacks(task)
+        if lack is not None and first and offered and not held:
+            self.admission.hold(task, lack)
+        return lack is None
 
     def isolate(self, task: str) -> None:
         """Put a task that was taken back: it starts when no other can run, and runs alone."""
@@ -233,6 +275,7 @@ class Queue:
 
     def _taken(self, task: str) -> str:
         self._running.add(task)
+        self.admission.start(task)
         for name, count in self._needed(task).items():
             self._free[name] -= count
         self.pools.take(task, self._parts(task)[1])
@@ -246,20 +289,25 @@ class Queue:
         """Return the name of a resource of which too little is free for a task."""
         return _short(self._needed(task), self._free)
 
-    def _goes_now(self, method: str, place: tuple[float, int, str], free: int) -> bool:
+    def _goes_now(self, method: str, place: _Place, free: int) -> bool:
         """Return whether slots and resources suffice for a task and for all that doit is about to push before it."""
         left = dict(self._free)
         coming = [self._place(method, task) for task in self._coming[method] if not self._held_back(task)]
         earlier = sorted(before for before in coming if before < place)
         if any(self._parts(task)[1].exclusive for *_, task in ([*earlier, place] if earlier else ())):
             return False
+        ahead: dict[str, Need] = {}
         for *_, task in earlier:
             needed = self._needed(task)
             if _short(needed, left) is None:
+                if self.admission.lacks(task, ahead) is not None:
+                    return False
+                ahead[task] = self.admission.need(task)
                 free -= 1
                 for name, count in needed.items():
                     left[name] -= count
-        return free > 0 and _short(self._needed(place[-1]), left) is None
+        fits = self.admission.lacks(place[-1], ahead) is None
+        return free > 0 and fits and _short(self._needed(place[-1]), left) is None
 
     def _held_back(self, task: str) -> bool:
         """Return whether a task waits for others that it does not need, in order only."""
@@ -269,6 +317,7 @@ class Queue:
     def release(self, task: str) -> None:
         """Give back the resources and the entries of a task that was taken; it may be pushed or taken again, or be done."""
         self._running.discard(task)
+        self.admission.end(task)
         if self._alone == task:
             self._alone = ""
         self.pools.release(task)
@@ -282,6 +331,7 @@ class Queue:
         method, test = self._parts(task)
         self._pushed.discard(task)
         self._isolated.discard(task)
+        self.admission.forget(task)
         if self._alone == task:
             self._alone = ""
         self._coming[method].discard(task)

@@ -1,7 +1,9 @@
 """Decide the number of parallel tests: that of the spec, or the measured capacity of the machine.
 
-`workers: auto` does not count cores, because two browsers on two cores are not faster than one: it begins low, adds a
-slot while the processors have room, and takes one away when they have none. A slot in use is never taken away.
+`workers: auto` has all its slots at once where earlier runs have measured the tests: then `admission` decides by their cost what
+runs side by side. Where none has, it begins low and adds a slot while the processors have room for one more test like those that
+run. It takes slots away down to one for each processor when these have none, and further when memory is scarce. A slot in use
+is never taken away.
 """
 
 from __future__ import annotations
@@ -9,14 +11,18 @@ from __future__ import annotations
 import os
 import time
 from collections.abc import Callable, Iterable
+from typing import Final
 
 import psutil
 
 from orchestra.drivers import DRIVERS
 from orchestra.plan import Method
+from orchestra.runtime.engine.admission import Need
 
 SAMPLE_SECONDS = 0.5
-ROOM_PERCENT = 65.0
+ALONE_PERCENT = 97.0
+"""A second test starts next to one that leaves so much idle: on what is left it saves more than it costs."""
+
 FULL_PERCENT = 95.0
 MEMORY_PERCENT = 85.0
 
@@ -27,6 +33,7 @@ class Slots:
     Args:
         method: of the plan.
         wanted: a number that outranks the spec's, from the command line; None for none.
+        learned: whether the cost of each of its tests is known, so that `admission` decides.
         clock: monotonic seconds.
         load: processors and memory in use, percent.
     """
@@ -36,13 +43,15 @@ class Slots:
         method: Method,
         wanted: int | None,
         *,
+        learned: bool = False,
         clock: Callable[[], float] = time.monotonic,
         load: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
-        cores = os.cpu_count() or 1
         self._fixed = 1 if method.single_session else wanted or method.workers
-        self._most = max(2, 2 * cores)
-        self._now = 1 if method.plugin or DRIVERS[method.driver].pages else cores
+        self._learned, self._cores = learned, processors()
+        self._most = max(2, 2 * self._cores)
+        pages = method.plugin or DRIVERS[method.driver].pages
+        self._now = self._most if learned else 1 if pages else self._cores
         self._clock = clock
         self._load = load or machine_load
         self._next = clock() + SAMPLE_SECONDS
@@ -72,13 +81,18 @@ class Slots:
         now = self._clock()
         if now >= self._next:
             self._next = now + SAMPLE_SECONDS
-            processors, memory = self._load()
-            if processors < ROOM_PERCENT and memory < MEMORY_PERCENT and running >= self._now < self._most:
+            busy, memory = self._load()
+            full = busy > FULL_PERCENT and not self._learned and self._now > self._cores
+            if (
+                memory < MEMORY_PERCENT
+                and running >= self._now < self._most
+                and (self._learned or busy < _room(running))
+            ):
                 self._now += 1
-                self._reason = _reason(self._now, processors, memory)
-            elif (processors > FULL_PERCENT or memory > MEMORY_PERCENT) and self._now > 1:
+                self._reason = _reason(self._now, busy, memory)
+            elif (full or memory > MEMORY_PERCENT) and self._now > 1:
                 self._now -= 1
-                self._reason = _reason(self._now, processors, memory)
+                self._reason = _reason(self._now, busy, memory)
         return self._now
 
     def changed(self) -> str:
@@ -93,6 +107,11 @@ class Slots:
         return max(0.0, self._next - self._clock())
 
 
+def _room(running: int) -> float:
+    """Return below which percent of the processors one more test like those that run has room."""
+    return ALONE_PERCENT if running <= 1 else 100.0 * running / (running + 1)
+
+
 def most_at_once(methods: Iterable[Method], wanted: int | None) -> int:
     """Return how many tests of all methods can run at once: methods follow each other, but for those that run in parallel.
 
@@ -105,10 +124,8 @@ def most_at_once(methods: Iterable[Method], wanted: int | None) -> int:
     return in_parallel + max((count for parallel, count in slots if not parallel), default=0)
 
 
-def _reason(slots: int, processors: float, memory: float) -> str:
-    return (
-        f"{slots} worker{'s' * (slots != 1)} at {processors:.0f} % of the processors and {memory:.0f} % of the memory"
-    )
+def _reason(slots: int, busy: float, memory: float) -> str:
+    return f"{slots} worker{'s' * (slots != 1)} at {busy:.0f} % of the processors and {memory:.0f} % of the memory"
 
 
 def machine_load() -> tuple[float, float]:
@@ -116,6 +133,20 @@ def machine_load() -> tuple[float, float]:
     return psutil.cpu_percent(interval=None), psutil.virtual_memory().percent
 
 
+def processors() -> int:
+    """Return how many processors this machine has."""
+    return os.cpu_count() or 1
+
+
 def available_megabytes() -> float:
     """Return how much memory programs can still get without swapping, in units of 1,000,000 bytes."""
     return psutil.virtual_memory().available / 1e6
+
+
+MEMORY_SHARE: Final = 0.9
+"""The part of the available memory that tests may have: what they had at their most varies from run to run."""
+
+
+def room() -> Need:
+    """Return the capacity of this machine for tests, by the memory that is available now."""
+    return Need(1000 * processors(), int(MEMORY_SHARE * available_megabytes()))

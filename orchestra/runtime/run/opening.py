@@ -33,7 +33,8 @@ from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import Builds
 from orchestra.runtime.engine import pools
-from orchestra.runtime.engine.slots import available_megabytes
+from orchestra.runtime.engine.admission import Load
+from orchestra.runtime.engine.slots import available_megabytes, room
 from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
@@ -157,6 +158,7 @@ class Run:
         passed: keeps the output of commands that passed.
         passes: what this user has vouched for.
         pace: durations against the baseline.
+        load: what its tasks take of the machine; None where that bounds nothing.
     """
 
     id: str
@@ -181,6 +183,7 @@ class Run:
     passed: PassedOutput
     passes: Passes
     pace: Pace
+    load: Load | None
 
     @property
     def mark(self) -> str:
@@ -266,6 +269,8 @@ def open_run(
         recorder = Recorder(folder, masks.text if masks else None, view, observers(folder), author=author)
         versions = {engine: found.version for engine, found in browsers.items() if isinstance(found, Browser)}
         origin = provenance(root, environment, __version__, versions)
+        pace = Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile))
+        known = forecast.known_of(plan, pace.samples, history.latest(home, forecast.EARLIER), pace.place, room())
         opened = Run(
             id=run,
             root=root,
@@ -288,9 +293,10 @@ def open_run(
             recorder=recorder,
             passed=PassedOutput(folder),
             passes=passes,
-            pace=Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile)),
+            pace=pace,
+            load=known.load(tasks, options.workers),
         )
-        _record_start(opened, origin, trusted)
+        _record_start(opened, origin, trusted, known)
     except BaseException:
         lock.release()
         raise
@@ -314,7 +320,7 @@ def _remote(tasks: Iterable[Task]) -> dict[str, tuple[Method, frozenset[str]]]:
     return found
 
 
-def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
+def _record_start(run: Run, origin: Provenance, trusted: str, known: forecast.Known) -> None:
     """Retain the plan and record the start of the run, or of this segment of it, with what people should know of it."""
     plan_store.store(run.folder, run.plan)
     if run.options.resume:
@@ -354,19 +360,19 @@ def _record_start(run: Run, origin: Provenance, trusted: str) -> None:
             burn_in=run.options.burn_in,
             retries=run.options.retries,
             shard=run.options.shard,
-            expected=_expected(run),
+            expected=_expected(run, known),
         )
     )
     for note in _remarks(run, origin):
         run.recorder.add(note)
 
 
-def _expected(run: Run) -> Expected | None:
+def _expected(run: Run, known: forecast.Known) -> Expected | None:
     """Return how long the run will take; None where no duration of its tests is known."""
-    known = forecast.known_of(run.plan, run.pace.samples, history.latest(run.home, forecast.EARLIER), run.pace.place)
     if known.samples.keys().isdisjoint(run.tasks):
         return None
-    found = forecast.forecast(known, list(run.tasks), forecast.slots_of(known, run.options.workers))
+    slots = forecast.slots_of(known, run.options.workers, run.load)
+    found = forecast.forecast(known, list(run.tasks), slots, run.load)
     if found.low is None or found.high is None:
         return None
     return Expected(

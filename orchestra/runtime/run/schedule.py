@@ -13,7 +13,7 @@ import msgspec
 
 from orchestra.instances import component_of, worker_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import AttemptStarted, Note, Verdict
+from orchestra.ledger.event import AttemptStarted, HeldBack, Note, Verdict
 from orchestra.plan import Plan, Test
 from orchestra.runtime.attempt import (
     Looks,
@@ -31,6 +31,7 @@ from orchestra.runtime.attempts.verdict import unmet
 from orchestra.runtime.attempts.window import marks
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import unsure
+from orchestra.runtime.engine.admission import Held
 from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.pools import values_of
 from orchestra.runtime.engine.queue import Queue
@@ -87,7 +88,10 @@ class Schedule:
         self._measures, self._decisions = measures, decisions
         self._between = Between(run.plan.components, matrix, engine.wake, self._renewed)
         self._holding = Holding(run.plan.components, instances, matrix)
-        self._slots = {method.id: Slots(method, run.options.workers) for method in run.plan.methods}
+        learned = run.load.methods if run.load is not None else frozenset()
+        self._slots = {
+            method.id: Slots(method, run.options.workers, learned=method.id in learned) for method in run.plan.methods
+        }
         self._busy = {method.id: 0 for method in run.plan.methods}
         self._awaiting: list[Task] = []
         self._names = _environment_names(run.plan, run.environment)
@@ -157,8 +161,8 @@ class Schedule:
         return in_parallel + max((count for parallel, count in slots if not parallel), default=0)
 
     def slot_free(self) -> bool:
-        """Return whether one more test may run."""
-        return len(self.running) < self.workers()
+        """Return whether one more test may run: a slot is free, and the next one does not wait until its cost fits."""
+        return len(self.running) < self.workers() and not self._queue.admission.first
 
     def idle(self) -> bool:
         """Return whether nothing runs and nothing waits for its components."""
@@ -198,6 +202,8 @@ class Schedule:
                 if free <= 0:
                     break
                 name = self._queue.take(method.id, None if offered else free)
+                for held in self._queue.admission.new():
+                    self._run.recorder.add(_held_back(held))
                 if name is None:
                     break
                 if self._decisions.decided(name):
@@ -380,6 +386,23 @@ class Schedule:
         for name in self._queue.waiting():
             if not self._decisions.decided(name):
                 self._decisions.decide(self._run.tasks[name], "error", reason)
+
+
+def _held_back(held: Held) -> HeldBack:
+    method, _, test = held.task.partition(":")
+    return HeldBack(
+        task=held.task,
+        test=test,
+        method=method,
+        lack=held.lack,
+        processors=held.need.millicores / 1000,
+        processors_used=held.used.millicores / 1000,
+        processors_all=held.room.millicores / 1000,
+        memory_megabytes=held.need.megabytes,
+        memory_megabytes_used=held.used.megabytes,
+        memory_megabytes_all=held.room.megabytes,
+        running=held.running,
+    )
 
 
 def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, str]:

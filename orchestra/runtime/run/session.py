@@ -118,7 +118,7 @@ class Session:
             instances=(instances := _instances(run)),
         )
         durations = {task: last.seconds for task, last in run.last_executions.items()}
-        queue = Queue(plan, selection, durations, options.seed, options.shard)
+        queue = Queue(plan, selection, durations, options.seed, options.shard, run.load)
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)
         self._measures = measures = Measures(run, matrix)
         self._decisions = decisions = Decisions(run, ending, queue, matrix, outages)
