@@ -28,6 +28,7 @@ from orchestra.runtime.engine.local import Local
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import most_at_once
 from orchestra.runtime.logins import Shown
+from orchestra.runtime.processes.orphan import forking, started
 from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.run.conclude import Conclusion
 from orchestra.runtime.run.decide import Decisions
@@ -86,7 +87,9 @@ class Session:
         self.run, self.folder = run.id, run.folder
         numbered = dict(run.view.health.numbers)
         self._outages = outages = Outages(run.recorder.add, numbered=numbered)
-        self._reaper = Reaper.start(run.mark)
+        with forking:  # a child that is known is not looked at after each command
+            self._reaper = Reaper.start(run.mark)
+            started(self._reaper)
         self._sharing = sharing = Sharing(run, lambda: bool(ending.asked or ending.fault))
         self._engine = engine = Local(
             run.environment,
