@@ -28,8 +28,11 @@ from orchestra.runtime.simulation import Peak, Start, simulate
 DRAWS: Final = 200
 """Simulated runs behind an interval of a small suite."""
 
+SMALL: Final = 100
+"""A suite of more tasks gets fewer draws, by the square of their number: its sum varies less, and each draw costs more."""
+
 SIMULATED_TASKS: Final = 20_000
-"""Tasks that all draws together simulate at most: a large suite gets fewer draws, and its sum varies less."""
+"""Tasks that are simulated at most where changes of a suite are tried."""
 
 FEWEST_DRAWS: Final = 4
 MANY_DRAWS: Final = 40
@@ -248,7 +251,7 @@ def _outcomes(
     spreads = _spreads(known, selection)
     chance = random.Random(0)  # noqa: S311 - draws to repeat, no secret
     others = _others(rests, chance)
-    draws = max(FEWEST_DRAWS, min(DRAWS, SIMULATED_TASKS // max(1, len(selection))))
+    draws = max(FEWEST_DRAWS, min(DRAWS, DRAWS * SMALL**2 // max(1, len(selection)) ** 2))
 
     def drawn(task: str) -> float:
         spread = spreads[task]

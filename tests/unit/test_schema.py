@@ -213,6 +213,15 @@ def test_every_mistake_has_its_line():
             ],
         ),
         (
+            spec("methods: {m: {driver: mcp, session: single}}\nhealth: {a: {command: [b], port: 80}, c: {url: http://c, cmd: d}}\ntests: {a: {steps: [reload]}}\n"),
+            [
+                'a.yaml:3:37: "session" is "single"; wanted is a mapping [schema-type]\n    hint: write session: {single: true}',
+                'a.yaml:4:14: unknown key "command" [schema-unknown-key]\n    hint: write service: {run: [PROGRAM, ARGUMENT], port: 3000}',
+                'a.yaml:4:28: unknown key "port" [schema-unknown-key]\n    hint: write it in service: {port: …}',
+                'a.yaml:4:58: unknown key "cmd"; allowed are "title", "needs", "required", "job", "service", "url", "ready", "live", "retries", "between_methods", "recover", "failover", "fail_back", "cool_down_seconds", "shared", "per", "reset", "identity" [schema-unknown-key]',
+            ],
+        ),
+        (
             spec("tests: {a: {command: {run: [a]}}, c: {command: {argv: [a], args: [b]}}}\nhealth: {a: {job: {argv: [a]}}}\n"),
             [
                 'a.yaml:3:23: unknown key "run" (did you mean "argv"?); allowed are "argv", "shell", "cwd", "env", "exit_codes", "junit", "playwright_json", "pytest_reportlog", "cases", "attach" [schema-unknown-key]\n    hint: write argv: the program and its arguments, one item each',

@@ -8,6 +8,7 @@ import shlex
 from collections.abc import Container, Mapping, Sequence
 from typing import Any, NamedTuple
 
+from orchestra.compiler.schema.health import ServiceSpec
 from orchestra.diagnostic import Edit
 from orchestra.steps.conditions import CONDITIONS
 from orchestra.steps.vocabulary import VERBS
@@ -80,6 +81,7 @@ _VALUES_ELSEWHERE: dict[tuple[str, type], str] = {
     ("retries", int): "{{max: {}}}",
     ("to", str): "{{be: {}}}",
     ("not", str): "{{be: {}}}",
+    ("session", str): "{{single: true}}",
     ("connect", str): '{{url: "{}"}}',
     ("title", str): '{{have_text: "{}"}}',
     ("url", str): '{{contain: "{}"}}',
@@ -170,6 +172,8 @@ def key_guess(key: str, known: Mapping[str, Any], taken: Container[str]) -> KeyG
     if "a11y" in known and (key in CONDITIONS or key in _OF_EXPECT):
         around, hint = _OF_EXPECT.get(key, ("to", f"write to: {{{key}: …}}"))
         return KeyGuess("", hint, around=around)
+    if "service" in known and key in ServiceSpec.__annotations__:
+        return KeyGuess("", f"write it in service: {{{key}: …}}", around="service")
     return KeyGuess(closest(key, known) or "", edit=correction(key, known, taken=taken))
 
 
@@ -180,4 +184,6 @@ def _command_key(key: str, known: Mapping[str, Any], taken: Container[str]) -> K
             return KeyGuess(name, f"write {name}: the program and its arguments, one item each", Edit(key, name))
     if "command" in known and known["command"].get("type") != "string" and "command" not in taken:
         return KeyGuess("", "write command: {argv: [PROGRAM, ARGUMENT]}", around="command")
+    if "service" in known and not any(kind in taken for kind in ("service", "job", "url")):
+        return KeyGuess("", "write service: {run: [PROGRAM, ARGUMENT], port: 3000}", around="service")
     return None

@@ -8,10 +8,10 @@ from __future__ import annotations
 
 import ctypes
 import os
-import subprocess
 import sys
 import threading
 from collections.abc import Iterable
+from typing import Any, Protocol
 
 import psutil
 
@@ -19,9 +19,17 @@ from orchestra.runtime.processes.mark import carries, marks_of
 
 _PR_SET_CHILD_SUBREAPER = 36
 
+
+class Child(Protocol):
+    """A process that we started. Its `returncode` is None until its exit code was taken."""
+
+    pid: int
+    returncode: Any
+
+
 # The children of a process are a fact of the whole process, like `subprocess._active`: which of them we started, which
 # came to us as orphans, and which have no environment to read.
-_started: dict[int, subprocess.Popen[bytes]] = {}
+_started: dict[int, Child] = {}
 _adopted: set[int] = set()
 _blank: set[int] = set()
 
@@ -37,9 +45,9 @@ def become_subreaper() -> bool:
     return bool(libc.prctl(_PR_SET_CHILD_SUBREAPER, 1, 0, 0, 0) == 0)
 
 
-def started(popen: subprocess.Popen[bytes]) -> None:
-    """Record a child as ours: its exit code belongs to its Popen. The caller holds `forking`."""
-    _started[popen.pid] = popen
+def started(child: Child) -> None:
+    """Record a child as ours: its exit code belongs to its Popen, or to the reaper. The caller holds `forking`."""
+    _started[child.pid] = child
 
 
 def adopt(pids: Iterable[int]) -> None:
@@ -78,7 +86,7 @@ def _known() -> set[int]:
     """Return the children that `spawn` started and whose exit code is not yet taken: their numbers cannot be a
     stranger's.
     """
-    for pid in [pid for pid, popen in _started.items() if popen.returncode is not None]:
+    for pid in [pid for pid, child in _started.items() if child.returncode is not None]:
         del _started[pid]
     return set(_started)
 

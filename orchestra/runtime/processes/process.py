@@ -105,7 +105,7 @@ def spawn(
                 executable=program,
                 cwd=cwd,
                 env=encoded,
-                stdin=stdin,
+                stdin=_nothing() if stdin == subprocess.DEVNULL else stdin,
                 stdout=stdout,
                 stderr=stderr,
                 start_new_session=True,
@@ -115,6 +115,12 @@ def spawn(
             raise _refusal(words[0], cwd, path, error) from error
         started(popen)
     return Process(popen, mark)
+
+
+@functools.cache
+def _nothing() -> int:
+    """Return an open /dev/null: `Popen` would open one for each child."""
+    return os.open(os.devnull, os.O_RDWR | os.O_CLOEXEC)
 
 
 _encoded = functools.lru_cache(maxsize=4096)(os.fsencode)

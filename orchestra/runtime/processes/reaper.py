@@ -32,11 +32,15 @@ _VARIABLE = "ORCHESTRA_TREE"
 
 
 class Reaper:
-    """The run's handle of its reaper. If the reaper was ended, it is started again with all registered processes."""
+    """The run's handle of its reaper. If the reaper was ended, it is started again with all registered processes.
+
+    `returncode` is None until the exit code of the first one was taken.
+    """
 
     def __init__(self, mark: str) -> None:
         self.mark = mark
         self.pid = 0
+        self.returncode: int | None = None
         self._pipe = -1
         self._told: dict[int, str] = {}
         self._launch()
@@ -111,6 +115,7 @@ class Reaper:
                 time.sleep(_SHORT_SECONDS)
         except ChildProcessError:
             pass
+        self.returncode = 0
 
 
 def _row(pid: int, *, zombies: bool = False) -> tuple[int, int, str] | None:
