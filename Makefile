@@ -60,13 +60,15 @@ demo-faults: env ## break the API server of the sample: all tests pass; then slo
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'outage_budget.*failed'
 	@$(BIN)/orchestra events --suite faults --type gate | grep 'quick.*warned'
 
-demo-scale: env browser ## run the browser suite in three shards, one after the other, and merge them into one run
+demo-scale: env browser ## run the browser suite in three shards, merge them, then run it on two nodes, of which one is killed
 	$(BIN)/orchestra compile
 	@folders=; for shard in 1 2 3; do \
 	  echo "demo-scale: shard $$shard of 3"; \
 	  $(ACTIVE) $(BIN)/orchestra run --suite market --shard $$shard/3 || exit $$?; \
 	  folders="$$folders .orchestra/market/runs/$$(readlink $(LAST))"; done; \
 	  echo 'demo-scale: the merge'; $(BIN)/orchestra merge $$folders
+	@echo 'demo-scale: a Dask cluster of two nodes, of which one is killed'
+	@$(ACTIVE) $(BIN)/python -m scripts.demo_cluster
 
 quick: WORKERS := $(CORES)
 quick: env ## the tests without processes, servers and browsers, in under a minute

@@ -28,6 +28,7 @@ VERBS: dict[str, tuple[str, str]] = {
     "up": ("health", "Start servers and leave them running."),
     "down": ("health", "End the servers that `up` started."),
     "run": ("runs", "Run tests."),
+    "worker": ("worker", "Carry out tests for runs on other machines."),
     "record": ("record", "Record a session in a browser as a test."),
     "merge": ("merge", "Merge the runs of shards into one."),
     "wait": ("waiting", "Wait for a run, and end with its exit code."),

@@ -158,6 +158,10 @@ class Connect(Part, frozen=True):
     sessions: int = 0
 
 
+AUTO_SLOTS: Final = 2
+"""The most tests that run at once for each processor with `workers: auto`."""
+
+
 class Method(Part, frozen=True):
     """A way to run the tests. `workers` 0 means as many as the machine bears, measured. `command` names the slash command.
 
@@ -469,6 +473,19 @@ class Plugin(Part, frozen=True):
     probes: tuple[str, ...] = ()
     drivers: tuple[str, ...] = ()
     formats: tuple[str, ...] = ()
+    engines: tuple[str, ...] = ()
+
+
+class Engine(Part, frozen=True):
+    """The machines that carry out the tests, where that is not this one: an engine, and the address of its cluster.
+
+    Without an address the cluster is one of this machine, for a try. `slots` is the most tests at once on each node, 0 for as
+    many as it has.
+    """
+
+    name: str
+    scheduler: str = ""
+    slots: int = 0
 
 
 class Plan(Part, frozen=True):
@@ -493,6 +510,7 @@ class Plan(Part, frozen=True):
     collect: tuple[Collect, ...] = ()
     outputs: Outputs = Outputs()
     plugins: tuple[Plugin, ...] = ()
+    engine: Engine | None = None
     profile: str = ""
     sources: tuple[str, ...] = ()
     source_digest: str = ""

@@ -1,4 +1,4 @@
-"""Find and load what installed packages add to orchestra: probes, drivers and report formats.
+"""Find and load what installed packages add to orchestra: probes, drivers, report formats and engines.
 
 A spec names the packages (`plugins: [orchestra-redis]`), and only these are looked at, so that a spec without plug-ins
 costs nothing, and machines with different packages compile the same plan. A package registers each object under an
@@ -20,12 +20,13 @@ from typing import Any, Final, Literal, NamedTuple, TypeAlias, TypeVar
 
 from orchestra.errors import MachineError
 
-Sort: TypeAlias = Literal["probe", "driver", "format"]
+Sort: TypeAlias = Literal["probe", "driver", "format", "engine"]
 
 GROUPS: Final[dict[Sort, str]] = {
     "probe": "orchestra.probes",
     "driver": "orchestra.drivers",
     "format": "orchestra.formats",
+    "engine": "orchestra.engines",
 }
 """The group of entry points of each sort of plug-in."""
 

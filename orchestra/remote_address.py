@@ -21,6 +21,8 @@ _PLAIN = re.compile(r"(?:[a-z]+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]+)?/
 _TOKEN = re.compile(r"(?=(?:[\w.~-]*[0-9]){3})[\w.~-]{20,}")
 """A part of a path, or a value of a query, that is no word of a person."""
 
+_SCHEDULER = re.compile(r"(?:tcp|tls)://(?:\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+):\d{1,5}")
+
 _BLANK = re.compile(r"\s")
 
 _SECRET = re.compile(r"token|key|secret|passw|auth|signature|credential", re.IGNORECASE)
@@ -88,6 +90,17 @@ def fault(url: str) -> str:
     if port == 0:
         return "no server has the port 0"
     return "it holds a blank" if _BLANK.search(bare) else ""
+
+
+def scheduler_fault(url: str) -> str:
+    """Return why a text is no address of a scheduler of Dask; empty if it is one. It may hold names of the environment."""
+    if url.startswith("${"):
+        return ""
+    return (
+        ""
+        if _SCHEDULER.fullmatch(names.expand(url, lambda _name: "1"))
+        else "it is none of tcp://HOST:PORT and tls://HOST:PORT"
+    )
 
 
 def shown(url: str) -> str:

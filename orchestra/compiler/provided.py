@@ -74,7 +74,7 @@ def provided(assembled: Assembled, root: str | os.PathLike[str]) -> tuple[Provid
 
 
 def idle(assembled: Assembled, usable: Provided) -> list[Diagnostic]:
-    """Return the plug-ins of which a valid spec uses nothing. A report format is used by being there."""
+    """Return the plug-ins of which a valid spec uses nothing. A report format is used by being there, an engine by `--engine`."""
     data: Any = assembled.data
     rows = data.get("health", {}).values()
     used = {key for row in rows for part in ("ready", "live") for key in row.get(part, ())}
@@ -82,7 +82,7 @@ def idle(assembled: Assembled, usable: Provided) -> list[Diagnostic]:
     found = []
     for index, package in enumerate(usable.packages):
         names = [*(f"probe {name}" for name in package.probes), *(f"driver {name}" for name in package.drivers)]
-        if not package.formats and used.isdisjoint({*package.probes, *package.drivers}):
+        if not (package.formats or package.engines) and used.isdisjoint({*package.probes, *package.drivers}):
             message = f'the plug-in "{package.name}" is not used: it brings {" and ".join(names)}'
             place = assembled.place(("plugins", index))
             found.append(Diagnostic(place, _RULE, message, "use it, or remove it from `plugins:`"))
@@ -128,7 +128,7 @@ def _load(
     drivers: dict[str, DriverKind],
     packages: list[Plugin],
 ) -> None:
-    """Add what a package brings. Formats are only named: nothing of them is needed before a run."""
+    """Add what a package brings. Formats and engines are only named: nothing of them is needed before a run."""
     for sort, table in (("probe", probes), ("driver", drivers)):
         for name in package.names(sort):  # type: ignore[arg-type]
             if name in table:
@@ -147,5 +147,6 @@ def _load(
             package.names("probe"),
             package.names("driver"),
             package.names("format"),
+            package.names("engine"),
         )
     )

@@ -224,6 +224,7 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
         str, means("why its duration is compared with no baseline and becomes a part of none: an incident, load, …")
     ] = ""
     facts: Annotated[Mapping[Id, Any], means("figures of the driver: browser, page errors, tool calls, …")] = {}
+    node: Annotated[Id, means("the node that executed it, of a run on several machines; absent on one machine")] = ""
 
 
 class VerdictGiven(Body, frozen=True, kw_only=True):

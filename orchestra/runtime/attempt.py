@@ -235,6 +235,7 @@ class Result(msgspec.Struct, frozen=True):
 
     `alive` and `died` are the parts of the browser session that executed it: `browser`, and `server` by the method mcp,
     whose session outlives it (`session`).
+    `node` is the machine that executed it, where that is not the one of the run.
     `resources` are `cpu_seconds` and `peak_rss_megabytes`: of a command (see `usage`), or of a worker with its browser
     (see `family`). `network` is that of its page, by host; None where there was no page. `notes` are remarks for the
     record.
@@ -258,3 +259,4 @@ class Result(msgspec.Struct, frozen=True):
     network: dict[str, Traffic] | None = None
     cases: tuple[Case, ...] = ()
     notes: tuple[Note, ...] = ()
+    node: str = ""

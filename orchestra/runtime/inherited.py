@@ -6,6 +6,8 @@ from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import NamedTuple
 
+import msgspec
+
 from orchestra import remote_address
 from orchestra.checkout import without_key
 from orchestra.plan import Component, Plan
@@ -48,3 +50,9 @@ def environment(env: Mapping[str, str], components: Iterable[Component]) -> dict
     """
     hosts = (one.host for row in components for one in (row.service, row.failover) if one is not None)
     return proxies.without(interpreter.environment(without_key(env)), hosts)
+
+
+def names_of(plan: Plan, env: Mapping[str, str]) -> dict[str, str]:
+    """Return the variables that a plan refers to, as runtime variables; one that is not set has none."""
+    text = msgspec.json.encode(plan).decode()
+    return {f"env.{name}": value for name, value in env.items() if f"${{env.{name}}}" in text}

@@ -25,6 +25,8 @@ def words_of(options: Options) -> list[str]:
     """Return the options of a run as words of its command line."""
     return [
         *([f"--workers={options.workers}"] if options.workers is not None else []),
+        *([f"--engine={options.engine}"] if options.engine else []),
+        *([f"--scheduler={options.scheduler}"] if options.scheduler else []),
         *(["--headed"] if options.headed else []),
         *([f"--slow={options.slow_ms}"] if options.slow_ms else []),
         *[f"--update-looks={name}" for name in options.update_looks],

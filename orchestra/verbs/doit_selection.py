@@ -28,7 +28,10 @@ SELECT: Final = "ORCHESTRA_SELECT"
 
 _TESTS = frozenset({"selection", "methods", "titles", "last_failed", "failed_in", "since"})
 _RUN = frozenset(
-    {"max_failures", "first_failure", "retries", "isolate_retries", "shuffle", "workers", "headed", "slow", "force"}
+    {
+        *("max_failures", "first_failure", "retries", "isolate_retries", "shuffle"),
+        *("workers", "engine", "scheduler", "headed", "slow", "force"),
+    }
 )
 _AGAIN = frozenset({"times", "until_fail", "burned"})
 
@@ -71,6 +74,8 @@ def selected(project: Project, suite: str, profile: str, text: str, options: Opt
     options = dataclasses.replace(
         options,
         workers=values["workers"],
+        engine=values["engine"],
+        scheduler=values["scheduler"],
         headed=values["headed"],
         slow_ms=values["slow"],
         force=options.force or values["force"],

@@ -24,6 +24,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "burned": "New tests since REV 10 times, changed ones 5.",
         "watched": "Run again after each save what changed or failed.",
         "workers": "Parallel tests for each method (default: spec).",
+        "engine scheduler": "Engine: local or dask; the address of the cluster.",
         "force": "Also run tests whose inputs have not changed.",
         "update_looks": "Write the expected pictures (default: all).",
     },

@@ -125,6 +125,10 @@ def _seed(ctx: click.Context, param: click.Parameter, word: str | None) -> int |
 @click.option(
     "--workers", type=click.IntRange(min=1), metavar="N", help="Parallel tests for each method (default: spec)."
 )
+@click.option(
+    "--engine", metavar="NAME", default="", help="Engine that carries out tests: local or dask (default: spec)."
+)
+@click.option("--scheduler", metavar="URL", default="", help="Address of the Dask scheduler (default: spec).")
 @click.option("--headed", is_flag=True, help="Show the browser.")
 @click.option(
     "--slow", type=click.IntRange(0, 10_000), default=0, metavar="MS", help="Pause before each step on a page."
@@ -184,6 +188,8 @@ def run(
     listing: bool,
     dry_run: bool,
     workers: int | None,
+    engine: str,
+    scheduler: str,
     headed: bool,
     slow: int,
     pause_on_fail: bool,
@@ -206,6 +212,8 @@ def run(
     options = Options(
         argv=("orchestra", *("--detach" if word == detaching.DETACHED else word for word in sys.argv[1:])),
         workers=workers,
+        engine=engine,
+        scheduler=scheduler,
         headed=headed,
         slow_ms=slow,
         force=force or bool(update_looks),

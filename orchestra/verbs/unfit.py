@@ -13,6 +13,8 @@ _APART = (
         ("suite", "resume", "listing", "dry_run", "detach", "allow_changed", "trust"),
         ("last_failed", "failed_in", "opened", "times", "until_fail", "shard", "as_json"),
     ),
+    ("a cluster carries out one run at a time", "engine", ("all_suites",), ()),
+    ("a cluster carries out one run at a time", "scheduler", ("all_suites",), ()),
     (
         "a resumed run has its own selection",
         "resume",

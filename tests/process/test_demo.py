@@ -31,6 +31,7 @@ from orchestra.demo import answer, faults, frontend, market, mutation
 from orchestra.demo.desk import USERS, Desk, activity
 from orchestra.demo.parse import Question, parse
 from orchestra.demo.request import RequestError
+from orchestra.runtime.browsers.finder import launch_options
 from tests.support.pages import views_of
 from tests.support.paths import ROOT
 from tests.support.project import SuiteProject
@@ -39,13 +40,6 @@ from tests.support.servers import free_range
 STATIC = ROOT / "orchestra" / "demo" / "static"
 MARKET = market.embedded()
 LONG_SYMBOLS = [symbol for symbol in MARKET if len(symbol) > 2]
-QUIET = [
-    "--disable-background-networking",
-    "--disable-component-update",
-    "--disable-sync",
-    "--no-first-run",
-    "--disable-quic",
-]
 
 
 # ------------------------------------------------------------------------------------------------------------- parsing
@@ -538,20 +532,16 @@ def test_the_page_loads_nothing_from_elsewhere():
 
 # ------------------------------------------------------------------------------------------------------------- browser
 @pytest.fixture(scope="module")
-def chromium() -> Iterator[Browser]:
-    path = os.environ.get("ORCHESTRA_BROWSER") or shutil.which("chromium") or "/usr/bin/chromium"
-    if not Path(path).exists():
-        pytest.skip(f"no browser: {path} does not exist; set ORCHESTRA_BROWSER")
-    sandbox = [] if os.getuid() else ["--no-sandbox"]
+def browser(chromium) -> Iterator[Browser]:
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=path, args=[*QUIET, *sandbox])
+        browser = playwright.chromium.launch(**launch_options(chromium, os.environ))
         yield browser
         browser.close()
 
 
 @pytest.fixture
-def context(chromium) -> Iterator[BrowserContext]:
-    context = chromium.new_context(viewport={"width": 1280, "height": 800})
+def context(browser) -> Iterator[BrowserContext]:
+    context = browser.new_context(viewport={"width": 1280, "height": 800})
     yield context
     context.close()
 
@@ -770,8 +760,8 @@ WIDE, NARROW = ("wide", 1280, 800), ("narrow", 390, 844)
         pytest.param("light", *NARROW, marks=pytest.mark.nightly),
     ],
 )
-def test_screens(chromium, site, tmp_path, scheme, shape, width, height):
-    context = chromium.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
+def test_screens(browser, site, tmp_path, scheme, shape, width, height):
+    context = browser.new_context(viewport={"width": width, "height": height}, color_scheme=scheme)
     try:
         page = opened(context, site)
         problems = []
@@ -822,7 +812,7 @@ def test_outages_on_purpose_end_green_with_their_incidents_in_the_summary(root, 
 
 
 @pytest.mark.browser
-def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outage(root, outages, chromium):
+def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outage(root, outages, browser):
     done = outages.run("run", "--profile", "budget", PYTHONPATH=str(root))
     assert done.code == 1, done.err
     told = outages.run("events", "--type", "gate").out
@@ -834,7 +824,7 @@ def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outa
         assert re.search(rf"blocked .*cli:{test}", verdicts), verdicts
     summary = (outages.root / ".orchestra/faults/runs/last/summary.md").read_text()
     assert "outages: 1; the rest is not run" in summary.replace("&#58;", ":")
-    views = views_of(chromium, outages.root / ".orchestra/faults/runs/last", "#/test/F003/cli")
+    views = views_of(browser, outages.root / ".orchestra/faults/runs/last", "#/test/F003/cli")
     assert "outage_budget" in views["#/"].partition("Gates that did not pass")[2].partition("What to do next")[0]
     assert "backend-1" in views["#/timeline"]
     assert "Why it did not run" in views["#/test/F003/cli"]
@@ -842,7 +832,7 @@ def test_a_gate_warns_of_the_slow_server_and_one_stops_the_run_at_its_first_outa
 
 @pytest.mark.nightly  # `make demo` runs the suite; its gate of the pace is looked at here
 @pytest.mark.browser
-def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, tmp_path):
+def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, browser, tmp_path):
     shutil.copytree(root / "specs", tmp_path / "specs")
     for other in ("self", "faults", "desk"):
         (tmp_path / f"specs/{other}.yaml").unlink()
@@ -863,7 +853,7 @@ def test_the_suite_is_green_and_a_gate_warns_of_the_slow_answer(root, chromium, 
     audited = market.run("audit", "--gates")
     assert audited.code == 0, audited.out
     assert "network.backend.requests" in audited.out
-    views = views_of(chromium, tmp_path / ".orchestra/market/runs/last", "#/test/B016/cli")
+    views = views_of(browser, tmp_path / ".orchestra/market/runs/last", "#/test/B016/cli")
     assert "Gates that warned" in views["#/"]
     assert "cli:B016 attempt 1: passed" in views["#/timeline"]
     assert "expect" in views["#/test/B016/cli"]

@@ -128,6 +128,19 @@ def test_a_rule_says_what_it_rests_on(rule):
     golden.check(GOLDEN / f"{rule}.md", text.partition("## Advice")[2])
 
 
+def with_auto(cores: str) -> Known:
+    """The needless need by a method whose workers the machine decides, next to four more tests."""
+    known, more = needless_need(), [case(f"B00{number}") for number in range(4, 8)]
+    made = plan(*known.plan.tests, *more, methods=(msgspec.structs.replace(CLI, workers=0),))
+    seconds = {f"cli:{test.id}": 10.0 for test in made.tests}
+    return known._replace(plan=made, report=report(seconds, provenance=(("cores", cores),)))
+
+
+def test_no_cut_makes_a_run_shorter_than_the_machine_bears():
+    assert [one.saved for one in advise(with_auto("2"))] == [10.0, 10.0]
+    assert advise(with_auto("1")) == ()
+
+
 def few(known: Known) -> Known:
     return known._replace(earlier=known.earlier[:3])
 

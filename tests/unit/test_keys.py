@@ -87,7 +87,9 @@ READERS = {
         "runtime/load_plan.py": "name version",
         "compiler/emit/tables.py": "probes drivers",
         "report/forms.py": "formats",
+        "runtime/nodes/registry.py": "engines",
     },
+    "Engine": {"runtime/run/engine.py": "name scheduler slots"},
     "Group": {
         "runtime/select.py": "id",
         "draw.py": "title",
@@ -182,6 +184,7 @@ READERS = {
         "runtime/servers/reuse.py": "outputs",
         "runtime/servers/survey.py": "tls",
         "runtime/run/session.py": "keep_runs logins",
+        "runtime/run/engine.py": "engine",
     },
     "EnvFile": {"runtime/env_files.py": "path required public"},
     "Tls": {"runtime/driver/http.py": "ignore_https_errors ca_file"},

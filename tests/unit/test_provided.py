@@ -66,7 +66,7 @@ def test_a_plan_names_the_kinds_that_a_package_brings(project):
 
 FAULTS = {
     "not installed": ("[orchestra-nowhere]", 'the plug-in "orchestra-nowhere" is not installed (plug-in): pip install orchestra-nowhere'),
-    "no plug-in": ("[plain]", 'the package "plain" 1.0 is no plug-in: it has no entry point orchestra.probes, orchestra.drivers, orchestra.formats (plug-in): remove it, or correct the name'),
+    "no plug-in": ("[plain]", 'the package "plain" 1.0 is no plug-in: it has no entry point orchestra.probes, orchestra.drivers, orchestra.formats, orchestra.engines (plug-in): remove it, or correct the name'),
     "the same kind twice": ("[orchestra-sample, orchestra-twin]", 'the plug-in "orchestra-twin" 1.0 brings a probe "line", as does orchestra-sample (plug-in): use only one of the packages'),
     "not used": ("[orchestra-sample]", 'the plug-in "orchestra-sample" is not used: it brings probe line and driver pages (plug-in): use it, or remove it from `plugins:`'),
 }  # fmt: skip

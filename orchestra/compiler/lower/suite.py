@@ -30,6 +30,7 @@ from orchestra.plan import (
     Baseline,
     Collect,
     Connect,
+    Engine,
     Gate,
     Group,
     KeepRuns,
@@ -127,6 +128,13 @@ def _connect(method: MethodSpec, known: Known) -> Connect | None:
         return None
     given = method["connect"]
     return Connect(text(given["url"], known), given.get("sessions", 0))
+
+
+def _engine(spec: Spec, known: Known) -> Engine | None:
+    if "engine" not in spec:
+        return None
+    given = spec["engine"]["dask"]
+    return Engine("dask", text(given.get("scheduler", ""), known), given.get("slots", 0))
 
 
 def _classes(classes: Mapping[str, SpeedSpec]) -> tuple[SpeedClass, ...]:
@@ -237,6 +245,7 @@ def lower(
             hosts=_hosts(outputs),
         ),
         plugins=provided.packages,
+        engine=_engine(spec, known),
         profile=profile,
         sources=tuple(sources),
         source_digest=source_digest,

@@ -369,6 +369,21 @@ def connect_ca_file(context: Context) -> Iterator[Problem]:
             yield Problem(context.place(("methods", name, "connect"), key=True), message, hint)
 
 
+@rule
+def engine_address(context: Context) -> Iterator[Problem]:
+    """The `scheduler` of `engine` is no address of a scheduler of Dask: `tcp://HOST:PORT`, `tls://HOST:PORT`, or a variable."""
+    given = context.spec.get("engine", {}).get("dask", {})
+    if "scheduler" not in given:
+        return
+    known = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
+    url = text(given["scheduler"], known)
+    if why := remote_address.scheduler_fault(url):
+        hint = "write tcp://HOST:PORT, or ${env.NAME} of a variable that has the address"
+        yield Problem(
+            context.place(("engine", "dask", "scheduler")), f'"{url}" is no address of a scheduler: {why}', hint
+        )
+
+
 RULES = (
     driver_lacks_step,
     unreachable_test,
@@ -381,4 +396,5 @@ RULES = (
     connect_address,
     connect_no_page,
     connect_ca_file,
+    engine_address,
 )

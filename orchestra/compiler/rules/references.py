@@ -28,7 +28,7 @@ _RUN_PARTS = frozenset({"before", "steps", "finally", "command", "use", "emulate
 _STEPS = frozenset({"before", "finally"})
 _EARLY_PARTS = frozenset({"title", "skip", "inputs", "login"})
 _FREE = {"env": ENV_NAME, "saved": NAME["pattern"]}
-_KINDS = {"logins": "login", "vars": "variable", "pools": "pool"}
+_KINDS = {"logins": "login", "vars": "variable", "pools": "pool", "engine": "cluster"}
 _SECRET = re.compile(
     r"(?:^|_)(?:API)?(?:KEYS?|TOKENS?|SECRETS?|PASSWORDS?|PASSWD|CREDENTIALS?)(?:_|$)",
     re.IGNORECASE,
@@ -160,8 +160,8 @@ class _Scopes:
             case "health" | "service":
                 where, more = ("here", ()) if kind == "health" else ("in a service", ("port",))
                 return _Scope(where, self._variables | self.addresses | {*more, *matrix}, frozenset({"env"}))
-            case "variable" | "pool" | "method":
-                known = {"variable": self.addresses, "pool": self._variables, "method": frozenset(run)}[kind]
+            case "variable" | "pool" | "method" | "cluster":
+                known = {"variable": self.addresses, "method": frozenset(run)}.get(kind, self._variables)
                 return _Scope(f"in a {kind}", known, frozenset({"env"}))
             case _:
                 return _Scope("here", frozenset())

@@ -42,6 +42,7 @@ from orchestra.plan import (
     Component,
     Connect,
     Emulation,
+    Engine,
     EnvFile,
     Errors,
     Gate,
@@ -166,6 +167,29 @@ class TlsSpec(TypedDict, total=False):
     ]
 
 
+class DaskSpec(TypedDict, total=False):
+    """A cluster of Dask, whose nodes carry out the tests."""
+
+    scheduler: Annotated[
+        str,
+        Key(
+            "the address of its scheduler, `tcp://HOST:PORT` or `tls://HOST:PORT` (default: one of this machine, for a try)",
+            "${env.DASK}",
+        ),
+    ]
+    slots: Annotated[
+        int, Key("the most tests at once on each node, 0 for as many as it has", 2, minimum=0, default=PLAN)
+    ]
+
+
+class EngineSpec(TypedDict, total=False):
+    """The machines that carry out the tests, in place of this one."""
+
+    dask: Required[
+        Annotated[DaskSpec, Key("the nodes of a Dask cluster, one slot for each test", {"scheduler": "${env.DASK}"})]
+    ]
+
+
 class KeepRunsSpec(TypedDict, total=False):
     """The runs that stay on the disk; older ones are removed at the end of each run."""
 
@@ -226,9 +250,16 @@ class Spec(TypedDict, total=False):
     plugins: Annotated[
         list[Annotated[str, Key("the name of an installed package", "orchestra-redis", pattern=PACKAGE)]],
         Key(
-            "installed packages whose probes, drivers and report formats the suite uses (docs/plug-ins.md)",
+            "installed packages whose probes, drivers, report formats and engines the suite uses (docs/plug-ins.md)",
             ["orchestra-redis"],
             min_items=1,
+        ),
+    ]
+    engine: Annotated[
+        EngineSpec,
+        Key(
+            "the machines that carry out the tests (docs/scale.md#a-dask-cluster; default: this machine)",
+            {"dask": {"scheduler": "${env.DASK}", "slots": 2}},
         ),
     ]
     profiles: Annotated[
@@ -356,6 +387,7 @@ DEFAULTS: dict[type, dict[str, Any]] = {
     GateSpec: _of(Gate("after", "", "")),
     CompileSpec: _of(Outputs()),
     EnvFileSpec: _of(EnvFile("")),
+    DaskSpec: _of(Engine("")),
 }
 
 # The mappings that hold one probe (`orchestra.probes.table`) in addition to their own keys.

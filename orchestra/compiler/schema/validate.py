@@ -103,14 +103,14 @@ def _suspects(data: Any, fast: jsonschema_rs.Draft202012Validator) -> Any:
     """Return the data without the entries of its sections in which there is no violation.
 
     jsonschema takes a second for a thousand tests. No rule of the schema involves two entries of a section, so entries
-    without a violation can be left out.
+    without a violation can be left out. A single one stays: it may be the one that its section must have.
     """
     if not isinstance(data, dict):
         return data
     wrong = {tuple(error.instance_path[:2]) for error in fast.iter_errors(data)}
     return {
         section: {key: entry for key, entry in entries.items() if (section, key) in wrong}
-        if isinstance(entries, dict) and (section,) not in wrong
+        if isinstance(entries, dict) and len(entries) > 1 and (section,) not in wrong
         else entries
         for section, entries in data.items()
     }

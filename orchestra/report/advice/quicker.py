@@ -15,7 +15,7 @@ from orchestra.ledger.failure_odds import causes, failure_odds
 from orchestra.ledger.flaky import flaky
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.run_record import RunRecord
-from orchestra.plan import Plan
+from orchestra.plan import AUTO_SLOTS, Plan
 from orchestra.report.advice.waits import Wait
 from orchestra.report.compare.comparison import counted
 from orchestra.report.rows import Advice, Report
@@ -149,7 +149,8 @@ def _needs(known: Known) -> Iterator[Advice]:
     needed = {test.id: test.needs for test in known.plan.tests}
     for load in _loads(known):
         chain = longest(load.seconds, load.before)
-        floor = load.work / load.workers if load.workers else 0.0
+        most = load.workers or AUTO_SLOTS * int(dict(known.report.provenance).get("cores", "0"))
+        floor = load.work / most if most else 0.0
         for first, then in _cuts(load, chain):
             runs, bad = _outcomes(f"{load.method}:{first}", known.earlier)
             if first not in needed.get(then, ()) or bad or runs < ENOUGH:

@@ -62,7 +62,8 @@ def _started(body: AttemptStarted) -> str:
 def _finished(body: AttemptFinished) -> str:
     kept = len(body.evidence)
     files = f"{kept} file{'s' * (kept != 1)} kept"
-    return line("end", body.task, f"attempt {body.attempt} {body.outcome}", duration(body.seconds), files)
+    on = f"on {body.node}" if body.node else ""
+    return line("end", body.task, f"attempt {body.attempt} {body.outcome}", duration(body.seconds), files, on)
 
 
 def _verdict(body: VerdictGiven) -> str:

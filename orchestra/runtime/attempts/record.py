@@ -149,6 +149,7 @@ def attempt_finished(
         died=result.died if result.session is None else (),
         disturbed=disturbed,
         facts=result.facts,
+        node=result.node,
     )
 
 

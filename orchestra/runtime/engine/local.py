@@ -15,6 +15,7 @@ from typing import TypeAlias
 from orchestra.errors import OrchestraError
 from orchestra.plan import Command
 from orchestra.runtime.attempt import AttemptFailure, Request, Result
+from orchestra.runtime.engine.contract import HERE, UNBOUNDED, Done
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.reported import Stamp, stamp
 from orchestra.runtime.engine.spare import Spares
@@ -68,6 +69,7 @@ class Local:
         self._clock = clock
         self._masks = masks
         self._commands = Commands(clock=clock)
+        self._leases: dict[str, str] = {}
         self._requests: dict[str, tuple[Request, Stamp | None]] = {}
         self._results: list[Result] = []
         self._read_since: deque[Result | Exception] = deque()
@@ -99,8 +101,13 @@ class Local:
         """Let a `poll` that waits return. Safe in other threads and in signal handlers."""
         self._commands.wake()
 
-    def start(self, request: Request) -> None:
+    def capacity(self) -> Mapping[str, int]:
+        """Return the free slots of this machine: `slots` bounds what runs at once, and not the engine."""
+        return {HERE: UNBOUNDED}
+
+    def start(self, request: Request, lease: str) -> None:
         """Start an attempt. `poll` reports any failure, like its end."""
+        self._leases[request.task] = lease
         command = request.test.command
         driver = DRIVERS.get(request.method.driver)
         try:
@@ -117,8 +124,11 @@ class Local:
             failure = AttemptFailure("setup", error.message, pointers=at, hint=error.hint)
             self._results.append(Result(request.task, request.attempt, "error", 0.0, failure))
 
-    def poll(self, timeout: float | None) -> list[Result]:
+    def poll(self, timeout: float | None) -> list[Done]:
         """Return the attempts that have ended; waits until one has, `wake` was called, or `timeout` seconds are over."""
+        return [Done(self._leases.pop(result.task, ""), result) for result in self._ended(timeout)]
+
+    def _ended(self, timeout: float | None) -> list[Result]:
         results, self._results = self._results, []
         results += self._workers.collect()
         due = self._workers.due()
@@ -153,8 +163,9 @@ class Local:
     def _result(self, request: Request, command: Command, finished: Finished, before: Stamp | None) -> Result:
         return result_of(request, command, finished, before, self._masks.text, growing=self._masks.grow)
 
-    def end(self, task: str) -> None:
-        """End the attempt at a task before its time; `poll` gives what came of it."""
+    def end(self, lease: str) -> None:
+        """End an attempt before its time; `poll` gives what came of it."""
+        task = next((task for task, held in self._leases.items() if held == lease), "")
         if task in self._requests:
             self._commands.stop(task)
         else:

@@ -16,7 +16,7 @@ from typing import Final
 import psutil
 
 from orchestra.drivers import DRIVERS
-from orchestra.plan import Method
+from orchestra.plan import AUTO_SLOTS, Method
 from orchestra.runtime.engine.admission import Need
 
 SAMPLE_SECONDS = 0.5
@@ -33,6 +33,7 @@ class Slots:
     Args:
         method: of the plan.
         wanted: a number that outranks the spec's, from the command line; None for none.
+        nodes: the slots of all nodes, which count in place of the spec's number; None of it where this machine decides.
         learned: whether the cost of each of its tests is known, so that `admission` decides.
         clock: monotonic seconds.
         load: processors and memory in use, percent.
@@ -43,13 +44,16 @@ class Slots:
         method: Method,
         wanted: int | None,
         *,
+        nodes: Callable[[], int | None] = lambda: None,
         learned: bool = False,
         clock: Callable[[], float] = time.monotonic,
         load: Callable[[], tuple[float, float]] | None = None,
     ) -> None:
+        self._nodes = nodes
+        self._bound = 1 if method.single_session else wanted
         self._fixed = 1 if method.single_session else wanted or method.workers
         self._learned, self._cores = learned, processors()
-        self._most = max(2, 2 * self._cores)
+        self._most = AUTO_SLOTS * self._cores
         pages = method.plugin or DRIVERS[method.driver].pages
         self._now = self._most if learned else 1 if pages else self._cores
         self._clock = clock
@@ -64,7 +68,13 @@ class Slots:
 
     def count(self) -> int:
         """Return how many there are now."""
-        return self._fixed or self._now
+        nodes = self._of_nodes()
+        return (self._fixed or self._now) if nodes is None else nodes
+
+    def _of_nodes(self) -> int | None:
+        """Return how many there are on nodes, at least one; None where this machine decides."""
+        nodes = self._nodes()
+        return None if nodes is None else max(1, nodes if self._bound is None else min(nodes, self._bound))
 
     def most(self) -> int:
         """Return how many there can be."""
@@ -76,6 +86,9 @@ class Slots:
         Args:
             running: how many do; a slot is added only while all are in use.
         """
+        nodes = self._of_nodes()
+        if nodes is not None:
+            return nodes
         if self._fixed:
             return self._fixed
         now = self._clock()
@@ -102,7 +115,7 @@ class Slots:
 
     def samples_in(self, running: int, waiting: int) -> float | None:
         """Seconds until a sample may add a slot; None when no sample is awaited."""
-        if self._fixed or not waiting or running < self._now:
+        if self._fixed or self._nodes() is not None or not waiting or running < self._now:
             return None
         return max(0.0, self._next - self._clock())
 

@@ -17,7 +17,7 @@ from orchestra.runtime.attempts.follow_up import final_verdict
 from orchestra.runtime.attempts.incident import Outages
 from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.record import attempt_finished, missing_evidence, repeated
-from orchestra.runtime.engine.local import Local
+from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.logins import Shown
 from orchestra.runtime.pausing import changed_by_hand
 from orchestra.runtime.run.decide import Decisions
@@ -51,7 +51,7 @@ class Conclusion:
         run: Run,
         ending: Ending,
         *,
-        engine: Local,
+        engine: Leases,
         matrix: Matrix,
         outages: Outages,
         overtaken: Overtaken,

@@ -38,6 +38,7 @@ from orchestra.runtime.engine.slots import available_megabytes, room
 from orchestra.runtime.engine.spare import Spares
 from orchestra.runtime.logins import remove_left
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.nodes.registry import LOCAL
 from orchestra.runtime.pausing import Pauser
 from orchestra.runtime.run.browsers import engines, remote, unfilmed
 from orchestra.runtime.run.pace import Pace
@@ -77,6 +78,8 @@ class Options:
         shard: the part of a selection that this run is; None for a whole one.
         update_looks: names of tests and of expected pictures that the run writes, `*` for all.
         secrets: variables whose values are masked; empty for those that the plan names.
+        engine: the engine, by its name; empty for the one that the plan names.
+        scheduler: the address of its cluster; empty for the one that the plan names.
     """
 
     argv: tuple[str, ...] = ()
@@ -100,6 +103,8 @@ class Options:
     shard: Sharding | None = None
     update_looks: tuple[str, ...] = ()
     secrets: tuple[str, ...] = ()
+    engine: str = ""
+    scheduler: str = ""
 
 
 @dataclass(slots=True)
@@ -214,6 +219,11 @@ class Run:
         return time.monotonic() - self.begun
 
 
+def engine_named(plan: Plan, options: Options) -> str:
+    """Return the name of the engine of a run: that of the command line, else that of the plan, else the one of this machine."""
+    return options.engine or (plan.engine.name if plan.engine is not None else LOCAL)
+
+
 def open_run(
     root: Path,
     plan: Plan,
@@ -294,7 +304,7 @@ def open_run(
             passed=PassedOutput(folder),
             passes=passes,
             pace=pace,
-            load=known.load(tasks, options.workers),
+            load=known.load(tasks, options.workers) if engine_named(plan, options) == LOCAL else None,
         )
         _record_start(opened, origin, trusted, known)
     except BaseException:
@@ -368,7 +378,9 @@ def _record_start(run: Run, origin: Provenance, trusted: str, known: forecast.Kn
 
 
 def _expected(run: Run, known: forecast.Known) -> Expected | None:
-    """Return how long the run will take; None where no duration of its tests is known."""
+    """Return how long the run will take; None where no duration of its tests is known, or nodes share them."""
+    if engine_named(run.plan, run.options) != LOCAL:
+        return None
     if known.samples.keys().isdisjoint(run.tasks):
         return None
     slots = forecast.slots_of(known, run.options.workers, run.load)

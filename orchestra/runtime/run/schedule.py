@@ -7,14 +7,10 @@ components that it requires, and starts when they are healthy. Every decision is
 
 from __future__ import annotations
 
-from collections.abc import Mapping
-
-import msgspec
-
 from orchestra.instances import component_of, worker_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, HeldBack, Note, Verdict
-from orchestra.plan import Plan, Test
+from orchestra.plan import Test
 from orchestra.runtime.attempt import (
     Looks,
     Request,
@@ -32,11 +28,12 @@ from orchestra.runtime.attempts.window import marks
 from orchestra.runtime.browsers.finder import Browser, Missing
 from orchestra.runtime.build import unsure
 from orchestra.runtime.engine.admission import Held
-from orchestra.runtime.engine.local import Local
+from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.engine.pools import values_of
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.gates.gate import SAMPLE_SECONDS
+from orchestra.runtime.inherited import names_of
 from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.run.between import Between
 from orchestra.runtime.run.decide import Decisions
@@ -74,7 +71,7 @@ class Schedule:
         ending: Ending,
         *,
         queue: Queue,
-        engine: Local,
+        engine: Leases,
         matrix: Matrix,
         outages: Outages,
         overtaken: Overtaken,
@@ -90,11 +87,12 @@ class Schedule:
         self._holding = Holding(run.plan.components, instances, matrix)
         learned = run.load.methods if run.load is not None else frozenset()
         self._slots = {
-            method.id: Slots(method, run.options.workers, learned=method.id in learned) for method in run.plan.methods
+            method.id: Slots(method, run.options.workers, nodes=engine.slots, learned=method.id in learned)
+            for method in run.plan.methods
         }
         self._busy = {method.id: 0 for method in run.plan.methods}
         self._awaiting: list[Task] = []
-        self._names = _environment_names(run.plan, run.environment)
+        self._names = names_of(run.plan, run.environment)
         self._closing: dict[str, set[str]] = {}
         for group in run.plan.groups:
             for name in group.after_all:
@@ -165,8 +163,8 @@ class Schedule:
         return len(self.running) < self.workers() and not self._queue.admission.first
 
     def idle(self) -> bool:
-        """Return whether nothing runs and nothing waits for its components."""
-        return not self.running and not self._awaiting
+        """Return whether nothing runs, nothing waits for its components, and a test could start."""
+        return not self.running and not self._awaiting and self._engine.free() > 0
 
     def patience(self) -> float | None:
         """Return after how many seconds something is due although no attempt ends; None for nothing."""
@@ -199,6 +197,7 @@ class Schedule:
             while True:
                 busy = self._busy[method.id]
                 free = (1 if gates.throttled() else self._slots[method.id].allowed(busy)) - busy
+                free = min(free, self._engine.free())
                 if free <= 0:
                     break
                 name = self._queue.take(method.id, None if offered else free)
@@ -403,12 +402,6 @@ def _held_back(held: Held) -> HeldBack:
         memory_megabytes_all=held.room.megabytes,
         running=held.running,
     )
-
-
-def _environment_names(plan: Plan, environment: Mapping[str, str]) -> dict[str, str]:
-    """Return the variables that the plan refers to, as runtime variables; one that is not set has none."""
-    text = msgspec.json.encode(plan).decode()
-    return {f"env.{name}": value for name, value in environment.items() if f"${{env.{name}}}" in text}
 
 
 def _word(task: str) -> str:

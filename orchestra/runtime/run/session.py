@@ -24,7 +24,7 @@ from orchestra.runtime.attempts.overtaken import Overtaken
 from orchestra.runtime.attempts.verdict import exit_code
 from orchestra.runtime.attempts.whole_log import bind_logs
 from orchestra.runtime.browsers.finder import Missing
-from orchestra.runtime.engine.local import Local
+from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.engine.queue import Queue
 from orchestra.runtime.engine.slots import most_at_once
 from orchestra.runtime.logins import Shown
@@ -33,6 +33,7 @@ from orchestra.runtime.processes.reaper import Reaper
 from orchestra.runtime.run.conclude import Conclusion
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending, fault_of
+from orchestra.runtime.run.engine import engine_of, opened_engine
 from orchestra.runtime.run.load import LOOK_SECONDS, Sampler, Use, sampled
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Options, Run, open_run
@@ -75,15 +76,21 @@ class Session:
         observers: Callable[[Path], Sequence[Observer]],
     ) -> None:
         self._ending = ending = Ending()
-        self._run = run = open_run(
-            root,
-            plan,
-            selection,
-            options=options,
-            environment=environment,
-            observers=observers,
-            interrupted=ending.interrupted,
-        )
+        opened = opened_engine(root, plan, options, environment)
+        try:
+            self._run = run = open_run(
+                root,
+                plan,
+                selection,
+                options=options,
+                environment=environment,
+                observers=observers,
+                interrupted=ending.interrupted,
+            )
+        except BaseException:
+            if opened is not None:
+                opened.close()
+            raise
         self.run, self.folder = run.id, run.folder
         numbered = dict(run.view.health.numbers)
         self._outages = outages = Outages(run.recorder.add, numbered=numbered)
@@ -91,16 +98,9 @@ class Session:
             self._reaper = Reaper.start(run.mark)
             started(self._reaper)
         self._sharing = sharing = Sharing(run, lambda: bool(ending.asked or ending.fault))
-        self._engine = engine = Local(
-            run.environment,
-            root=root,
-            folder=run.folder,
-            mark=run.mark,
-            reaper=self._reaper,
-            masks=run.masks,
-            pauser=options.pauser,
-            leave=lambda: self.ask(signal.SIGINT) if not ending.asked else None,
-            spares=options.spares,
+        self._engine = engine = Leases(
+            engine_of(run, opened, self._reaper, lambda: self.ask(signal.SIGINT) if not ending.asked else None),
+            run.recorder.add,
         )
         self._matrix = matrix = Matrix(
             plan.components,

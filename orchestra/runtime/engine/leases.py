@@ -1,0 +1,111 @@
+"""The leases of a run: which answer of an engine is the result of which attempt.
+
+An attempt whose node is lost is given up: it has the cause `crash`, and is repeated by the retries of its test. An answer that
+comes later has an old lease. It is noted, and is never a result: no verdict is lost, and none is given twice.
+"""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable
+from typing import NamedTuple
+
+import msgspec
+
+from orchestra.ledger.event import Note
+from orchestra.runtime.attempt import AttemptFailure, Request, Result
+from orchestra.runtime.engine.contract import HERE, Beat, Done, Engine, Message
+
+LATE = "late_result"
+"""The kind of the note of a result with an old lease."""
+
+NODE = "node"
+"""The kind of the note of a node that has come, was refused or is gone."""
+
+
+class _Lease(NamedTuple):
+    request: Request
+    begun: float
+
+
+class Leases:
+    """Gives an engine attempts, each with a lease, and takes their results. One thread owns it.
+
+    Args:
+        engine: carries them out.
+        note: records a remark.
+        clock: monotonic seconds.
+    """
+
+    def __init__(
+        self, engine: Engine, note: Callable[[Note], object], *, clock: Callable[[], float] = time.monotonic
+    ) -> None:
+        self._engine = engine
+        self._note = note
+        self._clock = clock
+        self._count = 0
+        self._held: dict[str, _Lease] = {}
+        self._of: dict[str, str] = {}
+        self._ending = False
+        self.roots, self.wake, self.close = engine.roots, engine.wake, engine.close
+
+    def free(self) -> int:
+        """Return how many further attempts the engine can start at once."""
+        return sum(self._engine.capacity().values())
+
+    def slots(self) -> int | None:
+        """Return how many attempts all nodes can have at once; None where this machine decides."""
+        free = self._engine.capacity()
+        return None if HERE in free else sum(free.values()) + len(self._held)
+
+    def start(self, request: Request) -> None:
+        """Start an attempt. `poll` reports any failure, like its end."""
+        self._count += 1
+        lease = f"{request.mark}/{self._count}"
+        self._held[lease] = _Lease(request, self._clock())
+        self._of[request.task] = lease
+        self._engine.start(request, lease)
+
+    def poll(self, timeout: float | None) -> list[Result]:
+        """Return the attempts that have ended; waits until something happens, or `timeout` seconds are over.
+
+        Raises:
+            MachineError: the engine is lost.
+        """
+        return [result for said in self._engine.poll(timeout) if (result := self._result(said)) is not None]
+
+    def _result(self, said: Message) -> Result | None:
+        if isinstance(said, Beat):
+            self._note(Note(kind=NODE, message=said.message, data={"node": said.node}))
+            return None
+        held = self._held.pop(said.lease, None)
+        if held is None:
+            self._late(said)
+            return None
+        request = held.request
+        self._of.pop(request.task, None)
+        if isinstance(said, Done):
+            return said.result if said.node == HERE else msgspec.structs.replace(said.result, node=said.node)
+        seconds = self._clock() - held.begun
+        if self._ending:
+            return Result(request.task, request.attempt, "interrupted", seconds, node=said.node)
+        failure = AttemptFailure("crash", f"the node {said.node} was lost: {said.reason}")
+        return Result(request.task, request.attempt, "error", seconds, failure, node=said.node)
+
+    def _late(self, said: Message) -> None:
+        """Note a result of an attempt that was given up; that such an attempt is lost once more is no news."""
+        if isinstance(said, Done):
+            result = said.result
+            message = f"{said.node} answered for attempt {result.attempt} of {result.task} after it was given up"
+            data = {"node": said.node, "task": result.task, "attempt": result.attempt, "outcome": result.outcome}
+            self._note(Note(kind=LATE, message=f"{message}: {result.outcome}, which does not count", data=data))
+
+    def end(self, task: str) -> None:
+        """End the attempt at a task before its time; `poll` gives what came of it."""
+        if task in self._of:
+            self._engine.end(self._of[task])
+
+    def stop(self) -> None:
+        """End everything that runs; `poll` reports each attempt as interrupted."""
+        self._ending = True
+        self._engine.stop()

@@ -1,0 +1,304 @@
+"""Runs on the nodes of a Dask cluster: a real scheduler, real nodes, and what happens to either."""
+
+from __future__ import annotations
+
+import os
+import re
+import signal
+import subprocess
+import sys
+from collections.abc import Iterator
+from contextlib import suppress
+from pathlib import Path
+
+import psutil
+import pytest
+
+from tests.support.project import HEAD, SuiteProject, environment, py
+from tests.support.servers import carriers, free_range, until
+
+WAIT = "sh, -c, 'touch $0; while ! test -e go; do sleep 0.1; done'"
+"""A command that leaves a file with the name that follows, and waits for the file `go`."""
+
+SECONDS = 120
+"""A limit for what takes a second or two."""
+
+
+class Cluster:
+    """A scheduler and its nodes, each in a process of its own."""
+
+    def __init__(self, project: SuiteProject) -> None:
+        self.project = project
+        self.port = free_range(1)[0]
+        self.address = f"tcp://127.0.0.1:{self.port}"
+        self.processes: list[subprocess.Popen[str]] = []
+        self.scheduler = self.start_scheduler()
+
+    def start_scheduler(self) -> subprocess.Popen[str]:
+        words = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        process = subprocess.Popen(
+            [sys.executable, "-m", "distributed.cli.dask_scheduler", *words],
+            env=environment(),
+            cwd="/",  # it has no checkout of the project
+            stdout=subprocess.DEVNULL,
+            stderr=subprocess.DEVNULL,
+            text=True,
+            start_new_session=True,
+        )
+        self.processes.append(process)
+        return process
+
+    def node(self, name: str, root: Path | None = None, **env: str) -> subprocess.Popen[str]:
+        """A node that the scheduler knows."""
+        project = self.project if root is None else SuiteProject(root)
+        process = project.start("worker", f"--scheduler={self.address}", f"--name={name}", **env)
+        self.processes.append(process)
+        assert process.stdout is not None
+        line = process.stdout.readline()
+        assert line == f"node {name}: 1 slot, at {self.address}\n", line + process.stderr.read()
+        return process
+
+    def words(self, *words: str) -> tuple[str, ...]:
+        return ("run", "--engine", "dask", "--scheduler", self.address, *words)
+
+    def run(self) -> subprocess.Popen[str]:
+        """A run that uses the cluster, under way."""
+        process = self.project.start(*self.words())
+        self.processes.append(process)
+        return process
+
+    def close(self) -> None:
+        for process in self.processes:
+            with suppress(ProcessLookupError):
+                os.kill(process.pid, signal.SIGCONT)
+            process.terminate()
+        for process in self.processes:
+            try:
+                process.wait(SECONDS)
+            finally:
+                process.kill()
+            for stream in (process.stdout, process.stderr):
+                if stream is not None:
+                    stream.close()
+
+
+@pytest.fixture
+def project(tmp_path) -> SuiteProject:
+    project = SuiteProject(tmp_path / "project")
+    project.root.mkdir()
+    (project.root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    return project
+
+
+@pytest.fixture
+def cluster(project) -> Iterator[Cluster]:
+    cluster = Cluster(project)
+    yield cluster
+    cluster.close()
+
+
+def notes(project: SuiteProject, kind: str) -> list[str]:
+    return [event["body"]["message"] for event in project.events("note") if event["body"]["kind"] == kind]
+
+
+def attempts(project: SuiteProject, task: str) -> list[tuple[str, str]]:
+    ends = [event["body"] for event in project.events("attempt_finished")]
+    return [(end["outcome"], end["node"]) for end in ends if end["task"] == task]
+
+
+def left_of(project: SuiteProject) -> list[psutil.Process]:
+    """The processes that carry the mark of the last run."""
+    return carriers(project.folder.name)
+
+
+def test_a_cluster_of_this_machine_for_a_try(project):
+    """Two nodes of the run's own: results, evidence and failures come back, and nothing is left."""
+    large = "import os; open(os.environ['AT'] + '/large.bin', 'wb').write(bytes(range(256)) * 12000)"
+    project.write(
+        f"""{HEAD}tests:
+  a: {{command: {{argv: [sh, -c, "sleep 1; echo said"]}}, evidence: always}}
+  b: {{command: {{argv: [python, -c, "{large}"], env: {{AT: "${{attempt.dir}}"}}, attach: ["${{attempt.dir}}/*"]}}}}
+  c: {{command: {{argv: [sh, -c, "sleep 1; echo why; exit 3"]}}}}
+  d: {{command: {{argv: [sh, -c, 'echo "$ORCHESTRA_TREE"; sleep 60']}}, timeout_seconds: 1}}
+"""
+    ).compile()
+    done = project.run("run", "--engine", "dask")
+    assert done.code == 1, done.out + done.err
+    assert project.verdicts() == {"cli:a": "passed", "cli:b": "passed", "cli:c": "failed", "cli:d": "timeout"}
+    ends = {event["body"]["task"]: event["body"] for event in project.events("attempt_finished")}
+    assert {end["node"] for end in ends.values()} == {"node1", "node2"}
+    assert ends["cli:c"]["error"]["found"] == "why"
+    assert (project.folder / "output/passed.log").read_text() == "==> cli:a, attempt 1 <==\nsaid\n"
+    assert not (project.folder / "attempts/cli/a").exists()
+    assert (project.folder / "attempts/cli/b/1/large.bin").stat().st_size == 256 * 12000
+    assert "/@node" in (project.folder / "attempts/cli/d/1/output.log").read_text()
+    assert not left_of(project)
+    assert project.run("audit").code == 0
+
+
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ended"])
+def test_a_node_that_leaves_and_one_that_joins_late(cluster, project, number):
+    """Its attempt is a crash, and is repeated by `retries` on a node that came meanwhile."""
+    project.write(
+        f"""{HEAD}defaults: {{retries: {{max: 1, on: [crash]}}}}
+tests:
+  a: {{command: {{argv: [{WAIT}, begun]}}}}
+  b: {{needs: [a], command: {{argv: [echo, after]}}}}
+"""
+    ).compile()
+    first = cluster.node("first")
+    run = cluster.run()
+    until((project.root / "begun").exists, "the test to begin")
+    first.send_signal(number)
+    first.wait(SECONDS)
+    (project.root / "begun").unlink()
+    cluster.node("second")
+    until((project.root / "begun").exists, "the retry to begin")
+    (project.root / "go").touch()
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert project.verdicts() == {"cli:a": "flaky", "cli:b": "passed"}
+    assert attempts(project, "cli:a") == [("error", "first"), ("passed", "second")]
+    lost = [end["body"]["error"] for end in project.events("attempt_finished") if end["body"]["node"] == "first"]
+    why = "it is not in the cluster any more|it let go of the run|it was started again, or gave the run up"
+    [(kind, message)] = [(error["kind"], error["message"]) for error in lost]
+    assert kind == "crash"
+    assert re.fullmatch(f"the node first was lost: ({why})", message)
+    assert notes(project, "node") == [
+        "the node first is used, with 1 slot",
+        message,
+        "the node second is used, with 1 slot",
+    ]
+    assert not left_of(project)
+
+
+def test_a_node_that_freezes_is_given_up_and_its_late_answer_does_not_count(cluster, project):
+    project.write(
+        f"""{HEAD}defaults: {{retries: {{max: 1, on: [crash]}}}}
+tests:
+  a: {{command: {{argv: [{WAIT}, begun]}}}}
+  b: {{needs: [a], command: {{argv: [{WAIT.replace("go", "end")}, last]}}}}
+"""
+    ).compile()
+    frozen = cluster.node("frozen")
+    run = cluster.run()
+    until((project.root / "begun").exists, "the test to begin")
+    (project.root / "begun").unlink()
+    os.kill(frozen.pid, signal.SIGSTOP)
+    cluster.node("second")
+    until((project.root / "begun").exists, "the retry to begin")
+    assert "no heartbeat for 10 s" in (project.folder_now() / "events.jsonl").read_text()
+    (project.root / "go").touch()
+    until((project.root / "last").exists, "the next test to begin")
+    os.kill(frozen.pid, signal.SIGCONT)
+    until(lambda: '"late_result"' in (project.folder_now() / "events.jsonl").read_text(), "its late answer")
+    (project.root / "end").touch()
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert attempts(project, "cli:a") == [("error", "frozen"), ("passed", "second")]
+    [late] = notes(project, "late_result")
+    assert re.fullmatch(
+        r"frozen answered for attempt 1 of cli:a after it was given up: passed, which does not count", late
+    )
+    assert project.verdicts() == {"cli:a": "flaky", "cli:b": "passed"}
+    assert not left_of(project)
+
+
+def test_a_scheduler_that_is_killed_ends_the_run_which_is_resumed(cluster, project):
+    project.write(
+        f"""{HEAD}tests:
+  a: {{command: {{argv: [echo, done]}}}}
+  b: {{needs: [a], command: {{argv: [{WAIT}, begun]}}}}
+"""
+    ).compile()
+    node = cluster.node("first")
+    run = cluster.run()
+    until((project.root / "begun").exists, "the test to begin")
+    cluster.scheduler.kill()
+    cluster.scheduler.wait(SECONDS)
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 3, out + err
+    assert f"error: the Dask scheduler at {cluster.address} is gone" in err
+    assert "hint: start it and its nodes again, then `orchestra run --resume`" in err
+    assert node.wait(SECONDS) == 3
+    assert f"error: the scheduler at {cluster.address} is gone" in node.stderr.read()
+    until(lambda: not left_of(project), "the node to end what it had")
+    cluster.scheduler = cluster.start_scheduler()
+    cluster.node("second")
+    (project.root / "go").touch()
+    done = project.run(*cluster.words("--resume"))
+    assert done.code == 0, done.out + done.err
+    assert attempts(project, "cli:a") == [("passed", "first")]
+    assert attempts(project, "cli:b")[-1] == ("passed", "second")
+
+
+def test_a_run_that_is_killed_leaves_nothing_on_a_node(cluster, project):
+    """The node ends the test when no heartbeat comes, and is free for the next run, which may not begin before."""
+    project.write(f"{HEAD}tests:\n  a: {{command: {{argv: [{WAIT}, begun]}}}}\n").compile()
+    node = cluster.node("first")
+    run = cluster.run()
+    until((project.root / "begun").exists, "the test to begin")
+    second = SuiteProject(project.root.parent / "copy")
+    second.root.mkdir()
+    (second.root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    second.write((project.root / "specs/s.yaml").read_text()).compile()
+    refused = second.run(*cluster.words())
+    assert refused.code == 3
+    assert (
+        f"error: the cluster at {cluster.address} is in use by a run of suite s (process {run.pid} on " in refused.err
+    )
+    run.kill()
+    run.communicate(timeout=SECONDS)
+    assert node.stdout.readline().startswith("node first: run ")
+    assert node.stdout.readline() == "node first: free, no heartbeat of the run for 10 s\n"
+    assert not carriers(f"{project.folder_now().name}/@first")
+    (project.root / "go").touch()
+    done = project.run(*cluster.words())
+    assert done.code == 0, done.out + done.err
+
+
+def test_nodes_that_do_not_fit_are_refused_and_why(cluster, project):
+    """A node proves itself: its plan, what it runs, and that it reaches the servers of the suite."""
+    spec = f"{HEAD}secrets: [TOKEN]\ntests:\n  a: {py('pass')}\n  b: {{command: {{argv: [sh, -c, 'exit 0'], env: {{V: '${{env.TOKEN}}'}}}}}}\n"
+    project.write(spec).compile()
+    other = SuiteProject(project.root.parent / "other")
+    other.root.mkdir()
+    (other.root / "pyproject.toml").write_text("[tool.orchestra]\n")
+    other.write(spec.replace("exit 0", "exit 1")).compile()
+    cluster.node("other", other.root, TOKEN="t")
+    cluster.node("poor")
+    limits = {"orchestra.runtime.nodes.cluster.NODE_SECONDS": 8}
+    done = project.shortened(limits, *cluster.words(), TOKEN="a-long-enough-token")
+    assert done.code == 3
+    assert "the node other is not used: its plan is another one (sha256:" in done.err
+    assert "the node poor is not used: it lacks the variable TOKEN; " in done.err
+    assert f"error: the cluster at {cluster.address} has had no node for 8 s: none that can be used (" in done.err
+    with pytest.raises(AssertionError, match=r'error: a node "poor" is at tcp://.* already'):
+        cluster.node("poor")
+
+
+def test_no_scheduler_and_no_such_engine(project):
+    project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
+    port = free_range(1)[0]
+    nobody = project.run("run", "--engine=dask", f"--scheduler=tcp://127.0.0.1:{port}")
+    assert (nobody.code, project.root.joinpath(".orchestra/s/runs").exists()) == (3, False)
+    assert nobody.err.startswith(f"error: no Dask scheduler answers at tcp://127.0.0.1:{port}: ")
+    assert f"\nhint: start one: `dask scheduler --port {port}`, or correct the address\n" in nobody.err
+    wrong = project.run("run", "--engine=dask", "--scheduler=10.0.0.1")
+    assert (wrong.code, wrong.err.splitlines()[0]) == (2, 'error: "10.0.0.1" is not the address of a Dask scheduler')
+    unknown = project.run("run", "--engine=dusk")
+    assert unknown.code == 2
+    assert unknown.err.startswith('error: unknown engine "dusk" (did you mean "dask"?); there are "local", "dask"')
+    shown = project.run("run", "--engine=dask", "--headed")
+    assert (shown.code, "--headed is about this machine" in shown.err) == (2, True)
+    project.write(f"{HEAD}engine: {{dask: {{scheduler: '${{env.DASK}}'}}}}\ntests:\n  a: {py('pass')}\n").compile()
+    unset = project.run("run")
+    assert unset.code == 2
+    assert unset.err.startswith("error: specs/s.yaml:4:28: the environment variable DASK is not set, and the spec uses")
+    assert "hint: set it, name another scheduler with --scheduler, or run here: --engine local\n" in unset.err
+    named = project.run("run", DASK=f"tcp://127.0.0.1:{port}")
+    assert (named.code, f"no Dask scheduler answers at tcp://127.0.0.1:{port}" in named.err) == (3, True)
+    assert project.run("run", "--engine=local").code == 0
+    project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
+    alone = project.run("run", "--scheduler=tcp://10.0.0.1:8786")
+    assert (alone.code, "--scheduler needs --engine dask" in alone.err) == (2, True)
