@@ -195,6 +195,15 @@ class Shown:
         for name in self._names:
             self._masks.learn(f"login {name}", Store(self.folder, name).load().hidden)
 
+    def hidden(self) -> dict[str, tuple[str, ...]]:
+        """Return the secret values of the logins that were made, by the names that hide them.
+
+        Raises:
+            MachineError: the disk refuses.
+        """
+        found = {f"login {name}": Store(self.folder, name).load().hidden for name in self._names}
+        return {name: values for name, values in found.items() if values}
+
     def close(self) -> None:
         """Remove the states. Raises MachineError: the disk refuses."""
         if self._names:

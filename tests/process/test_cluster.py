@@ -14,6 +14,7 @@ from pathlib import Path
 import psutil
 import pytest
 
+from tests.process.test_logins import SHOP
 from tests.support.project import HEAD, SuiteProject, environment, py
 from tests.support.servers import carriers, free_range, until
 
@@ -134,6 +135,32 @@ def test_a_cluster_of_this_machine_for_a_try(project):
     assert "/@node" in (project.folder / "attempts/cli/d/1/output.log").read_text()
     assert not left_of(project)
     assert project.run("audit").code == 0
+
+
+def test_a_login_of_a_node_is_hidden_in_the_record_of_the_run(project):
+    """The server prints the session that the node has made."""
+    (project.root / "shop.py").write_text(SHOP)
+    low, high = free_range(4)
+    project.write(
+        f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: http}}}}
+health:
+  shop: {{service: {{run: [python, shop.py, "${{port}}"], port_range: {low}-{high}}}, ready: {{http: {{path: /, status: 401}}}}}}
+logins: {{admin: {{steps: [{{http: {{POST: /session, base: shop}}}}]}}}}
+defaults: {{login: admin}}
+tests:
+  a: {{steps: [{{http: {{GET: /, base: shop, match: {{$.made: 1}}}}}}]}}
+  b: {{needs: [a], steps: [{{http: {{GET: /, base: shop, match: {{$.cookie: odd}}}}}}]}}
+"""
+    ).compile()
+    done = project.run("run", "--engine", "dask")
+    assert (done.code, project.verdicts()) == (1, {"cli:a": "passed", "cli:b": "failed"}), done.out + done.err
+    sessions = (project.root / "sessions.txt").read_text().split()
+    texts = [done.err, *(path.read_text(errors="replace") for path in project.folder.rglob("*") if path.is_file())]
+    assert not [text for text in texts for session in sessions if session in text]
+    assert "***login admin***" in (project.folder / "services/shop.log").read_text()
+    assert not list(project.root.glob(".orchestra/s/nodes/*/logins"))
 
 
 @pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGINT], ids=["killed", "ended"])

@@ -128,3 +128,24 @@ def test_the_output_of_a_running_command_is_there_and_remains_after_a_kill(proje
     text = (folder / "output/passed.log").read_text()
     assert text == "==> cli:first, attempt 1 <==\none\n\n==> cli:slow, attempt 1 <==\nbegun\n"
     assert (folder / "output/cli~slow~1.log").read_text() == "begun\n"
+
+
+def test_the_output_of_shards_is_read_in_the_merged_run(project):
+    names = {"a": "one", "b": "two", "c": "three"}
+    rows = "".join(f"  {name}: {{command: {{argv: [echo, {word}]}}}}\n" for name, word in names.items())
+    project.write(f"{HEAD}tests:\n{rows}").compile()
+    folders = []
+    for shard in ("1/2", "2/2"):
+        assert project.run("run", "--shard", shard).code == 0
+        folders.append(str(project.folder))
+    merged = project.run("merge", *folders)
+    assert merged.code == 0, merged.err
+    assert project.run("audit").code == 0
+    for name, word in names.items():
+        part = part_of(project, f"cli:{name}")
+        assert part["path"] in {f"shards/{number}/output/passed.log" for number in (1, 2)}
+        uri = f"orchestra://evidence/s/{project.folder.name}/{part['path']}@{part['offset']}+{part['bytes']}"
+        assert read(Project(project.root), uri).text == f"{word}\n"
+    log = project.folder / "shards/1/output/passed.log"
+    log.write_bytes(log.read_bytes().replace(b"one", b"two"))
+    assert 'the evidence "shards/1/output/passed.log@' in project.run("audit").out

@@ -18,7 +18,7 @@ from orchestra.runtime.attempt import EvidenceFile, Request, Result
 from orchestra.runtime.engine.contract import HERE, Beat, Done, Lost, Scene
 from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.engine.slots import Slots
-from orchestra.runtime.mask.masks import NOTHING
+from orchestra.runtime.mask.masks import NOTHING, Masks
 from orchestra.runtime.nodes import cluster as cluster_module
 from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Joined, Left, Refused
 from orchestra.runtime.nodes.dask_package import check_address
@@ -72,10 +72,10 @@ class Wire:
 class Ground:
     """A cluster without machines, whose clock the test has."""
 
-    def __init__(self, slots: int = 0) -> None:
+    def __init__(self, slots: int = 0, masks: Masks = NOTHING) -> None:
         self.now = 0.0
         self.wire, self.inbox = Wire(), SimpleQueue()
-        scene = Scene("r", "r", Path("/project"), RUN, small(), (), {}, {}, None, NOTHING, slots=slots)  # type: ignore[arg-type]
+        scene = Scene("r", "r", Path("/project"), RUN, small(), (), {}, {}, None, masks, slots=slots)  # type: ignore[arg-type]
         self.cluster = Cluster(scene, self.wire, self.inbox, "tcp://s:1", clock=lambda: self.now)
 
     def hear(self, *news: object) -> list:
@@ -110,6 +110,16 @@ def test_no_variable_of_the_environment_and_no_path_of_this_machine_goes_to_a_no
     assert (sent.folder, sent.root, sent.logins, sent.mark) == ("T1", "", "", "/T1/1")
     assert "env.TOKEN" not in sent.names
     assert sent.names["backend.url"] == "http://b"
+
+
+def test_the_run_hides_what_the_login_of_a_node_has_learnt():
+    masks = Masks((), {}, growing=True)
+    ground = Ground(masks=masks)
+    ground.hear(Joined("tcp://a", "a", 1))
+    done = Result("T1", 1, "passed", 1.0)
+    ground.hear(Answered("l1", "a", done, {"login admin": ("0f1e2d3c4b5a6978",)}))
+    assert masks.text("sid=0f1e2d3c4b5a6978") == "sid=***login admin***"
+    assert Ground().hear(Answered("l1", "a", done, {"x": ("0f1e2d3c4b5a6978",)})) == [Done("l1", done, "a")]
 
 
 def test_the_spec_can_bound_the_slots_of_a_node():

@@ -12,6 +12,7 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
+from types import MappingProxyType
 from typing import Final, NamedTuple, Protocol, TypeAlias
 
 import msgspec
@@ -54,11 +55,12 @@ class Left(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An attempt has ended, and its files are here."""
+    """An attempt has ended, and its files are here. `learnt` has secret values of its node, by the names that hide them."""
 
     lease: str
     node: str
     result: Result
+    learnt: Mapping[str, Sequence[str]] = MappingProxyType({})
 
 
 class Dropped(NamedTuple):
@@ -221,6 +223,9 @@ class Cluster:
         elif isinstance(news, Left):
             self._leave(news)
         elif isinstance(news, Answered):
+            if self._scene.masks.grow:  # before anything of it is recorded
+                for name, values in news.learnt.items():
+                    self._scene.masks.learn(name, values)
             self._free(news.lease)
             self._out.append(Done(news.lease, news.result, news.node))
         elif isinstance(news, Dropped) and news.lease in self._placed:

@@ -354,7 +354,7 @@ class DaskLink:
             for sent in parcel.files:
                 await self._courier.fetch(address, ask, sent, folder)
         late = ask.lease in self._given_up
-        self._put(Answered(ask.lease, self._name(address), arrived(parcel.result, folder)))
+        self._put(Answered(ask.lease, self._name(address), arrived(parcel.result, folder), parcel.learnt))
         if not late:
             with contextlib.suppress(Exception):
                 await self._courier.ask(address, "forget", ask, FETCH_SECONDS)

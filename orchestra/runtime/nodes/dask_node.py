@@ -127,7 +127,7 @@ class Node:
         text = msgspec.json.encode(parcel)
         if order.session == self._session:
             self._parcels[order.lease] = (text, order.request.folder)
-        if len(text) <= INLINE_BYTES:
+        if len(text) <= INLINE_BYTES and not parcel.learnt:
             return msgspec.json.encode(Answer(order.lease, parcel))
         return msgspec.json.encode(Answer(order.lease, None, hashlib.sha256(text).hexdigest(), len(text)))
 

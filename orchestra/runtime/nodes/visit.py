@@ -219,7 +219,8 @@ class Visit:
                 if one.apart:
                     settle(Path(one.apart), folder / one.path)
             result = within_limit(without_secrets(result, self._masks, folder), request.test, folder)
-            parcel = Parcel(self._masked(request, result), files_of(folder) if result.evidence else ())
+            files = files_of(folder) if result.evidence else ()
+            parcel = Parcel(self._masked(request, result), files, self._logins.hidden())
         except (OSError, OrchestraError, ValueError) as error:
             text = error.message if isinstance(error, OrchestraError) else str(error)
             parcel = Parcel(_fault(request, self._masks.text(f"the node cannot hand over its files: {text}")))

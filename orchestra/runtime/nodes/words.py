@@ -90,10 +90,15 @@ class Sent(msgspec.Struct, frozen=True):
 
 
 class Parcel(msgspec.Struct, frozen=True):
-    """All that came of an attempt: its result, and the files that are to be fetched."""
+    """All that came of an attempt: its result, and the files that are to be fetched.
+
+    `learnt` has the secret values of the logins of the node, by the names that hide them. A parcel with some is fetched from
+    the node, so that they do not pass the scheduler.
+    """
 
     result: Result
     files: tuple[Sent, ...] = ()
+    learnt: dict[str, tuple[str, ...]] = {}
 
 
 class Answer(msgspec.Struct, frozen=True):
