@@ -130,6 +130,16 @@ def test_a_disk_that_refuses_to_append_costs_no_log(run):
     assert (folder / "output.log").read_bytes() == b"said"
 
 
+def test_a_link_out_of_the_run_in_the_place_of_a_log_makes_it_missing(run, tmp_path):
+    """A command can replace its log while it runs; a record of the file behind it would be one that no audit accepts."""
+    (tmp_path / "secret").write_text("outside")
+    output = PassedOutput(run)
+    result = logged(output, "attempts/cli/a/1", b"x")
+    Path(result.evidence[0].apart).unlink()
+    Path(result.evidence[0].apart).symlink_to(tmp_path / "secret")
+    assert output.kept(result, run / "attempts/cli/a/1") == ()
+
+
 def test_a_folder_in_the_place_of_a_log_makes_it_missing(run):
     output, folder = PassedOutput(run), run / "attempts/cli/a/1"
     (folder / "output.log" / "more").mkdir(parents=True)

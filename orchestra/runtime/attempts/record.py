@@ -43,17 +43,18 @@ def _resolved(folder: Path) -> Path:
 
 
 def evidence_of(folder: Path, run: Path, path: str, kind: str) -> Evidence | None:
-    """Return a file of an attempt with its digest, None when it is not there."""
+    """Return a file of an attempt with its digest, None when it is not there, or is a link to a file outside of the run."""
     if os.sep not in path and (plain := _plain_file(f"{folder}/{path}")) is not None:
         where = str(folder).removeprefix(f"{run}/")
         return Evidence(path=f"{where}/{path}", digest=plain[0], bytes=plain[1], kind=kind)
-    file = folder / path
+    real, base = Path(os.path.realpath(folder / path)), _resolved(run)
+    if not real.is_relative_to(base):  # no reader of the record would open it
+        return None
     try:
-        with open_plain(file) as data:
+        with open_plain(real) as data:
             found, size = _digest(data.fileno())
     except OSError:
         return None
-    real, base = Path(os.path.realpath(file)), _resolved(run)
     return Evidence(path=os.path.relpath(real, base), digest=found, bytes=size, kind=kind)
 
 
