@@ -21,7 +21,9 @@ _PLAIN = re.compile(r"(?:[a-z]+://)?(?:[\w.-]+|\[[0-9A-Fa-f:.]+\])?(?::[0-9]+)?/
 _TOKEN = re.compile(r"(?=(?:[\w.~-]*[0-9]){3})[\w.~-]{20,}")
 """A part of a path, or a value of a query, that is no word of a person."""
 
-_SCHEDULER = re.compile(r"(?:tcp|tls)://(?:\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+):\d{1,5}")
+_SCHEDULER = re.compile(r"(?:tcp|tls)://(?:\[[0-9A-Fa-f:.%]+\]|[^\s/:@\[\]]+):(?P<port>[0-9]{1,5})")
+
+_LAST_PORT = 65535
 
 _BLANK = re.compile(r"\s")
 
@@ -96,11 +98,10 @@ def scheduler_fault(url: str) -> str:
     """Return why a text is no address of a scheduler of Dask; empty if it is one. It may hold names of the environment."""
     if url.startswith("${"):
         return ""
-    return (
-        ""
-        if _SCHEDULER.fullmatch(names.expand(url, lambda _name: "1"))
-        else "it is none of tcp://HOST:PORT and tls://HOST:PORT"
-    )
+    found = _SCHEDULER.fullmatch(names.expand(url, lambda _name: "1"))
+    if found is None:
+        return "it is none of tcp://HOST:PORT and tls://HOST:PORT"
+    return "" if 0 < int(found["port"]) <= _LAST_PORT else f"there is no port {int(found['port'])}"
 
 
 def shown(url: str) -> str:

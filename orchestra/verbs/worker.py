@@ -3,15 +3,19 @@
 from __future__ import annotations
 
 import os
+import re
 import sys
 
 import click
 
-from orchestra.errors import EXIT_OK
+from orchestra.errors import EXIT_OK, UsageError
 from orchestra.runtime.nodes.dask_node import serve
 from orchestra.runtime.nodes.dask_package import check_address
 from orchestra.verbs.group import say
 from orchestra.verbs.options import project_of
+
+_NAME = re.compile(r"(?:\w[\w.-]{0,63})?", re.ASCII)
+"""Of a node, which names a folder of its own; empty for one that is made up."""
 
 
 @click.command(
@@ -27,6 +31,11 @@ def worker(ctx: click.Context, *, scheduler: str, slots: int, name: str) -> int:
 
     The node is used by `orchestra run --engine dask`. Its checkout has the same plan as that of the run.
     """
+    if not _NAME.fullmatch(name):
+        raise UsageError(
+            f'"{name}" cannot be the name of a node',
+            "use up to 64 letters, digits, `_`, `-` and `.`, and begin with none of the latter two",
+        )
     serve(project_of(ctx), check_address(scheduler), name=name, slots=slots, environment=dict(os.environ), say=_line)
     return EXIT_OK
 

@@ -323,6 +323,9 @@ def test_no_scheduler_and_no_such_engine(project):
     assert unset.code == 2
     assert unset.err.startswith("error: specs/s.yaml:4:28: the environment variable DASK is not set, and the spec uses")
     assert "hint: set it, name another scheduler with --scheduler, or run here: --engine local\n" in unset.err
+    empty = project.run("run", DASK="")
+    assert empty.code == 2
+    assert empty.err.startswith('error: specs/s.yaml:4:28: the address of the scheduler, "${env.DASK}", is empty\n')
     named = project.run("run", DASK=f"tcp://127.0.0.1:{port}")
     assert (named.code, f"no Dask scheduler answers at tcp://127.0.0.1:{port}" in named.err) == (3, True)
     assert project.run("run", "--engine=local").code == 0

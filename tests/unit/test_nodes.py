@@ -2,12 +2,16 @@
 
 from __future__ import annotations
 
+import fcntl
 import hashlib
+import os
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
 
 import msgspec
 import pytest
+from click.testing import CliRunner
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -20,6 +24,7 @@ from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.mask.masks import NOTHING, Masks
 from orchestra.runtime.nodes import cluster as cluster_module
+from orchestra.runtime.nodes import visit
 from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Joined, Left, Refused
 from orchestra.runtime.nodes.dask_package import check_address
 from orchestra.runtime.nodes.parcel import Incoming, ParcelError, arrived, below, files_of, piece
@@ -34,6 +39,7 @@ from orchestra.runtime.nodes.proof import (
 )
 from orchestra.runtime.nodes.registry import open_engine
 from orchestra.runtime.nodes.words import CHUNK_BYTES, Hello, Proof, Sent
+from orchestra.verbs.worker import worker
 from tests.support.plans import small
 
 RUN = Path("/project/.orchestra/s/runs/r")
@@ -401,10 +407,56 @@ def test_an_address_of_a_scheduler(address):
     assert check_address(address) == address
 
 
-@pytest.mark.parametrize("address", ["h:1", "http://h:1", "tcp://h", "tcp://u@h:1", "tcp://h:1/x", ""])
+@pytest.mark.parametrize(
+    "address",
+    ["h:1", "http://h:1", "tcp://h", "tcp://u@h:1", "tcp://h:1/x", "", "tcp://h:0", "tcp://h:65536", "${env.A}"],
+)
 def test_an_address_that_is_none(address):
     with pytest.raises(UsageError, match="is not the address of a Dask scheduler"):
         check_address(address)
+
+
+# ------------------------------------------------------------------------------------------------- nodes of one checkout
+
+
+def test_nodes_of_one_checkout_begin_at_once(tmp_path):
+    """None meets its own lock in the hands of one that looks for what killed nodes have left."""
+    nodes = tmp_path / ".orchestra/s/nodes"
+    names = [f"n{number}" for number in range(8)]
+    for _ in range(5):
+        with ThreadPoolExecutor(len(names)) as threads:
+            locks = list(threads.map(lambda name: visit._own(nodes / name), names))
+        assert sorted(path.name for path in nodes.iterdir()) == sorted([*names, *(f"{name}.lock" for name in names)])
+        for lock in locks:
+            os.close(lock)
+
+
+def test_a_node_takes_its_folder_and_removes_those_of_killed_ones(tmp_path, monkeypatch):
+    nodes = tmp_path / ".orchestra/s/nodes"
+    os.close(visit._own(nodes / "killed"))
+    held = visit._own(nodes / "alive")
+    assert sorted(path.name for path in nodes.iterdir()) == ["alive", "alive.lock"]
+    with pytest.raises(MachineError, match='another node "alive" is in this checkout'):
+        visit._own(nodes / "alive")
+    os.close(held)
+
+    def removed(_path: Path) -> None:
+        turn = os.open(nodes, os.O_RDONLY)
+        try:
+            with pytest.raises(BlockingIOError):
+                fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        finally:
+            os.close(turn)
+
+    monkeypatch.setattr(visit, "remove_tree", removed)
+    os.close(visit._own(nodes / "next"))
+
+
+@pytest.mark.parametrize("name", ["..", ".", "a/b", "../runs", "a b", "-x", "a\n", "\x1b[2J", "n" * 65])
+def test_a_name_of_a_node_is_one_of_a_folder(name):
+    run = CliRunner().invoke(worker, ["--scheduler", "tcp://h:1", "--name", name])
+    assert isinstance(run.exception, UsageError)
+    assert "cannot be the name of a node" in str(run.exception.message)
 
 
 # ----------------------------------------------------------------------------------------------------------------- parcels

@@ -40,7 +40,7 @@ def check_address(address: str) -> str:
     Raises:
         UsageError: it is none.
     """
-    if scheduler_fault(address):
+    if scheduler_fault(address) or address.startswith("${"):
         raise UsageError(
             f'"{address}" is not the address of a Dask scheduler', "write tcp://HOST:PORT, or tls://HOST:PORT"
         )

@@ -6,6 +6,7 @@ process of the node, and when no heartbeat of the run has come for `LOST_SECONDS
 
 from __future__ import annotations
 
+import fcntl
 import os
 import secrets
 import threading
@@ -19,7 +20,7 @@ import msgspec
 
 from orchestra import nofollow
 from orchestra.errors import MachineError, OrchestraError
-from orchestra.ledger.disk import disk_error, lock_file, make_folder, remove_tree
+from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, make_folder, remove_tree
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import inherited
@@ -239,35 +240,50 @@ class Visit:
 def _own(folder: Path) -> int:
     """Make the folder of a node, remove those that killed nodes of this checkout have left, and return the lock of the own one.
 
+    One node at a time: the look for what killed ones have left takes their locks, and would refuse a node that begins then.
+
     Raises:
         MachineError: another node has it, or the disk refuses.
     """
     nodes = folder.parent
     try:
         nofollow.make_folders(nodes)
-        names = [path.name.removesuffix(_LOCK) for path in nodes.iterdir() if path.name.endswith(_LOCK)]
-        for name in names:
-            file = _locked(nodes / f"{name}{_LOCK}")
-            if file is not None:
-                remove_tree(nodes / name)
-                os.close(file)
-        own = _locked(nodes / f"{folder.name}{_LOCK}")
+        turn = os.open(nodes, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX)
+            return _taken(folder, nodes)
+        finally:
+            os.close(turn)
     except OSError as error:
         raise disk_error(error, nodes, "write") from error
+
+
+def _taken(folder: Path, nodes: Path) -> int:
+    """Do what `_own` does, while no other node does. Raises MachineError, and OSError: the disk refuses."""
+    for path in nodes.iterdir():
+        if path.name.endswith(_LOCK):
+            file = _locked(path)
+            if file is not None:
+                remove_tree(nodes / path.name.removesuffix(_LOCK))
+                path.unlink()
+                os.close(file)
+    own = _locked(nodes / f"{folder.name}{_LOCK}")
     if own is None:
         raise MachineError(
             f'another node "{folder.name}" is in this checkout', "give this one another name with --name"
         )
-    remove_tree(folder)
-    make_folder(folder)
+    with closed_on_error(own):
+        remove_tree(folder)
+        make_folder(folder)
     return own
 
 
 def _locked(path: Path) -> int | None:
     """Return an open file that this process has locked; None if another one has."""
     file = nofollow.open_file(path, os.O_RDWR | os.O_CREAT | os.O_CLOEXEC, 0o600)
-    if lock_file(file, path):
-        return file
+    with closed_on_error(file):
+        if lock_file(file, path):
+            return file
     os.close(file)
     return None
 

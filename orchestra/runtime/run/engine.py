@@ -52,16 +52,22 @@ def _address(root: Path, plan: Plan, name: str, environment: Mapping[str, str]) 
     """Return the address that the spec gives, empty for none.
 
     Raises:
-        UsageError: a variable in it is not set.
+        UsageError: a variable in it is not set, or it is empty with them.
     """
     if plan.engine is None or plan.engine.name != name:
         return ""
+    text = plan.engine.scheduler
+    message = f'the address of the scheduler, "{text}", is empty'
     try:
-        return names.expand(plan.engine.scheduler, lambda late: lookup(names_of(plan, environment), late))
+        address = names.expand(text, lambda late: lookup(names_of(plan, environment), late))
     except UsageError as error:
-        where = Places(root, plan.sources, plan.profile).find("/engine/dask/scheduler")
-        hint = "set it, name another scheduler with --scheduler, or run here: --engine local"
-        raise UsageError(f"{where}: {error.message}" if where else error.message, hint) from None
+        address, message = "", error.message
+    if address or not text:
+        return address
+    # An empty one is no wish for a cluster of this machine.
+    where = Places(root, plan.sources, plan.profile).find("/engine/dask/scheduler")
+    hint = "set it, name another scheduler with --scheduler, or run here: --engine local"
+    raise UsageError(f"{where}: {message}" if where else message, hint)
 
 
 def engine_of(run: Run, opened: Opened | None, reaper: Reaper, leave: Callable[[], None]) -> Engine:
