@@ -12,7 +12,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from bench.measure import ORCHESTRA, ROOT, SCRIPTS, Case, alternate, environment, figures, ratio, table, timings
+from bench.measure import ORCHESTRA, ROOT, SCRIPTS, Case, Figure, alternate, environment, figures, ratio, table, timings
 from bench.spec_maker import spec
 
 SCHEMA = ROOT / "schemas" / "orchestra.schema.json"
@@ -47,9 +47,36 @@ def imports_of(root: Path, script: Path) -> None:
     script.write_text("\n".join(lines) + "\n")
 
 
-def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1) -> str:
-    """Return the tables. `slow_rounds` is for check-jsonschema, which takes seconds."""
+def _edit(root: Path) -> None:
+    """Change the title of one test."""
+    path = root / "specs" / "large.yaml"
+    before, last, after = path.read_text().rpartition(" and orders it\n")
+    path.write_text(f"{before} today{last}{after}")
+
+
+def _many(root: Path, tests: int, rounds: int) -> tuple[str, list[Figure]]:
+    """Return the table of a large spec, compiled from nothing and again after one line was edited, and the ratios."""
+    path = str(project(root, tests) / "specs" / "large.yaml")
+    taken = alternate(
+        {
+            "rapidyaml and jsonschema-rs": Case([sys.executable, str(ROOT / "bench" / "floor.py"), path, str(SCHEMA)]),
+            "orchestra compile": Case([*ORCHESTRA, "compile"], root, lambda: _forget(root)),
+            "orchestra compile, a line edited": Case([*ORCHESTRA, "compile"], root, lambda: _edit(root)),
+        },
+        rounds,
+    )
+    floor, whole, edited = taken.values()
+    found = [
+        ratio(f"compile {tests:,} tests, x floor", whole, floor, 3.5),
+        ratio(f"compile {tests:,} tests after an edit, x floor", edited, floor, 1.5),
+    ]
+    return timings(f"Compile, {tests:,} tests", taken), found
+
+
+def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1, most: int = 10_000) -> str:
+    """Return the tables. `slow_rounds` is for what takes seconds: check-jsonschema, and the spec of `most` tests."""
     with tempfile.TemporaryDirectory() as scratch:
+        most_table, most_figures = _many(Path(scratch) / "most", most, 3 * slow_rounds)
         large, small = project(Path(scratch) / "large", tests), project(Path(scratch) / "small", few)
         imports = Path(scratch) / "imports.py"
         imports_of(small, imports)
@@ -80,7 +107,8 @@ def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1)
         )
     compiled = "orchestra compile"
     found = [
-        ratio(f"compile {tests:,} tests, x floor", many[compiled], many["rapidyaml and jsonschema-rs"], 4),
+        ratio(f"compile {tests:,} tests, x floor", many[compiled], many["rapidyaml and jsonschema-rs"], 3),
+        *most_figures,
         ratio(
             f"check-jsonschema of {tests:,} tests, x compile",
             schema_only["check-jsonschema"],
@@ -93,6 +121,7 @@ def run(tests: int = 1000, few: int = 16, rounds: int = 9, slow_rounds: int = 1)
     return "\n".join(
         [
             timings(f"Compile, {tests:,} tests", many),
+            most_table,
             timings(f"Compile and check-jsonschema, {tests:,} tests", schema_only),
             timings(f"Compile, {few} tests", little),
             figures("Compile: ratios", found),

@@ -12,7 +12,7 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "suite profile": "Suite (default: the only one), and profile.",
         "methods titles": "Only by a method; only titles with TEXT.",
         "last_failed failed_in": "Tests not green in the last run, or in RUN.",
-        "since": "Tests that rest on a change since a revision.",
+        "since": "Tests that rest on a change since REV.",
         "shard all_suites": "Part I of N of the selection; every suite.",
     },
     "How they run": {
@@ -23,10 +23,12 @@ GROUPS: Final[Mapping[str, Mapping[str, str]]] = {
         "times until_fail": "N runs, one after the other; runs until a bad one.",
         "burned": "New tests since REV 10 times, changed ones 5.",
         "watched": "Run again after each save what changed or failed.",
-        "workers": "Parallel tests for each method (default: spec).",
-        "engine scheduler": "Engine: local or dask; the address of the cluster.",
         "force": "Also run tests whose inputs have not changed.",
         "update_looks": "Write the expected pictures (default: all).",
+    },
+    "Where they run": {
+        "workers": "Tests at once by a method (default: spec).",
+        "engine scheduler": "This machine or a cluster, and its address.",
     },
     "Look at it": {
         "headed slow": "Show the browser; pause before each step on a page.",

@@ -54,10 +54,12 @@ def test_a_generated_test_has_the_size_that_the_figures_speak_of():
 
 @pytest.mark.nightly  # of the benchmarks of whole programs, start-up and no-op runs are measured by day
 def test_compile_prints_its_tables():
-    text = compiling.run(tests=3, few=2, rounds=0, slow_rounds=0)
+    text = compiling.run(tests=3, few=2, rounds=0, slow_rounds=0, most=4)
     names = [row[0] for row in rows(text, "Compile: ratios")[2:]]
     assert [re.sub(r"[0-9]+ tests", "N tests", name) for name in names] == [
         "compile N tests, x floor",
+        "compile N tests, x floor",
+        "compile N tests after an edit, x floor",
         "check-jsonschema of N tests, x compile",
         "compile N tests, x its imports",
     ]

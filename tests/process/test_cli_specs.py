@@ -820,7 +820,7 @@ def test_the_examples_of_help_run(orchestra, root):
         words = shlex.split(re.split(r"  | > ", line.removeprefix("orchestra "))[0])
         if words[0] == "run" and not {"--list", "--burn-in"} & set(words):
             words.append("--dry-run")
-        if words[0] in {"health", "up", "down", "open", "mcp", "record"} or {
+        if words[0] in {"health", "up", "down", "open", "mcp", "record", "worker"} or {
             "--detach",
             "--follow",
             "--all-suites",

@@ -435,7 +435,7 @@ conclude.attempt_finished = fail
 
 CANNOT = """
 from orchestra.runtime.engine.local import Local
-def refuse(self, request):
+def refuse(self, request, lease):
     raise OSError(24, "Too many open files")
 Local.start = refuse
 """
