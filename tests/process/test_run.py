@@ -106,8 +106,7 @@ def test_a_run_is_compared_with_its_forecast(healthy):
     again = healthy.run("run", "--force")
     expected = healthy.events("run_started")[0]["body"]["expected"]
     assert (expected["known"], again.err.count("  expected ")) == (3, 2), again.err
-    assert expected["memory_megabytes"] >= 0
-    assert again.err.count(" of memory at the peak, ") == 1, again.err
+    assert again.err.count(" of memory at the peak, ") == (expected["memory_megabytes"] > 0), again.err
     told = healthy.run("plan", "--forecast", "--run", "last").out
     assert "  3 of 3 tests had a known duration before" in told
     assert len(re.findall(r"^ +cli:[abc]  took .*, expected ", told, re.MULTILINE)) == 3

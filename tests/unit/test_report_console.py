@@ -12,9 +12,10 @@ from pathlib import Path
 import pytest
 
 from orchestra.errors import MachineError
-from orchestra.ledger.event import AttemptStarted, RunFinished, ServiceChanged
+from orchestra.ledger.event import AttemptStarted, Expected, RunFinished, ServiceChanged
 from orchestra.ledger.view import View, view_of
 from orchestra.report import loading, watch
+from orchestra.report.console import lines
 from orchestra.report.console.brief import TEXT_LINES, Brief
 from orchestra.report.console.display import Feed, Plain
 from orchestra.report.console.screen import Screen
@@ -47,6 +48,16 @@ def colours(monkeypatch):
 
 
 # ---------------------------------------------------------------------------------------------------------------- pipes
+
+
+@pytest.mark.parametrize(
+    "megabytes, text", [(None, ""), (0, ""), (412, "412 MB of memory at the peak, 1.0 GB available")]
+)
+def test_the_memory_of_a_run_is_shown_where_a_test_has_had_some(megabytes, text):
+    expected = Expected(seconds=1, low=1, high=1, rest=0, known=2, memory_megabytes=megabytes, available_megabytes=1000)
+    assert lines.memory_text(expected) == text
+
+
 def test_a_pipe_gets_a_line_an_event_and_the_table(tmp_path):
     out = io.StringIO()
     console = Plain(feed(), out)

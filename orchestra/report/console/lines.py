@@ -222,8 +222,8 @@ def expected_text(expected: Expected | None) -> str:
 
 
 def memory_text(expected: Expected | None) -> str:
-    """Return the memory that tests were expected to have at the peak; empty where no earlier run has measured it."""
-    if expected is None or expected.memory_megabytes is None or expected.available_megabytes is None:
+    """Return the memory that tests were expected to have at the peak; empty where no run has measured any."""
+    if expected is None or not expected.memory_megabytes or expected.available_megabytes is None:
         return ""
     return f"{megabytes(expected.memory_megabytes)} of memory at the peak, {megabytes(expected.available_megabytes)} available"
 

@@ -113,7 +113,7 @@ def refusal(
         only_here: a component that only this machine can reach, and its address.
     """
     if proof.fault:
-        return proof.fault, "correct that on the node"
+        return proof.fault, "correct that on the node, and start it again"
     if proof.plan != plan:
         message = f"its plan is another one ({proof.plan[:19]}, here {plan[:19]})"
         return message, "check out the same commit on the node, with no change of the specs, and start the node again"
