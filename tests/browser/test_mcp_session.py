@@ -176,7 +176,7 @@ def test_documents_of_many_tests_do_not_stay_in_the_process_of_the_page(run, war
     for number in range(2 * COLLECT_AFTER):
         passed(run(OPEN))
         if (
-            number >= COLLECT_AFTER / 2 and browser._left % COLLECT_AFTER == 0
+            number >= COLLECT_AFTER / 2 and browser._blanked % COLLECT_AFTER == 0
         ):  # it has just collected those of five tests or more
             break
     assert warm.session._loop.run(documents(), 30) <= 3

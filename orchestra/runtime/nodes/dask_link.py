@@ -28,6 +28,7 @@ from orchestra.runtime.nodes.proof import TRANSPORT, network, only_here, program
 from orchestra.runtime.nodes.words import (
     BEAT_SECONDS,
     LOST_SECONDS,
+    SLOT,
     Answer,
     Ask,
     Hello,
@@ -218,7 +219,7 @@ class DaskLink:
         return {
             address: (str(row["name"]), slots)
             for address, row in identity["workers"].items()
-            if (slots := int(row.get("resources", {}).get("slot", 0))) > 0
+            if (slots := int(row.get("resources", {}).get(SLOT, 0))) > 0
         }
 
     def _compare(self, found: Mapping[str, tuple[str, int]]) -> None:
@@ -316,7 +317,7 @@ class DaskLink:
             key=f"orchestra-{lease}",
             workers=[address],
             allow_other_workers=False,
-            resources={"slot": 1},
+            resources={SLOT: 1},
             retries=0,
             pure=False,
         )

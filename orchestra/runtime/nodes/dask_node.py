@@ -31,6 +31,7 @@ from orchestra.runtime.nodes.words import (
     INLINE_BYTES,
     LOST_SECONDS,
     PARCEL,
+    SLOT,
     Answer,
     Ask,
     Hello,
@@ -38,9 +39,6 @@ from orchestra.runtime.nodes.words import (
     Parcel,
     Proof,
 )
-
-SLOT = "slot"
-"""The resource of Dask of which each attempt takes one."""
 
 HANDLER = "orchestra"
 """The name under which a node answers."""

@@ -17,6 +17,9 @@ LOST_SECONDS: Final = 10.0
 CHUNK_BYTES: Final = 1 << 20
 """The most of a file in one answer."""
 
+SLOT: Final = "slot"
+"""The resource of Dask of which each attempt takes one."""
+
 INLINE_BYTES: Final = 3072
 """A result up to this size comes with the answer of the task; a larger one is fetched like a file."""
 

@@ -105,7 +105,7 @@ class SharedBrowser:
         self._engine = ""
         self._trust = Trust()
         self._traced = False
-        self._left = 0
+        self._blanked = 0
         self._visited: set[str] = set()  # sites that Playwright visits for a copy of what is stored
         self._emulation = PLAIN_PAGE
         self._pages: Pages[Page] | None = None
@@ -293,8 +293,8 @@ class SharedBrowser:
         with suppress(Error):  # other engines than Chromium keep their history
             session = await self.context.new_cdp_session(self.page)
             await session.send("Page.resetNavigationHistory")
-            self._left += 1
-            if self._left % COLLECT_AFTER == 0:
+            self._blanked += 1
+            if self._blanked % COLLECT_AFTER == 0:
                 await session.send("HeapProfiler.collectGarbage")
             await session.detach()
 
