@@ -19,7 +19,7 @@ import msgspec
 from orchestra.errors import MachineError
 from orchestra.runtime.attempt import Request
 from orchestra.runtime.engine.contract import Scene
-from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
+from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
 from orchestra.runtime.nodes.dask_courier import FETCH_SECONDS, Courier
 from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.own_nodes import OwnNodes
@@ -27,6 +27,7 @@ from orchestra.runtime.nodes.parcel import ParcelError, arrived
 from orchestra.runtime.nodes.proof import TRANSPORT, network, only_here, programs_of, refusal, variables_of, versions
 from orchestra.runtime.nodes.words import (
     BEAT_SECONDS,
+    DATA,
     LOST_SECONDS,
     SLOT,
     Answer,
@@ -34,6 +35,7 @@ from orchestra.runtime.nodes.words import (
     Hello,
     Order,
     Proof,
+    Pulse,
 )
 
 CONNECT_SECONDS: Final = 10.0
@@ -267,9 +269,11 @@ class DaskLink:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                if await self._courier.ask(address, "beat", Ask(session), BEAT_SECONDS) != b"ok":
+                answer = await self._courier.ask(address, "beat", Ask(session), BEAT_SECONDS)
+                if not answer.startswith(DATA):
                     return "it was started again, or gave the run up"
                 latest = time.monotonic()
+                self._put(Beaten(self._name(address), msgspec.json.decode(answer.removeprefix(DATA), type=Pulse)))
             except Exception:  # noqa: BLE001 - whatever Dask raises: there was no heartbeat
                 if time.monotonic() - latest > LOST_SECONDS and await self._scheduled():
                     return f"no heartbeat for {LOST_SECONDS:.0f} s"
