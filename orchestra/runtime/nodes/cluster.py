@@ -58,7 +58,7 @@ class Left(NamedTuple):
 
 
 class Beaten(NamedTuple):
-    """A node has answered a heartbeat: its name, and what it said."""
+    """A node has answered a heartbeat: its name, and its content."""
 
     node: str
     pulse: Pulse

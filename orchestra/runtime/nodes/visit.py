@@ -153,7 +153,7 @@ class Visit:
         self._local.wake()
 
     def pulse(self) -> Pulse:
-        """Return what the run is told with each heartbeat."""
+        """Return what the run learns with each heartbeat."""
         now = time.time()
         steps = running_steps(self.folder).values()
         return Pulse(tuple(step._replace(since=max(0.0, now - step.since)) for step in steps))
