@@ -157,7 +157,7 @@ class _Simulation:
         """Return when the last task ends.
 
         Args:
-            starts: gets those of all tasks; None where nobody asks for the causes, which take a tenth of the time.
+            starts: gets those of all tasks; None to leave out the causes, which take a tenth of the time.
         """
         now = 0.0
         ended: list[str] = []
