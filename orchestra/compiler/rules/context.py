@@ -35,8 +35,8 @@ Made = TypeVar("Made")
 _Written: TypeAlias = tuple[Path, int | str, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
 # Keys of a target that a rule is about, and those of a step that may hold further targets.
-_TOLD = frozenset({"role", "name", "exact", *STATES})
-_TOLD_OR_INNER = _TOLD | {"within", "unless", "onto", "mask"}
+_NARROWED = frozenset({"role", "name", "exact", *STATES})
+_NARROWED_OR_INNER = _NARROWED | {"within", "unless", "onto", "mask"}
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -135,15 +135,15 @@ class Context:
         return known
 
     @functools.cached_property
-    def told_targets(self) -> list[tuple[str, Path, Mapping[str, Any]]]:
+    def narrowed_targets(self) -> list[tuple[str, Path, Mapping[str, Any]]]:
         """Every target with a role, a name, a state or `exact`: the verb of its step, its path, and itself."""
         return [
             (verb, path, target)
             for verb, steps in self._walked[0].items()
             for section, number, body in steps
-            if body.__class__ is dict and not _TOLD_OR_INNER.isdisjoint(body)
+            if body.__class__ is dict and not _NARROWED_OR_INNER.isdisjoint(body)
             for path, target in targets(body, Step(section, number, body).path(verb))
-            if not _TOLD.isdisjoint(target)
+            if not _NARROWED.isdisjoint(target)
         ]
 
     @functools.cached_property

@@ -164,7 +164,7 @@ def _empty_messages(context: Context) -> Iterator[Problem]:
 
 
 def _exact(context: Context) -> Iterator[Problem]:
-    for _, path, target in context.told_targets:
+    for _, path, target in context.narrowed_targets:
         unmatched = "css" in target or "testid" in target or ("role" in target and "name" not in target)
         if "exact" in target and (unmatched or isinstance(target.get("name"), dict)):
             hint = "remove it; css, testid, role and patterns are always exact"
@@ -174,7 +174,7 @@ def _exact(context: Context) -> Iterator[Problem]:
 @rule
 def unknown_role(context: Context) -> Iterator[Problem]:
     """`role` of a target or `have_role` is no ARIA role, so that no element can have it."""
-    for verb, path, target in context.told_targets:
+    for verb, path, target in context.narrowed_targets:
         if "role" in target and context.provided.verbs[verb].target != "none":
             yield from _role(context, (*path, "role"), str(target["role"]))
     for step in context.steps("expect"):
@@ -187,7 +187,7 @@ def unknown_role(context: Context) -> Iterator[Problem]:
 @rule
 def role_state(context: Context) -> Iterator[Problem]:
     """A target has a state that its role never has (`checked` of a `heading`), so that no element is found."""
-    for _, path, target in context.told_targets:
+    for _, path, target in context.narrowed_targets:
         role = target.get("role")
         for state in STATES.keys() & target:
             roles = STATES[state]

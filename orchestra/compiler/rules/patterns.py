@@ -102,7 +102,7 @@ def _name_fault(pattern: str) -> tuple[int, str] | None:
 
 
 def _patterns_of_names(context: Context) -> Iterator[tuple[Path, str]]:
-    for _, path, target in context.told_targets:
+    for _, path, target in context.narrowed_targets:
         if isinstance(name := target.get("name"), dict) and "role" in target:
             yield (*path, "name", "match"), name["match"]
 

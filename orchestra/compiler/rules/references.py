@@ -267,16 +267,16 @@ def _lacking_part(spec: Spec, test_id: str, name: str) -> str:
 def _lacking(context: Context) -> Iterator[Problem]:
     """Yield each reference in the steps of a group or of the defaults that a test of them has no value for."""
     spec = context.spec
-    told = [
+    in_shared = [
         (text, text.path[0] == "defaults", references)
         for text, references in context.references
         if (text.path[0] == "defaults" and text.path[1] in _STEPS)
         or (text.path[0] == "groups" and text.path[2] in _STEPS)
     ]
-    tests_of_steps = spec["tests"].items() if told else ()
+    tests_of_steps = spec["tests"].items() if in_shared else ()
     own = {test_id: _own_names(spec, test) for test_id, test in tests_of_steps if not resolve.is_command(test)}
     varying = frozenset().union(*own.values())
-    for text, shared, references in told:
+    for text, shared, references in in_shared:
         for reference in references:
             if reference.name not in varying:
                 continue
