@@ -21,6 +21,20 @@ from tests.support.servers import carriers, free_range, until
 WAIT = "sh, -c, 'touch $0; while ! test -e go; do sleep 0.1; done'"
 """A command that leaves a file with the name that follows, and waits for the file `go`."""
 
+SLOW = """
+import http.server, os, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        while self.path == "/wait" and not os.path.exists("go"):
+            time.sleep(0.05)
+        self.send_response(200)
+        self.end_headers()
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+"""A server whose page `/wait` comes when there is a file `go`."""
+
 SECONDS = 120
 """A limit for what takes a second or two."""
 
@@ -139,6 +153,36 @@ def test_a_cluster_of_this_machine_for_a_try(project):
     assert project.run("audit").code == 0
 
 
+def test_where_a_test_runs_and_its_step_are_seen_meanwhile(cluster, project):
+    """A server lets the step wait until its state was seen."""
+    (project.root / "slow.py").write_text(SLOW)
+    low, high = free_range(2)
+    project.write(
+        f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: http}}}}
+health:
+  slow: {{service: {{run: [python, slow.py, "${{port}}"], port_range: {low}-{high}}}, ready: {{http: {{path: /}}}}}}
+tests:
+  a: {{steps: [{{http: {{GET: /, base: slow}}}}, {{http: {{GET: /wait, base: slow}}}}]}}
+"""
+    ).compile()
+    cluster.node("first")
+    run = cluster.run()
+
+    def status() -> str:
+        return project.run("status").out
+
+    until(lambda: "  on first  step 2 of 2 http" in status(), "the step that the node executes")
+    assert "\nnode        first  1 of 1 slot in use  cli:a\n" in status()
+    (project.root / "go").touch()
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert "\nnode        the node first is used, with 1 slot\n" in err
+    assert "  on first\n" in project.run("show", "--run", "last", "a").out
+    assert not list((project.folder / "workers").glob("*.step"))
+
+
 def test_a_login_of_a_node_is_hidden_in_the_record_of_the_run(project):
     """The server prints the session that the node has made."""
     (project.root / "shop.py").write_text(SHOP)
@@ -193,7 +237,7 @@ tests:
     [(kind, message)] = [(error["kind"], error["message"]) for error in lost]
     assert kind == "crash"
     assert re.fullmatch(f"the node first was lost: ({why})", message)
-    assert notes(project, "node") == [
+    assert [event["body"]["message"] for event in project.events("node")] == [
         "the node first is used, with 1 slot",
         message,
         "the node second is used, with 1 slot",
@@ -303,7 +347,7 @@ def test_a_node_with_a_full_disk_is_given_up_and_fails_no_test(cluster, project)
     [error] = [end["body"]["error"] for end in project.events("attempt_finished") if end["body"]["node"] == "full"]
     reason = f'cannot write "{project.root}/.orchestra/s/nodes/full": file too large'
     assert (error["kind"], error["message"]) == ("crash", f"the node cannot write: {reason}")
-    assert notes(project, "node") == [
+    assert [event["body"]["message"] for event in project.events("node")] == [
         "the node full is used, with 1 slot",
         f"the node full was lost: it cannot write: {reason}",
         f"the node full is not used: it cannot write: {reason}; free some space there, and start the node again",

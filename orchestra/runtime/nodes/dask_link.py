@@ -20,7 +20,7 @@ import msgspec
 from orchestra.errors import MachineError
 from orchestra.runtime.attempt import Request
 from orchestra.runtime.engine.contract import Scene
-from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
+from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
 from orchestra.runtime.nodes.dask_courier import FETCH_SECONDS, Courier
 from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.own_nodes import OwnNodes
@@ -29,6 +29,7 @@ from orchestra.runtime.nodes.proof import TRANSPORT, network, only_here, program
 from orchestra.runtime.nodes.scratch import scratch
 from orchestra.runtime.nodes.words import (
     BEAT_SECONDS,
+    DATA,
     LOST_SECONDS,
     SLOT,
     Answer,
@@ -36,6 +37,7 @@ from orchestra.runtime.nodes.words import (
     Hello,
     Order,
     Proof,
+    Pulse,
 )
 
 CONNECT_SECONDS: Final = 10.0
@@ -282,9 +284,11 @@ class DaskLink:
         while True:
             await asyncio.sleep(BEAT_SECONDS)
             try:
-                if await self._courier.ask(address, "beat", Ask(session), BEAT_SECONDS) != b"ok":
+                answer = await self._courier.ask(address, "beat", Ask(session), BEAT_SECONDS)
+                if not answer.startswith(DATA):
                     return "it was started again, or gave the run up"
                 latest = time.monotonic()
+                self._put(Beaten(self._name(address), msgspec.json.decode(answer.removeprefix(DATA), type=Pulse)))
             except Exception:  # noqa: BLE001 - whatever Dask raises: there was no heartbeat
                 if time.monotonic() - latest > LOST_SECONDS and await self._scheduled():
                     return f"no heartbeat for {LOST_SECONDS:.0f} s"

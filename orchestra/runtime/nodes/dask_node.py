@@ -82,6 +82,8 @@ class Node:
         if visit is None or ask.session != self._session or not visit.alive:
             return b"gone"
         self._beat = time.monotonic()
+        if op == "beat":
+            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse))
         if op == "read":
             return DATA + await asyncio.to_thread(self._read, visit, ask)
         if op == "forget":

@@ -23,6 +23,7 @@ from orchestra import nofollow
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, make_folder, remove_tree
 from orchestra.ledger.quick import HELD
+from orchestra.ledger.running_step import running_steps
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import inherited
@@ -38,7 +39,7 @@ from orchestra.runtime.logins import Shown
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.nodes.parcel import files_of
 from orchestra.runtime.nodes.proof import lacking, network, versions
-from orchestra.runtime.nodes.words import Hello, Parcel, Proof
+from orchestra.runtime.nodes.words import Hello, Parcel, Proof, Pulse
 from orchestra.runtime.processes.command_log import settle
 from orchestra.runtime.processes.reaper import Reaper
 
@@ -164,6 +165,12 @@ class Visit:
         """End every attempt, as interrupted."""
         self._asked.append(self._local.stop)
         self._local.wake()
+
+    def pulse(self) -> Pulse:
+        """Return what the run learns with each heartbeat."""
+        now = time.time()
+        steps = running_steps(self.folder).values()
+        return Pulse(tuple(step._replace(since=max(0.0, now - step.since)) for step in steps))
 
     def folder_of(self, lease_folder: str) -> Path:
         """Return the folder of an attempt."""

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from orchestra.ledger.running_step import RunningStep
 from orchestra.runtime.attempt import Request, Result
 
 BEAT_SECONDS: Final = 2.0
@@ -76,6 +77,15 @@ class Proof(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The answer to a heartbeat: the steps that the node executes, each with the seconds since its begin as `since`.
+
+    The clocks of two machines differ, so no time of day is sent.
+    """
+
+    steps: tuple[RunningStep, ...] = ()
+
+
 class Order(msgspec.Struct, frozen=True):
     """An attempt for a node. `request` has a folder relative to that of the run, and no variable of the environment."""
 
@@ -127,4 +137,4 @@ PARCEL: Final = ""
 """The path that means the parcel itself."""
 
 DATA: Final = b"="
-"""The first byte of an answer with a part of a file; others are words."""
+"""The first byte of an answer with a part of a file, or with a pulse; others are words."""
