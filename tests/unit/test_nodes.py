@@ -21,6 +21,7 @@ from orchestra.errors import MachineError, UsageError
 from orchestra.ledger.event import NodeChanged
 from orchestra.ledger.running_step import RunningStep, running_steps
 from orchestra.plan import Command, Component, Method, Service
+from orchestra.remote_address import is_loopback, scheduler_host
 from orchestra.runtime.attempt import EvidenceFile, Request, Result
 from orchestra.runtime.engine.contract import HERE, Beat, Done, Lost, Scene
 from orchestra.runtime.engine.leases import Leases
@@ -32,7 +33,6 @@ from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, D
 from orchestra.runtime.nodes.dask_package import check_address
 from orchestra.runtime.nodes.parcel import Incoming, ParcelError, arrived, below, files_of, piece
 from orchestra.runtime.nodes.proof import (
-    is_loopback,
     lacking,
     only_here,
     programs_of,
@@ -450,6 +450,21 @@ def test_what_a_node_must_have_for_the_tests(tmp_path):
     assert variables_of(plan, {"P": "x", "Q": "y"}) == ("P",)
     hello = Hello("r", "r", "s", "", programs=("tool", "gone"), variables=("P", "PATH"))
     assert lacking(hello, {"PATH": str(tmp_path)}) == ('the program "gone"', "the variable P")
+
+
+@pytest.mark.parametrize(
+    "url, host",
+    [
+        ("tcp://h:1", "h"),
+        ("tls://[::1]:8786", "::1"),
+        ("tcp://10.0.0.5:${env.PORT}", "10.0.0.5"),
+        ("tcp://${env.H}:1", ""),
+        ("${env.DASK}", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_a_scheduler(url, host):
+    assert scheduler_host(url) == host
 
 
 @pytest.mark.parametrize("address", ["tcp://h:1", "tls://10.0.0.1:8786", "tcp://[::1]:8786"])
