@@ -229,7 +229,7 @@ class Ground:
         else:
             outcome.broken += damage is not None
         found = bare(self.report(folder))
-        # A report of which output is lost says so; its rows are the same.
+        # A report of which output is lost states it; its rows are the same.
         outcome.other += found.rows != self.wanted.rows if self.cut else found != self.wanted
 
 

@@ -6,7 +6,7 @@ thousands of entries that someone has to remove. A failed attempt keeps its fold
 While a command runs, its log is a file next to that one; a crash leaves it there. When the attempt has passed, its output is
 appended, the log removed, and the event of the attempt names the part. A crash in between leaves bytes that no event names.
 The bytes reach the disk before the event is synced: `sync` is called by the thread that syncs the ledger. A power cut between
-the two can leave an event that was never shown without its bytes; `take_over` says so when the run is resumed.
+the two can leave an event that was never shown without its bytes; `take_over` notes it when the run is resumed.
 """
 
 from __future__ import annotations
