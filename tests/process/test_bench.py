@@ -34,7 +34,7 @@ from bench import compile as compiling
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
-from orchestra.ledger.event import AttemptFinished, AttemptStarted, VerdictGiven
+from orchestra.ledger.event import AttemptFinished, AttemptStarted
 from orchestra.ledger.reading import read
 
 
