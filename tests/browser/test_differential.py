@@ -45,7 +45,7 @@ def lazy(monkeypatch):
     return lambda verb: monkeypatch.setitem(verbs.VERBS, verb, lambda _sender, _job: None)
 
 
-@pytest.mark.parametrize("programs", [5, pytest.param(25, marks=pytest.mark.nightly)])
+@pytest.mark.parametrize("programs", [3, pytest.param(25, marks=pytest.mark.nightly)])
 def test_generated_programs_come_to_the_same(three, programs):
     three.tally.clear()
     search(three, programs)
