@@ -79,7 +79,7 @@ class Peer:
         await self.ask("ping", {})
 
     async def ask(self, method: str, params: dict[str, Any]) -> dict[str, Any]:
-        """Send a request and wait for its result; of one that is given up the server is told.
+        """Send a request and wait for its result; the server hears of one that is given up.
 
         Raises:
             PeerClosedError: the process has ended.
@@ -100,7 +100,7 @@ class Peer:
             del self._waiting[number]
 
     def _send(self, message: dict[str, Any]) -> None:
-        """Write a message. A process that reads nothing holds up nobody: what it should read waits in memory."""
+        """Write a message. A process that reads nothing holds up no one: its part waits in memory."""
         pipe = self._process.stdin
         if pipe is not None and not pipe.is_closing():
             pipe.write(json.dumps({"jsonrpc": "2.0", **message}).encode() + b"\n")
