@@ -20,7 +20,7 @@ _NO_SUCH_METHOD = -32601
 
 
 class PeerClosedError(Exception):
-    """The process has closed its output: it has ended, or will say no more."""
+    """The process has closed its output: it has ended, or answers no more."""
 
 
 class PeerRefusedError(Exception):
@@ -69,7 +69,7 @@ class Peer:
             given = {"cursor": page["nextCursor"]}
 
     async def call(self, tool: str, arguments: dict[str, Any]) -> tuple[str, bool]:
-        """Call a tool; return its text, and whether the tool says that it failed. Raises as `ask`."""
+        """Call a tool; return its text, and whether the tool failed. Raises as `ask`."""
         answer = await self.ask("tools/call", {"name": tool, "arguments": arguments})
         texts = (part["text"] for part in answer.get("content", ()) if part.get("type") == "text")
         return "".join(texts), bool(answer.get("isError"))
