@@ -10,22 +10,24 @@ import asyncio
 import os
 import signal
 import time
-from asyncio.subprocess import Process
 from collections.abc import Awaitable, Callable, Mapping
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from subprocess import PIPE
-from typing import Any, TypeAlias
+from typing import Any, TextIO, TypeAlias, cast
+
+import psutil
+from anyio import BrokenResourceError, ClosedResourceError
+from mcp import Client, MCPError, StdioServerParameters
+from mcp.client.stdio import stdio_client
+from mcp.types import CONNECTION_CLOSED, REQUEST_TIMEOUT, CallToolResult, Implementation, TextContent
 
 from orchestra import __version__
 from orchestra.runtime.driver.mcp.flags import RELEASE
 from orchestra.runtime.driver.mcp.loop import Loop
-from orchestra.runtime.driver.mcp.peer import Peer, PeerClosedError, PeerRefusedError
 from orchestra.runtime.driver.mcp.result import Answer, answer_of
 from orchestra.runtime.mask import NOTHING, Masks
 from orchestra.runtime.processes.masked_log import MaskedLog
-from orchestra.runtime.unicode import well_formed
 
 START_SECONDS = 30.0
 PATIENCE_SECONDS = 5.0
@@ -118,47 +120,64 @@ class Server:
     def __init__(self, loop: Loop, start: Start, *, patience_seconds: float = PATIENCE_SECONDS) -> None:
         self._loop = loop
         self._patience = patience_seconds
+        self.pid = 0
         self.version = ""
-        self._process, self._peer = loop.run(self._begin(start), START_SECONDS * 2)
-        self.pid = self._process.pid
+        self._client = loop.run(self._begin(start), START_SECONDS * 2)
 
-    async def _begin(self, start: Start) -> tuple[Process, Peer]:
-        self._log = MaskedLog(start.log, start.masks.stream())
+    async def _begin(self, start: Start) -> Client:
+        self._stop = asyncio.Event()
+        ready: asyncio.Future[Client] = asyncio.get_running_loop().create_future()
+        before = _children()
+        # A client is entered and left in one task; this one waits until it is to end.
+        self._life = asyncio.create_task(self._live(start, before, ready))
         try:
-            return await self._open(start)
-        except ServerUnfitError:
-            raise
+            return await asyncio.wait_for(ready, START_SECONDS)
         except Exception as error:
-            told = f" within {START_SECONDS:.0f} s" if isinstance(error, TimeoutError) else f": {error}"
+            self._kill(before)
+            self._stop.set()
+            await asyncio.wait({self._life}, timeout=START_SECONDS / 2)
+            if isinstance(error, ServerUnfitError):
+                raise
+            told = f" within {START_SECONDS:.0f} s" if isinstance(error, TimeoutError) else f": {_cause(error)}"
             raise ServerUnfitError(f"the MCP server does not start{told}") from error
 
-    async def _open(self, start: Start) -> tuple[Process, Peer]:
+    async def _live(self, start: Start, before: set[int], ready: asyncio.Future[Client]) -> None:
+        program, *arguments = start.argv
+        server = StdioServerParameters(
+            command=program, args=arguments, env=dict(start.environment), cwd=str(start.folder)
+        )
+        me = Implementation(name="orchestra", version=__version__)
         try:
-            process = await _spawned(start, self._log)
-        finally:
-            self._log.started()
-        peer = Peer(process)
-        try:
-            await asyncio.wait_for(self._require_support(peer), START_SECONDS)
-        except BaseException:
-            await _ended(process)
-            self._log.join()
-            raise
-        return process, peer
+            with MaskedLog(start.log, start.masks.stream()) as log:
+                pipes = stdio_client(server, cast("TextIO", log.file))
+                async with Client(pipes, mode="legacy", client_info=me, cache=None) as client:
+                    self.pid = next(iter(_children() - before), 0)
+                    try:
+                        await self._require_support(client)
+                        ready.set_result(client)
+                    except ServerUnfitError as unfit:
+                        ready.set_exception(unfit)
+                    else:
+                        await self._stop.wait()
+        except Exception as error:  # noqa: BLE001 - any error is reported to the caller that waits for the start
+            if not ready.done():
+                ready.set_exception(error)
 
-    async def _require_support(self, peer: Peer) -> None:
+    async def _require_support(self, client: Client) -> None:
         """Check that the driver supports the server.
 
         Raises:
             ServerUnfitError: it is not.
         """
-        self.version = await peer.begin("orchestra", __version__)
+        info = client.server_info
+        self.version = info.version if info is not None else ""
         first, beyond = _VERSIONS
         if not first <= _numbers(self.version) < beyond:
             allowed = f"{first[0]}.{first[1]} up to, not including, {beyond[0]}.{beyond[1]}"
             message = f'the MCP server is version "{self.version}"; this driver knows {allowed}'
             raise ServerUnfitError(f"{message}. Install a playwright of that version")
-        if missing := sorted(TOOLS - await peer.tools()):
+        known = {tool.name for tool in (await client.list_tools()).tools}
+        if missing := sorted(TOOLS - known):
             raise ServerUnfitError(f"the MCP server {self.version} lacks the tools {', '.join(missing)}")
 
     def call(
@@ -183,17 +202,17 @@ class Server:
             raise ServerHungError("does not answer") from None
 
     async def _call(self, tool: str, arguments: dict[str, Any], seconds: float, meanwhile: Meanwhile | None) -> Answer:
-        if self._peer.closed:
+        if self._life.done():
             raise ServerLostError("died")
         end = time.monotonic() + seconds
         ping = time.monotonic() + self._patience
-        work = asyncio.ensure_future(self._peer.call(tool, arguments))
+        work = asyncio.ensure_future(self._client.call_tool(tool, arguments))
         try:
             while True:
                 left = end - time.monotonic()
                 done, _ = await asyncio.wait({work}, timeout=max(0.0, min(left, TICK_SECONDS)))
                 if done:
-                    return _answer(*work.result(), tool, arguments)
+                    return _answer(work.result(), tool, arguments)
                 if left <= TICK_SECONDS:
                     await self._ping()  # most limits are shorter than our patience: a server that hangs is no slow page
                     raise CallOverError(f"{tool} took longer than {seconds:.3g} s")
@@ -202,9 +221,13 @@ class Server:
                 if time.monotonic() >= ping:
                     await self._ping()
                     ping = time.monotonic() + self._patience
-        except PeerRefusedError as error:
+        except MCPError as error:
+            if error.error.code == REQUEST_TIMEOUT:
+                raise ServerHungError("does not answer") from None
+            if error.error.code == CONNECTION_CLOSED:
+                raise ServerLostError("died") from None
             raise ServerLostError(f"answers with an error: {error}") from None
-        except PeerClosedError:
+        except (BrokenResourceError, ClosedResourceError):
             raise ServerLostError("died") from None
         finally:
             work.cancel()
@@ -212,14 +235,14 @@ class Server:
     async def _beside(self, tool: str, arguments: dict[str, Any]) -> Answer:
         """Send a call in parallel with the running one."""
         try:
-            text, failed = await asyncio.wait_for(self._peer.call(tool, arguments), self._patience)
+            result = await asyncio.wait_for(self._client.call_tool(tool, arguments), self._patience)
         except TimeoutError:
             raise ServerHungError("does not answer") from None
-        return _answer(text, failed, tool, arguments)
+        return _answer(result, tool, arguments)
 
     async def _ping(self) -> None:
         try:
-            await asyncio.wait_for(self._peer.ping(), self._patience)
+            await asyncio.wait_for(self._client.session.send_ping(), self._patience)
         except TimeoutError:
             raise ServerHungError("does not answer") from None
 
@@ -236,47 +259,48 @@ class Server:
             os.kill(self.pid, 0)
         except OSError:
             return False
-        return self._process.returncode is None
+        return bool(self.pid)
 
     def kill(self) -> None:
         """End it at once; the page is not its own and stays. Raises nothing."""
         with suppress(TimeoutError):
-            self._loop.run(_ended(self._process), START_SECONDS)
-        self._log.join()
+            self._loop.run(self._end(), START_SECONDS)
+
+    async def _end(self) -> None:
+        if self.alive():
+            with suppress(OSError):
+                os.killpg(self.pid, signal.SIGKILL)
+        self._stop.set()
+        await asyncio.wait({self._life}, timeout=START_SECONDS / 2)
+
+    @staticmethod
+    def _kill(before: set[int]) -> None:
+        for pid in _children() - before:
+            with suppress(OSError):
+                os.killpg(pid, signal.SIGKILL)
 
 
-async def _spawned(start: Start, log: MaskedLog) -> Process:
-    """Start the process of a server, the first of a group of its own. Raises OSError."""
-    program, *arguments = start.argv
-    return await asyncio.create_subprocess_exec(
-        program,
-        *arguments,
-        stdin=PIPE,
-        stdout=PIPE,
-        stderr=log.file,
-        cwd=start.folder,
-        env=dict(start.environment),
-        start_new_session=True,
-    )
-
-
-async def _ended(process: Process) -> None:
-    """Kill a process with its group, unless it has ended, and wait until it is gone."""
-    if process.returncode is None:
-        with suppress(OSError):
-            os.killpg(process.pid, signal.SIGKILL)
-    with suppress(TimeoutError):
-        await asyncio.wait_for(process.wait(), START_SECONDS / 2)
-
-
-def _answer(text: str, failed: bool, tool: str, arguments: dict[str, Any]) -> Answer:  # noqa: FBT001 - as it comes
+def _answer(result: CallToolResult, tool: str, arguments: dict[str, Any]) -> Answer:
+    text = "".join(part.text for part in result.content if isinstance(part, TextContent))
     fields = arguments.get("fields") or [arguments]
     return answer_of(
-        str(well_formed(text)),
-        failed=failed,
+        text,
+        failed=bool(result.is_error),
         tool=tool,
         target=str(fields[0].get("target", arguments.get("startTarget", ""))),
     )
+
+
+def _children() -> set[int]:
+    """Our child processes. Only this loop starts any, so the one that is new is the server's."""
+    return {child.pid for child in psutil.Process().children()}
+
+
+def _cause(error: BaseException) -> str:
+    """Return the error in a group of tasks: the first that is not a group itself."""
+    while isinstance(error, BaseExceptionGroup):
+        error = error.exceptions[0]
+    return str(error) or type(error).__name__
 
 
 def _numbers(version: str) -> tuple[int, int]:
