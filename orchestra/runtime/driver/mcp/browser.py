@@ -18,7 +18,16 @@ from typing import Any
 import msgspec
 import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
-from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, ViewportSize, async_playwright
+from playwright.async_api import (
+    BrowserContext,
+    CDPSession,
+    Error,
+    Page,
+    Playwright,
+    Route,
+    ViewportSize,
+    async_playwright,
+)
 
 from orchestra.engines import ENGINES
 from orchestra.plan import PLAIN_PAGE, Emulation, Tls
@@ -101,6 +110,7 @@ class SharedBrowser:
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._context: BrowserContext | None = None
+        self._devtools: CDPSession | None = None
         self._roots: set[psutil.Process] = set()
         self._engine = ""
         self._trust = Trust()
@@ -224,8 +234,20 @@ class SharedBrowser:
 
     async def _new_page(self) -> None:
         page = await self.context.new_page()
+        self._devtools = None  # that of another page
         self.watch.begin(page)
         self._pages = Pages(page)
+
+    async def _devtools_of_page(self) -> CDPSession:
+        """Return the first page's session of the DevTools protocol, which lasts as long as the page: to open and close one for
+        each use costs as much as the use.
+
+        Raises:
+            playwright.async_api.Error: the engine has none, or the page is closed.
+        """
+        if self._devtools is None:
+            self._devtools = await self.context.new_cdp_session(self.pages.main)
+        return self._devtools
 
     async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
         """Return True if the page executes a script. Earlier events of the page are known when this ends."""
@@ -288,15 +310,15 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: it cannot be left.
         """
-        await self.page.set_viewport_size(self.size)
+        if self.page.viewport_size != self.size:
+            await self.page.set_viewport_size(self.size)
         await self.page.goto(BLANK)
         with suppress(Error):  # other engines than Chromium keep their history
-            session = await self.context.new_cdp_session(self.page)
+            session = await self._devtools_of_page()
             await session.send("Page.resetNavigationHistory")
             self._blanked += 1
             if self._blanked % COLLECT_AFTER == 0:
                 await session.send("HeapProfiler.collectGarbage")
-            await session.detach()
 
     async def clean(self, *, replaced: bool) -> None:
         """Clear cookies, storage of every kind, permissions, and the records of console and network, of a blank page.
@@ -309,11 +331,10 @@ class SharedBrowser:
         """
         await self.page.evaluate("() => { window.name = ''; }")
         if ENGINES[self._engine].devtools:
-            session = await self.context.new_cdp_session(self.page)
+            session = await self._devtools_of_page()
             for origin in sorted(self.watch.origins):
                 await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
             await session.send("Network.clearBrowserCache")
-            await session.detach()
         else:
             await _clean_from_inside(self.page, self.watch.origins)
             await self.blank()
@@ -329,7 +350,8 @@ class SharedBrowser:
         cleared = ENGINES[self._engine].devtools and not self.watch.origins and len(self._visited) <= 1
         if cleared and not any(value for name, value in state.items() if name != "cookies"):
             await self.context.clear_cookies()
-            await self.context.add_cookies(state.get("cookies", []))
+            if state.get("cookies"):
+                await self.context.add_cookies(state["cookies"])
             return
         await self.context.set_storage_state(state)  # it opens a page of its own, and forgets what was visited
         self._visited.clear()
@@ -418,7 +440,7 @@ class SharedBrowser:
         if self._browser is not None:
             with suppress(Exception):  # whatever is wrong with it, it is being given up
                 await self._browser.close()
-        self._browser = self._context = self.watch.page = None
+        self._browser = self._context = self._devtools = self.watch.page = None
         self._traced = False
         self._visited.clear()
         self.watch.origins.clear()
