@@ -13,6 +13,7 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
@@ -59,6 +60,7 @@ for (let number = 0; number < COUNT; number++) test('order ' + number, async ({ 
 HUNDRED: Final = 100
 STEADY: Final = 1.05
 SUITE: Final = "orders"
+LOOP: Final = "Playwright for Python, a loop"
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -138,6 +140,7 @@ def _taken(
     limits: tuple[float, float, float],
     *,
     by_cpu: bool,
+    loop: Callable[[str, Browser], Case] | None = None,
 ) -> str:
     """Return the tables of a suite by both methods against Playwright Test.
 
@@ -148,6 +151,7 @@ def _taken(
         rounds: in which the processes take turns.
         limits: for the ratios of `cli` with one and with two workers, and of `mcp`.
         by_cpu: those of `cli` are for the CPU time.
+        loop: the same steps in plain Playwright for Python, for an address and a browser: what no tool can go below.
     """
     with tempfile.TemporaryDirectory() as folder, _site(Path(folder) / "site", page) as url:
         spec, plain_tests = tests(url)
@@ -162,6 +166,8 @@ def _taken(
             "cli, 2 workers": Case([*cli, "--workers", "2"], ours),
             "mcp": Case([*ORCHESTRA, "run", "--method", "mcp"], ours),
         }
+        if loop is not None:
+            cases[LOOP] = loop(url, _browser())
         taken = alternate(cases, rounds)
     one, two = taken["Playwright Test, 1 worker"], taken["Playwright Test, 2 workers"]
     found = [
@@ -169,6 +175,8 @@ def _taken(
         Figure("cli, 2 workers, x Playwright Test", *_ratio(taken["cli, 2 workers"], two), limits[1], by_cpu=by_cpu),
         Figure("mcp, x Playwright Test", *_ratio(taken["mcp"], one), limits[2], by_cpu=True),
     ]
+    if loop is not None:
+        found.append(Figure(f"{LOOP}, x Playwright Test", *_ratio(taken[LOOP], one), None))
     return "\n".join([timings(name, taken), figures(f"{name}: ratios", found)])
 
 
@@ -184,9 +192,13 @@ def run(count: int = HUNDRED, rounds: int = 5) -> str:
         tests = min(todo.TESTS, max(1, count // 2))
         return todo.spec_tests(url, tests), todo.playwright_tests(url, tests)
 
+    def plain(url: str, browser: Browser) -> Case:
+        tests = str(min(todo.TESTS, max(1, count // 2)))
+        return Case([sys.executable, "-m", "bench.todo", url, tests, browser.executable or "", *browser.args])
+
     suites = [
         _taken("Suite", PAGE, orders, rounds, (0.65, 0.75, 1.0), by_cpu=False),
-        _taken("To-do list", todo.PAGE, tasks, rounds, (0.75, 0.75, 1.0), by_cpu=True),
+        _taken("To-do list", todo.PAGE, tasks, rounds, (0.75, 0.75, 1.0), by_cpu=True, loop=plain),
     ]
     return "\n".join(suites)
 

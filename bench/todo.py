@@ -1,4 +1,4 @@
-"""A to-do list of one page, and tests of it, for orchestra and for Playwright Test: the same steps in both.
+"""A to-do list of one page, and tests of it, for orchestra, for Playwright Test, and as a plain loop: the same steps in all.
 
 Its tests press keys, reload, follow links, and expect counts and lists; the others of `bench.suite` only fill and click.
 """
@@ -6,8 +6,11 @@ Its tests press keys, reload, follow links, and expect counts and lists; the oth
 from __future__ import annotations
 
 import json
+import sys
 from collections.abc import Sequence
 from typing import Final
+
+from playwright.sync_api import Page, expect, sync_playwright
 
 PAGE: Final = """<!doctype html><meta charset=utf-8><title>To do</title><link rel=icon href=data:,>
 <style>li.done label { text-decoration: line-through } li input.edit { display: none }
@@ -166,6 +169,33 @@ def _lines(act: Act) -> list[str]:
             return ["page.reload()"]
 
 
+def act(page: Page, done: Act) -> None:
+    """Carry out the act by plain Playwright for Python."""
+    words = done[1:]
+    match done[0]:
+        case "add":
+            page.get_by_placeholder("New task").fill(words[0])
+            page.get_by_placeholder("New task").press("Enter")
+        case "count":
+            expect(page.get_by_test_id("task")).to_have_count(int(words[0]))
+        case "list":
+            expect(page.locator("li label")).to_have_text(list(words))
+        case "left":
+            expect(page.get_by_test_id("left")).to_have_text(words[0])
+        case "check" | "uncheck":
+            box = page.get_by_label(f"Done: {words[0]}", exact=True)
+            box.check() if done[0] == "check" else box.uncheck()
+        case "open":
+            page.get_by_text(words[0], exact=True).dblclick()
+        case "write":
+            page.locator(EDIT).fill(words[0])
+            page.locator(EDIT).press(words[1])
+        case "follow" | "push":
+            page.get_by_role("link" if done[0] == "follow" else "button", name=words[0], exact=True).click()
+        case _:
+            page.reload()
+
+
 def spec_tests(url: str, count: int = TESTS) -> dict[str, object]:
     """Return the tests of a spec."""
     return {
@@ -183,3 +213,21 @@ def playwright_tests(url: str, count: int = TESTS) -> str:
         for name, acts in programs(count)
     )
     return f"const {{ test, expect }} = require('@playwright/test');\n{tests}"
+
+
+def loop(url: str, count: int, executable: str, args: Sequence[str]) -> None:
+    """Carry out the tests by plain Playwright for Python, each in a context of its own, with no tool around them."""
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=executable or None, args=list(args))
+        for _, acts in programs(count):
+            context = browser.new_context()
+            page = context.new_page()
+            page.goto(url)
+            for done in acts:
+                act(page, done)
+            context.close()
+        browser.close()
+
+
+if __name__ == "__main__":
+    loop(sys.argv[1], int(sys.argv[2]), sys.argv[3], sys.argv[4:])
