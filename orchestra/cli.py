@@ -150,9 +150,7 @@ def _plain_compile() -> int:
     from orchestra.verbs import compiling  # noqa: PLC0415
     from orchestra.yamltext.parse import collector_paused  # noqa: PLC0415
 
-    gc.freeze()
-    gc.enable()
-    with collector_paused():
+    with collector_paused():  # off since `main`: to turn it on at the end would search all that was compiled
         done = compiling.compile_specs(project.here())
     print(printed("\n".join((*done.lines, done.last))), file=sys.stderr)
     return done.code

@@ -232,6 +232,8 @@ class After(NamedTuple):
 def followed(plan: Plan) -> dict[str, After]:
     """Return, by the id of a test, the tests that it follows; those of a group that it closes are not listed one by one."""
     last = {group.id: group.after_all for group in plan.groups if group.after_all}
+    if not last:
+        return {test.id: After(test.after) for test in plan.tests}
     members: dict[str, set[str]] = {name: set() for name in last}
     for test in plan.tests:
         for name in members.keys() & set(test.groups):

@@ -31,7 +31,14 @@ _NUMBERS = ("nth", "level")
 
 
 def _fields(verb: Verb) -> tuple[tuple[str, Schema], ...]:
-    return tuple((field.name, field.schema) for field in verb.fields if "$ref" not in field.schema)
+    return tuple((field.name, field.schema) for field in verb.fields if _may_be_number(field.schema))
+
+
+def _may_be_number(schema: Schema) -> bool:
+    """Return whether a value of this schema is a number, or holds one."""
+    parts = (*schema.get("anyOf", ()), *schema.get("properties", {}).values(), schema.get("items", {}))
+    kinds = schema.get("type", ())
+    return "integer" in kinds or kinds == "number" or any(_may_be_number(part) for part in parts if part)
 
 
 _FIELDS = {verb.name: _fields(verb) for verb in VERBS.values()}
@@ -83,7 +90,8 @@ def _numbers(step: Step, verbs: Mapping[str, Verb]) -> Iterator[tuple[Path, Any,
     for name, schema in fields:
         if name in step.args:
             yield from _numbers_in(step.args[name], schema, (name,))
-    yield from _of_target(step.target, ())
+    if step.target is not None:
+        yield from _of_target(step.target, ())
     if step.verb == "expect":
         for key, table in (("to", CONDITIONS), ("all", EACH_CONDITIONS), ("any", EACH_CONDITIONS)):
             wanted_of = step.args.get(key, {})

@@ -46,6 +46,8 @@ def _uses(steps: Sequence[StepSpec]) -> Iterator[str]:
 
 def _grown(steps: Sequence[StepSpec], sizes: Mapping[str, tuple[int, int]]) -> tuple[int, int]:
     """Return how many steps a list makes, and how deep its blocks lie in each other."""
+    if not any(step.__class__ is dict and ("use" in step or "page" in step) for step in steps):
+        return len(steps), 0  # as nearly every list of a long suite
     used = [sizes.get(name, (0, 0)) for name in _uses(steps)]
     return sum(1 for _ in resolve.flat(steps)) - len(used) + sum(size for size, _ in used), max(
         (depth for _, depth in used), default=0
@@ -75,6 +77,8 @@ def _blocks(spec: Spec, source: Assembled, sizes: dict[str, tuple[int, int]]) ->
 
 def _combinations(test: TestSpec) -> int:
     """Return how many tests an entry makes; beyond a billion it does not matter any more."""
+    if "matrix" not in test and "rows" not in test:
+        return 1
     return min(math.prod(map(len, resolve.dimensions(test).values())) + len(resolve.included(test)), _ENOUGH)
 
 

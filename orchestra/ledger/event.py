@@ -37,6 +37,7 @@ VERDICTS: Final[tuple[Verdict, ...]] = get_args(Verdict)
 GateResult: TypeAlias = Literal["passed", "failed", "not_applicable", "warned", "pending"]
 GatePhase: TypeAlias = Literal["before", "during", "after"]
 Moved: TypeAlias = Literal["slower", "faster"]
+NodeState: TypeAlias = Literal["used", "refused", "lost"]
 
 Task: TypeAlias = Annotated[Id, means("method and test: `cli:B004`")]
 Test: TypeAlias = Annotated[Id, means("the test's id: `B004`")]
@@ -181,6 +182,12 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
         Mapping[Id, str],
         means("entries of pools that it leases, by the name in its texts, and instances by their component"),
     ] = {}
+    node: Annotated[
+        Id,
+        means(
+            "the node that carries it out, of a run on several machines; absent on one, and while it waits for a node"
+        ),
+    ] = ""
 
 
 class AttemptFinished(Body, frozen=True, kw_only=True):
@@ -318,6 +325,15 @@ class GroupCompleted(Body, frozen=True, kw_only=True):
 
     method: Method
     group: Id
+
+
+class NodeChanged(Body, frozen=True, kw_only=True):
+    """A node of a run on several machines has come, was refused, or is gone."""
+
+    node: Annotated[Id, means("its name")]
+    state: NodeState
+    message: Annotated[str, means("a sentence: its slots, or why it is not used any more")]
+    slots: Annotated[int, means("attempts that it carries out at once; absent for one that is not used")] = 0
 
 
 class SessionChanged(Body, frozen=True, kw_only=True):
@@ -509,7 +525,7 @@ class EventType(NamedTuple):
 CATALOGUE: Final[Mapping[str, EventType]] = {
     "run_started": EventType(RunStarted),
     "run_resumed": EventType(RunResumed),
-    "attempt_started": EventType(AttemptStarted),
+    "attempt_started": EventType(AttemptStarted, 2),
     "attempt_finished": EventType(AttemptFinished, 2),
     "verdict": EventType(VerdictGiven),
     "repeat": EventType(Repeated, 2),
@@ -518,6 +534,7 @@ CATALOGUE: Final[Mapping[str, EventType]] = {
     "gate": EventType(GateJudged),
     "group_completed": EventType(GroupCompleted),
     "session": EventType(SessionChanged),
+    "node": EventType(NodeChanged),
     "held_back": EventType(HeldBack),
     "resource": EventType(ResourceSampled),
     "incident": EventType(Incident),

@@ -34,6 +34,7 @@ from orchestra.ledger.event import (
     Logs,
     Merged,
     MergedShard,
+    NodeChanged,
     Note,
     Repeated,
     ResourceSampled,
@@ -246,6 +247,7 @@ def _kept(one: Source) -> Iterator[tuple[int, str, Body]]:
                 | SessionChanged()
                 | HeldBack()
                 | ResourceSampled()
+                | NodeChanged()
                 | Note()
                 | Interrupted()
                 | Attested()
@@ -316,11 +318,17 @@ def _renamed(body: Body, shard: Sharding) -> Body:
     """Return a body with the names that it has in the merged record."""
     change: dict[str, object] = {}
     match body:
-        case AttemptStarted(dir=folder):
-            change = {"dir": _path(folder, shard)}
-        case AttemptFinished(evidence=files, incidents=incidents):
-            if files or incidents:
-                change = {"evidence": _files(files, shard), "incidents": _incidents(incidents, shard)}
+        case AttemptStarted(dir=folder, node=node):
+            change = {"dir": _path(folder, shard), "node": _node(node, shard)}
+        case AttemptFinished(evidence=files, incidents=incidents, node=node):
+            if files or incidents or node:
+                change = {
+                    "evidence": _files(files, shard),
+                    "incidents": _incidents(incidents, shard),
+                    "node": _node(node, shard),
+                }
+        case NodeChanged(node=node):
+            change = {"node": _node(node, shard)}
         case Repeated(evidence=files, dir=folder):
             change = {"evidence": _files(files, shard), "dir": _path(folder, shard)}
         case Attested(evidence=files):
@@ -351,6 +359,10 @@ def _files(files: Iterable[Evidence], shard: Sharding) -> tuple[Evidence, ...]:
 
 def _component(name: str, shard: Sharding) -> str:
     return f"{name}@{shard.index}"
+
+
+def _node(name: str, shard: Sharding) -> str:
+    return _component(name, shard) if name else ""
 
 
 def _incident(name: str, shard: Sharding) -> str:

@@ -1,6 +1,7 @@
 """The steps that workers execute now: a file for each worker, for the displays of a run under way.
 
 A worker overwrites one line of its file at each step, which takes a few microseconds, and a display reads it when it draws.
+Of a run on several machines there is a file for each node, with a line for each step, as its latest heartbeat has them.
 The files are no part of the record: no verdict is based on them, a torn or missing line shows nothing, and each ends with its
 worker. `orchestra status` reads them too, so this module imports little.
 """
@@ -9,9 +10,10 @@ from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable, Iterator
 from contextlib import suppress
 from pathlib import Path
-from typing import Final, NamedTuple
+from typing import Any, Final, NamedTuple
 
 from orchestra import nofollow
 
@@ -20,7 +22,7 @@ FOLDER: Final = "workers"
 
 SUFFIX: Final = ".step"
 
-_MOST_BYTES: Final = 4096
+_MOST_BYTES: Final = 1 << 16
 
 
 class RunningStep(NamedTuple):
@@ -77,25 +79,65 @@ NO_DISPLAY: Final = StepFile(None)
 """Shows nothing."""
 
 
+class NodeSteps:
+    """The writing end for nodes: a file for each, which is replaced when it executes other steps. One thread owns it.
+
+    Args:
+        folder: the run's.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        self._folder = folder / FOLDER
+        self._shown: dict[str, list[tuple[Any, ...]]] = {}
+
+    def show(self, node: str, steps: Iterable[RunningStep]) -> None:
+        """Write the steps that a node executes, none where it is gone. Raises nothing."""
+        steps = list(steps)
+        now = [step[:-1] for step in steps]
+        if self._shown.get(node, []) == now:
+            return
+        self._shown[node] = now
+        path = self._folder / f"node-{node}{SUFFIX}"
+        staged = path.with_suffix(".new")
+        with suppress(OSError):  # a full disk costs a display, and the run reports it elsewhere
+            if steps:
+                nofollow.make_folders(self._folder)
+                file = nofollow.open_file(staged, os.O_WRONLY | os.O_CREAT | os.O_TRUNC)
+                with os.fdopen(file, "wb") as stream:
+                    stream.writelines(f"{json.dumps(step)}\n".encode() for step in steps)
+                nofollow.replace(staged, path)
+            else:
+                nofollow.unlink(path)
+
+    def close(self) -> None:
+        """Remove the files."""
+        for node in list(self._shown):
+            self.show(node, ())
+
+
 def running_steps(folder: Path) -> dict[str, RunningStep]:
     """Return the running steps by task.
 
     Args:
         folder: the run's.
     """
-    steps = {}
+    steps: dict[str, RunningStep] = {}
     with suppress(OSError), os.scandir(folder / FOLDER) as entries:
         for name in sorted(entry.name for entry in entries if entry.name.endswith(SUFFIX)):
-            step = _read(folder / FOLDER / name)
-            if step is not None:
-                steps[step.task] = step
+            steps.update((step.task, step) for step in _read(folder / FOLDER / name))
     return steps
 
 
-def _read(path: Path) -> RunningStep | None:
+def _read(path: Path) -> Iterator[RunningStep]:
     try:
         with nofollow.open_read(path) as file:
-            fields = json.loads(file.read(_MOST_BYTES).partition(b"\n")[0])
-    except (OSError, ValueError):
-        return None
-    return RunningStep(*fields) if isinstance(fields, list) and list(map(type, fields)) == _TYPES else None
+            lines = file.read(_MOST_BYTES).splitlines()
+    except OSError:
+        return
+    for line in lines:
+        try:
+            fields = json.loads(line)
+        except ValueError:
+            continue
+        if isinstance(fields, list) and list(map(type, fields)) == _TYPES:
+            yield RunningStep(*fields)

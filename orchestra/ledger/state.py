@@ -24,6 +24,7 @@ from orchestra.ledger.state_rows import (
     Checkpoint,
     Failed,
     GateState,
+    NodeRow,
     PastIncident,
     Recovery,
     ResourceUse,
@@ -61,7 +62,7 @@ def state_of(view: View) -> State:
         workers=segment.workers if view.sample is None else view.sample.body.workers,
         completed={task: done(given) for task, given in verdicts.items()},
         current={
-            task: Running(attempt=seen.body.attempt, dir=seen.body.dir, since=seen.time)
+            task: Running(attempt=seen.body.attempt, dir=seen.body.dir, since=seen.time, node=seen.body.node)
             for task, seen in view.current.items()
         },
         pending=tuple(view.pending),
@@ -119,6 +120,17 @@ def state_of(view: View) -> State:
             )
             for seen in over[-KEPT:]
         ),
+        nodes={
+            name: NodeRow(
+                state=seen.body.state,
+                message=seen.body.message,
+                slots=seen.body.slots,
+                running=tuple(
+                    task for task, one in view.current.items() if one.body.node == name and view.life(task).running
+                ),
+            )
+            for name, seen in view.nodes.items()
+        },
         sessions={
             method: SessionRow(**msgspec.structs.asdict(seen.body), time=seen.time)
             for method, seen in view.sessions.items()

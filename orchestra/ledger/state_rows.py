@@ -13,6 +13,7 @@ from orchestra.ledger.event import (
     VERDICTS,
     Done,
     GateResult,
+    NodeState,
     ServiceChanged,
     SessionChanged,
     WorkerUse,
@@ -30,6 +31,16 @@ class Running(Part, frozen=True, kw_only=True):
     attempt: int
     dir: str
     since: str
+    node: Annotated[str, means("that carries it out; absent on one machine")] = ""
+
+
+class NodeRow(Part, frozen=True, kw_only=True):
+    """A node of a run on several machines, as it was last recorded."""
+
+    state: NodeState
+    message: str
+    slots: int = 0
+    running: Annotated[tuple[str, ...], means("the tasks that it executes now")] = ()
 
 
 class Checkpoint(Part, frozen=True, kw_only=True):
@@ -165,6 +176,7 @@ class State(msgspec.Struct, frozen=True, kw_only=True):
     incident_count: int = 0
     incidents: Annotated[Mapping[str, str], means("reason by component, of those that are open")] = {}
     past_incidents: Annotated[tuple[PastIncident, ...], means("the latest incidents that are over")] = ()
+    nodes: Annotated[Mapping[str, NodeRow], means("of a run on several machines, by name")] = {}
     sessions: Annotated[Mapping[str, SessionRow], means("browser session by method")] = {}
     health: Annotated[Mapping[str, ServiceRow], means("last service event by component")] = {}
     gates: Annotated[Mapping[str, GateState], means("result and message by `phase:name`")] = {}

@@ -31,6 +31,7 @@ from orchestra.ledger.event import (
     Incident,
     Interrupted,
     Logs,
+    NodeChanged,
     Note,
     Repeated,
     Reports,
@@ -82,6 +83,7 @@ class View:
         gates: by `phase:name`, in this segment.
         health: the rows of the health matrix, and the incidents.
         sessions: the latest event of each browser session, by method.
+        nodes: the latest event of each node, by its name, in this segment.
         checkpoints: the completed groups that one can go back to.
         baseline: digest of the baseline that the run set; `baselines` has each change of it.
         held: for what each task waited whose cost did not fit next to those that ran, when it was its turn.
@@ -111,6 +113,7 @@ class View:
         self.gates: dict[str, Seen[GateJudged]] = {}
         self.health = Health()
         self.sessions: dict[str, Seen[SessionChanged]] = {}
+        self.nodes: dict[str, Seen[NodeChanged]] = {}
         self.checkpoints: list[Seen[GroupCompleted]] = []
         self.baseline: str | None = None
         self.baselines: list[Seen[BaselineChanged]] = []
@@ -165,6 +168,8 @@ class View:
                 self._gate(_seen(event, body))
             case SessionChanged():
                 self.sessions[body.method] = _seen(event, body)
+            case NodeChanged():
+                self.nodes[body.node] = _seen(event, body)
             case Incident():
                 self.health.incident(_seen(event, body))
             case GroupCompleted():
@@ -266,7 +271,7 @@ class View:
                 body.changed,
             )
         )
-        self.gates, self.logs, self.reports = {}, None, None
+        self.gates, self.nodes, self.logs, self.reports = {}, {}, None, None
         self.spent.began(seen.time, body.opening_seconds)
         self.health.cut_off(before.ended, self.lives)
         self._stop_current()

@@ -49,7 +49,8 @@ def attested_lines(body: Attested, folder: str) -> Iterator[str]:
 
 
 def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:
-    yield line("attempt", str(body.attempt), body.outcome, duration(body.seconds))
+    on = f"on {body.node}" if body.node else ""
+    yield line("attempt", str(body.attempt), body.outcome, duration(body.seconds), on)
     for step in body.steps:
         calls = f"{step.calls} calls" if step.calls else ""
         polls = f"{step.polls} polls" if step.polls else ""

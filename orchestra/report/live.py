@@ -99,7 +99,9 @@ class Live:
             report = loading.ended(self._root, self._folder, self._plan, self._view, self._waits)
             return page(report, folder, served=True)
         self._before = loading.under_way(self._root, self._folder, self._plan, self._view, self._before)
-        progress = Progress(frozenset(self._view.current), frozenset(self._view.pending))
+        current = self._view.current
+        nodes = {task: seen.body.node for task, seen in current.items()}
+        progress = Progress(frozenset(current), frozenset(self._view.pending), nodes)
         return page(self._before, folder, progress=progress, served=True)
 
     def file(self, digest: str) -> Evidence | None:

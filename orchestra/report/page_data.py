@@ -62,6 +62,7 @@ class Attempt(Part, frozen=True):
     and its number, `1 of before`.
 
     Of its cases the first are those that did not pass; `cases_left_out` is the number of the others beyond a limit.
+    `node` executed it, of a run on several machines.
     """
 
     number: int
@@ -77,6 +78,7 @@ class Attempt(Part, frozen=True):
     cases_left_out: int = 0
     incidents: tuple[str, ...] = ()
     held: bool = False
+    node: str = ""
 
 
 class Point(Part, frozen=True, array_like=True):
@@ -90,7 +92,7 @@ class Point(Part, frozen=True, array_like=True):
 class Task(Part, frozen=True):
     """A test by a method. `change` is what is new against the run before: `new failure`, `fixed`, `new`, `slower`, `faster`.
 
-    `usual` are the seconds between which no duration is unusual, by the passes of `past`.
+    `usual` are the seconds between which no duration is unusual, by the passes of `past`. `node` executes it now.
     """
 
     task: str
@@ -113,6 +115,7 @@ class Task(Part, frozen=True):
     past: tuple[Point, ...] = ()
     trend: str = ""
     usual: tuple[float, float] | None = None
+    node: str = ""
 
 
 class TestRow(Part, frozen=True):
@@ -168,10 +171,11 @@ class Table(Part, frozen=True):
 
 
 class Progress(NamedTuple):
-    """The tasks of a run under way that are executed now, and those that wait."""
+    """The tasks of a run under way that are executed now, those that wait, and the node of each that is executed on one."""
 
     running: Container[str]
     waiting: Container[str]
+    nodes: Mapping[str, str] = {}
 
     def of(self, task: str) -> str:
         """Return the word for a task without a verdict; empty for one that has ended."""

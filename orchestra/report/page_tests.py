@@ -52,6 +52,7 @@ def tasks(report: Report, progress: Progress | None = None, *, served: bool = Fa
             past=tuple(_past(row.task, report.earlier)),
             trend=_trend(row, report.earlier),
             usual=_usual(row.task, report.earlier, report.rule),
+            node=progress.nodes.get(row.task, "") if progress is not None else "",
         )
 
 
@@ -123,6 +124,7 @@ def _attempt(one: Try, row: Row, report: Report, *, served: bool) -> Attempt:
         cases_left_out=len(body.cases) - len(cases),
         incidents=body.incidents,
         held=body.infra_suspect and one is not row.tries[-1],
+        node=body.node,
     )
 
 

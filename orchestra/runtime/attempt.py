@@ -176,6 +176,7 @@ class Request(msgspec.Struct, frozen=True):
         saved: the values of `saved.*` at the begin.
         looks: its expected pictures.
         hidden: further secret values, by the name that hides them.
+        node: the node that carries it out; empty on one machine, and where any may.
     """
 
     task: str
@@ -199,6 +200,7 @@ class Request(msgspec.Struct, frozen=True):
     storage: dict[str, Any] | None = None
     saved: dict[str, Any] = {}
     hidden: dict[str, tuple[str, ...]] = {}
+    node: str = ""
 
 
 class AttemptFailure(Failure, frozen=True):

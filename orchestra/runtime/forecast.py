@@ -8,6 +8,7 @@ duration varies as its samples did, the rest of a run as that of earlier runs.
 
 from __future__ import annotations
 
+import functools
 import math
 import random
 import statistics
@@ -23,12 +24,12 @@ from orchestra.runtime.engine.admission import Load, Need
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.expected import Durations, expected
 from orchestra.runtime.select import task_name
-from orchestra.runtime.simulation import Peak, Start, simulate
+from orchestra.runtime.simulation import Peak, Simulator, Start
 
-DRAWS: Final = 200
-"""Simulated runs behind an interval of a small suite."""
+DRAWS: Final = 60
+"""Simulated runs behind an interval of a small suite: no test starts before them, and more do not hold the truth more often."""
 
-SMALL: Final = 100
+SMALL: Final = 180
 """A suite of more tasks gets fewer draws, by the square of their number: its sum varies less, and each draw costs more."""
 
 SIMULATED_TASKS: Final = 20_000
@@ -82,6 +83,13 @@ class Forecast(NamedTuple):
     path: Sequence[Start]
     peak: Peak | None = None
     measured: int = 0
+
+    @property
+    def beyond(self) -> float:
+        """Return the seconds beyond the simulated run of its tests with the usual duration of each: `rest`, and what it takes
+        longer because durations vary.
+        """
+        return self.seconds - (self.path[-1].ended if self.path else 0.0)
 
     def waits(self) -> dict[str, float]:
         """Return the seconds of the path by what its tasks waited for, the most first; the first task waits for nothing."""
@@ -217,13 +225,14 @@ def forecast(known: Known, selection: Sequence[str], slots: Mapping[str, int], l
         slots: tests that run at once, by method.
         load: what tasks take of the machine; None where that bounds nothing.
     """
-    run = simulate(known.plan, selection, slots, known.expected, load=load)
+    ready = Simulator(known.plan, selection, known.expected, load)
+    run = ready.run(slots)
     rests = list(_rests(known, EARLIER if len(selection) <= LARGE else 1))
     rest = statistics.median(rests) if rests else 0.0
     count = sum(task in known.samples for task in selection)
     middle, low, high = run.seconds + rest, None, None
     if count:
-        middle, low, high = _outcomes(known, selection, slots, rests or [0.0], load)
+        middle, low, high = _outcomes(known, selection, slots, rests or [0.0], ready)
     measured = sum(task in known.measured for task in selection)
     peak = run.peak({task: cost.megabytes for task, cost in known.costs.items()}) if measured else None
     return Forecast(middle, low, high, rest, count, len(selection), len(rests), run.path(), peak, measured)
@@ -240,27 +249,29 @@ def _rests(known: Known, number: int) -> Iterator[float]:
         }
         selection = [task for task in order if task in took]
         load = known.load(selection, run.workers or None)
-        tests = simulate(known.plan, selection, slots_of(known, run.workers or None, load), took, load=load).seconds
+        tests = Simulator(known.plan, selection, took, load).seconds(slots_of(known, run.workers or None, load))
         yield max(0.0, run.seconds - tests)
 
 
 def _outcomes(
-    known: Known, selection: Sequence[str], slots: Mapping[str, int], rests: Sequence[float], load: Load | None
+    known: Known, selection: Sequence[str], slots: Mapping[str, int], rests: Sequence[float], ready: Simulator
 ) -> tuple[float, float, float]:
     """Return the median of simulated runs, and the bounds of nine of ten of them."""
     spreads = _spreads(known, selection)
     chance = random.Random(0)  # noqa: S311 - draws to repeat, no secret
-    others = _others(rests, chance)
     draws = max(FEWEST_DRAWS, min(DRAWS, DRAWS * SMALL**2 // max(1, len(selection)) ** 2))
-
-    def drawn(task: str) -> float:
-        spread = spreads[task]
-        return known.expected[task] * math.exp(chance.gauss(spread.shift, spread.next))
-
+    others = _others(rests, _normals(draws, chance), chance)
+    varied = [
+        (task, known.expected[task], spread.shift, spread.next, _normals(draws, chance))
+        for task, spread in spreads.items()
+    ]
     ends = sorted(
-        simulate(known.plan, selection, slots, known.expected, {task: drawn(task) for task in selection}, load).seconds
-        + next(others)
-        for _ in range(draws)
+        ready.seconds(
+            slots,
+            {task: seconds * math.exp(shift + sigma * by[draw]) for task, seconds, shift, sigma, by in varied},
+        )
+        + other
+        for draw, other in enumerate(others)
     )
     middle = statistics.median(ends)
     if draws < MANY_DRAWS:  # no percentiles of so few
@@ -269,16 +280,31 @@ def _outcomes(
     return middle, ends[math.floor(0.05 * (draws - 1))], ends[math.ceil(0.95 * (draws - 1))]
 
 
-def _others(rests: Sequence[float], chance: random.Random) -> Iterator[float]:
-    """Yield what further runs may take beyond their tests: Student's t around the median, as few runs show little.
+def _normals(draws: int, chance: random.Random) -> Sequence[float]:
+    """Return a value of the normal distribution for each draw.
+
+    Many share its range: each is the middle of another equal part, in a random order. So their mean and their percentiles are
+    those of the distribution, and a quarter of the draws shows as much.
+    """
+    if draws < MANY_DRAWS:
+        return [chance.gauss(0.0, 1.0) for _ in range(draws)]
+    return chance.sample(_middles(draws), draws)
+
+
+@functools.cache
+def _middles(parts: int) -> Sequence[float]:
+    return [statistics.NormalDist().inv_cdf((part + 0.5) / parts) for part in range(parts)]
+
+
+def _others(rests: Sequence[float], normals: Sequence[float], chance: random.Random) -> list[float]:
+    """Return what further runs may take beyond their tests: Student's t around the median, as few runs show little.
 
     One run shows no spread at all: then a usual one counts.
     """
     middle, freedom = statistics.median(rests), len(rests) - 1
     scale = statistics.stdev(rests) * math.sqrt(1 + 1 / len(rests)) if freedom else USUAL_SIGMA * middle
-    while True:
-        chi = math.sqrt(chance.gammavariate(freedom / 2, 2.0) / freedom) if freedom else 1.0
-        yield max(0.0, middle + scale * chance.gauss(0.0, 1.0) / chi)
+    chis = (math.sqrt(chance.gammavariate(freedom / 2, 2.0) / freedom) if freedom else 1.0 for _ in range(len(normals)))
+    return [max(0.0, middle + scale * normal / chi) for normal, chi in zip(normals, chis, strict=True)]
 
 
 class _Spread(NamedTuple):
@@ -329,20 +355,25 @@ _FEW: Final = {4: 1.363, 5: 1.206, 6: 1.2, 7: 1.14, 8: 1.129, 9: 1.107}
 
 
 def by_workers(
-    known: Known, selection: Sequence[str], slots: Mapping[str, int], rest: float, load: Load | None = None
+    known: Known, selection: Sequence[str], slots: Mapping[str, int], beyond: float, load: Load | None = None
 ) -> dict[int, float]:
     """Return the seconds of a run with one worker to `MOST_WORKERS`, as far as another worker can matter.
 
     Of a large suite some of these numbers are left out. A method of one session keeps one worker. Where costs bound a method,
     they do so with each number.
+
+    Args:
+        known: durations.
+        selection: the tasks, what they need included, in the order of the plan.
+        slots: tests that run at once, by method.
+        beyond: seconds that are added to each: those of the forecast, so that its own number of workers has its own seconds.
+        load: what tasks take of the machine; None where that bounds nothing.
     """
+    ready = Simulator(known.plan, selection, known.expected, load)
     single = {method.id for method in known.plan.methods if method.single_session}
     most = min(MOST_WORKERS, max(1, len(selection)))
     return {
-        count: simulate(
-            known.plan, selection, {name: 1 if name in single else count for name in slots}, known.expected, load=load
-        ).seconds
-        + rest
+        count: ready.seconds({name: 1 if name in single else count for name in slots}) + beyond
         for count in (range(1, most + 1) if len(selection) <= LARGE else _SOME_WORKERS)
     }
 

@@ -62,7 +62,7 @@ def foreseen(project: Project, plan: Plan, tasks: Sequence[str], workers: int | 
     load = known.load(tasks, workers)
     slots = forecast.slots_of(known, workers, load)
     found = forecast.forecast(known, tasks, slots, load)
-    workers_seconds = forecast.by_workers(known, tasks, slots, found.rest, load)
+    workers_seconds = forecast.by_workers(known, tasks, slots, found.beyond, load)
     savings = shortest(known, tasks, slots, found, load=load)
     return Foreseen(place, known, slots, found, workers_seconds, savings, available_megabytes())
 

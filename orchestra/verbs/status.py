@@ -35,7 +35,7 @@ _WANTED = frozenset(
     (
         *("run", "phase", "started", "time", "counts", "current", "pending", "blocked", "class_distribution", "errors"),
         *("resource_use", "incidents", "sessions", "health", "gates", "checkpoints", "exit_code", "interrupted"),
-        *("sealed", "resumes"),
+        *("sealed", "resumes", "nodes"),
     )
 )
 
@@ -182,12 +182,14 @@ def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: 
     yield _line("tests", f"{', '.join(parts) or 'none yet'}; {total} in all")
     for task, one in list(current.items())[:_CURRENT]:
         step = steps[task].words() if task in steps else ""
-        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}", step)
+        on = f"on {one['node']}" if one.get("node") else ""
+        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}", on, step)
     for task, reason in list(state["blocked"].items())[:_LATEST]:
         yield _line("blocked", task, reason)
     latest = {one["task"]: one for one in state["errors"] if one["task"] not in current}
     for one in list(latest.values())[-_LATEST:]:
         yield _line("error", one["task"], f"attempt {one['attempt']}", one.get("at") or "", one.get("message") or "")
+    yield from (_line("node", name, *_node(one)) for name, one in state["nodes"].items())
     yield from (
         _line("server", name, row["state"], row.get("url") or "", row["reason"])
         for name, row in state["health"].items()
@@ -210,6 +212,14 @@ def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: 
         yield _line("resumed", f"{state['resumes']} times")
     if not going and (not state["sealed"] or state["exit_code"]):
         yield _line("go on", "orchestra run --resume")
+
+
+def _node(one: Mapping[str, Any]) -> tuple[str, ...]:
+    """Return the words about a node: what it executes, or why it executes nothing."""
+    if one["state"] != "used":
+        return one["state"], one["message"]
+    running, slots = one.get("running", ()), one.get("slots", 0)
+    return f"{len(running)} of {slots} slot{'s' * (slots != 1)} in use", ", ".join(running)
 
 
 def _phase(state: Mapping[str, Any], *, going: bool) -> str:

@@ -67,7 +67,7 @@ function asText(task, attempt) {
   const error = attempt?.error;
   const out = [`${task.task} ${titleOf(task.test)}`, `verdict: ${task.verdict}${task.reason ? `: ${task.reason}` : ""}`, `run: ${run.run} (${run.folder})`];
   if (error) {
-    out.push(`attempt ${attempt.number}: ${attempt.outcome} after ${duration(attempt.seconds)}`, `at: ${error.at || "no line"} ${stepOf(attempt)}`.trim());
+    out.push(`attempt ${attempt.number}: ${attempt.outcome} after ${duration(attempt.seconds)}${attempt.node ? ` on ${attempt.node}` : ""}`, `at: ${error.at || "no line"} ${stepOf(attempt)}`.trim());
     for (const name of ["message", "expected", "found", "log", "hint"]) if (error[name]) out.push(`${name}: ${error[name]}`);
     if (error.spec) out.push(`spec:\n${error.spec}`);
   }
@@ -252,7 +252,7 @@ function sideBySide(tries) {
     const error = attempt.error;
     const last = (attempt.files || []).filter((file) => PICTURES.test(file.name) && file.kind !== "picture" && !isLook(file)).pop();
     return h("section", { class: "card" }, h("h2", {}, `Attempt ${attempt.number} `, badge(attempt.outcome)),
-      h("p", { class: "quiet small" }, [duration(attempt.seconds), stepOf(attempt), attempt.held ? "held: a server was down" : "", ...(attempt.incidents || [])].filter(Boolean).join(" · ")),
+      h("p", { class: "quiet small" }, [duration(attempt.seconds), attempt.node && `on ${attempt.node}`, stepOf(attempt), attempt.held ? "held: a server was down" : "", ...(attempt.incidents || [])].filter(Boolean).join(" · ")),
       error && h("p", { class: "message" }, error.message), error && compared(error), last && h("div", { class: "shots big" }, figure(last)), stepList(attempt));
   }));
 }
@@ -279,7 +279,7 @@ function detail(main, test, method, number) {
     h("a", { href: address(task, "all"), "aria-current": all ? "page" : undefined }, "side by side"))];
   main.replaceChildren(...[
     h("div", { class: "crumbs" }, h("a", { href: "#/" }, "All tests"), h("span", { class: "row" }, neighbours(task))),
-    h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`), task.verdict === "running" && runningStep(task)), around(task),
+    h("section", { class: "card" }, h("h1", {}, `${task.test} ${row.title}`), h("div", { class: "row" }, badge(task.verdict), h("span", { class: "quiet" }, `${task.method}${task.attempts ? ` · ${duration(task.seconds)} · ${plural(task.attempts, "attempt")}` : ""} ${task.mark || ""}`), onNode(task.verdict === "running" ? task : attempt), task.verdict === "running" && runningStep(task)), around(task),
       h("div", { class: "row spread" }, h("div", { class: "row" }, tabs), h("div", { class: "row" }, tries.map((one) => one === attempt && traceOf({ ...task, tries: [one] }, "trace")), copyButton("Copy all of this as text", () => asText(task, attempt)))),
       command(again(task))),
     all ? sideBySide(tries) : why(task, attempt),

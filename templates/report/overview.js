@@ -21,11 +21,13 @@ function forecast() {
 
 const runningStep = (task) => h("span", { class: "step mono", "data-step": task.task }, stepText(task.task));
 
+const onNode = (one) => (one?.node ? h("span", { class: "quiet" }, ` on ${one.node}`) : "");
+
 function runningNow() {
   const now = run.tasks.filter((task) => task.verdict === "running");
   if (!now.length) return null;
   return h("section", { class: "card" }, h("h2", {}, "Running now"), h("ul", { class: "running-now" }, now.slice(0, SHOWN).map((task) =>
-    h("li", {}, badge("running", "pulse"), " ", h("a", { href: address(task) }, `${task.task} ${titleOf(task.test)}`), runningStep(task))), now.length > SHOWN && h("li", {}, `and ${now.length - SHOWN} more`)));
+    h("li", {}, badge("running", "pulse"), " ", h("a", { href: address(task) }, `${task.task} ${titleOf(task.test)}`), onNode(task), runningStep(task))), now.length > SHOWN && h("li", {}, `and ${now.length - SHOWN} more`)));
 }
 
 // The verdicts as parts of one bar: how much is good is seen before a number is read.

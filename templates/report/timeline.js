@@ -1,4 +1,4 @@
-// Who worked when: attempts in lanes by method, above the servers, on one axis of time.
+// Who worked when: attempts in lanes by method and node, above the servers, on one axis of time.
 const LANE = 20;
 const LABEL = 92;
 const EDGE = 24;
@@ -18,6 +18,8 @@ function lanes(bars) {
 
 const clock = (at) => (at < 60 ? `${+at.toFixed(1)} s` : `${Math.floor(at / 60)}:${String(Math.round(at % 60)).padStart(2, "0")}`);
 
+const saidOf = ({ task, attempt, word, seconds }) => `${task.task} attempt ${attempt.number}: ${word}, ${duration(seconds)}${attempt.node ? ` on ${attempt.node}` : ""}`;
+
 function ticks(span) {
   const step = [0.1, 0.2, 0.5, 1, 2, 5, 10, 20, 30, 60, 120, 300, 600, 1200, 3600, 7200, 21600].find((one) => span / one <= 10) || 86400;
   return Array.from({ length: Math.floor(span / step) + 1 }, (_, number) => number * step);
@@ -27,6 +29,18 @@ function attempts(method) {
   const bars = run.tasks.filter((task) => task.method === method).flatMap((task) => (task.tries || []).map((attempt) =>
     ({ task, attempt, start: attempt.start, seconds: attempt.seconds, word: attempt.outcome })));
   return bars.length > MOST_BARS ? bars.sort((a, b) => b.seconds - a.seconds).slice(0, MOST_BARS) : bars;
+}
+
+// The attempts of a method, of a run on several machines one group for each node.
+function byNode(method) {
+  const groups = new Map();
+  for (const bar of attempts(method)) {
+    const node = bar.attempt.node || "";
+    if (!groups.has(node)) groups.set(node, []);
+    groups.get(node).push(bar);
+  }
+  if (!groups.size) groups.set("", []);
+  return [...groups].sort(([a], [b]) => (a < b ? -1 : 1)).map(([node, bars]) => ({ name: node ? `${method}@${node}` : method, bars }));
 }
 
 function states(span) {
@@ -56,7 +70,7 @@ function load(y, x, scale) {
 }
 
 function timeline(main) {
-  const groups = run.methods.map(([method]) => ({ name: method, bars: attempts(method) }));
+  const groups = run.methods.flatMap(([method]) => byNode(method));
   const span = Math.max(run.span || 0, ...groups.flatMap((group) => group.bars.map((bar) => bar.start + bar.seconds)), 0.1);
   for (const group of groups) group.lanes = Math.max(1, lanes(group.bars));
   for (const [component, bars] of states(span)) groups.push({ name: component, bars: bars.map((bar) => ({ ...bar, lane: 0 })), lanes: 1 });
@@ -75,14 +89,14 @@ function timeline(main) {
   let y = 24;
   const parts = ticks(span).map((at) => [s("line", { class: "axis", x1: LABEL + at * scale, x2: LABEL + at * scale, y1: 18, y2: "100%" }), s("text", { x: LABEL + at * scale, y: 12, "text-anchor": "middle" }, clock(at))]);
   for (const group of groups) {
-    parts.push(s("text", { x: 0, y: y + 14 }, group.name.length > 13 ? `${group.name.slice(0, 12)}…` : group.name));
+    parts.push(s("text", { x: 0, y: y + 14 }, group.name.length > 13 ? `${group.name.slice(0, 12)}…` : group.name, s("title", {}, group.name)));
     if (group.load) parts.push(s("rect", { class: "lane", x: LABEL, y, width: width - LABEL - EDGE, height: LOAD, rx: 3 }));
     else for (let lane = 0; lane < group.lanes; lane += 1) parts.push(s("rect", { class: "lane", x: LABEL, y: y + lane * LANE, width: width - LABEL - EDGE, height: LANE - 3, rx: 3 }));
     for (const bar of group.bars) {
       const rect = s("rect", { class: bar.word, x: LABEL + bar.start * scale, y: y + bar.lane * LANE, width: Math.max(group.least || 1.5, bar.seconds * scale - 1), height: LANE - 3, rx: 3 },
-        s("title", {}, bar.task ? `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` : `${group.name}: ${bar.state} ${bar.reason || ""}`));
+        s("title", {}, bar.task ? saidOf(bar) : `${group.name}: ${bar.state} ${bar.reason || ""}`));
       const label = bar.task && bar.seconds * scale > 9 + 7 * bar.task.test.length ? s("text", { class: "label", x: LABEL + bar.start * scale + 5, y: y + bar.lane * LANE + 13 }, bar.task.test) : "";
-      parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": `${bar.task.task} attempt ${bar.attempt.number}: ${bar.word}, ${duration(bar.seconds)}` }, rect, label) : rect);
+      parts.push(bar.task ? s("a", { href: address(bar.task, bar.attempt.number), "aria-label": saidOf(bar) }, rect, label) : rect);
     }
     if (group.load) parts.push(...load(y, LABEL, scale).flat());
     y += group.lanes * LANE + 10;

@@ -488,6 +488,20 @@ def test_the_timeline_has_a_bar_for_each_attempt_and_each_state_of_a_server(watc
     assert "3 misses open" in page.text_content(".chart")
 
 
+def test_the_timeline_of_a_run_on_several_machines_has_lanes_by_node(watched, everything, tmp_path):
+    rows = []
+    for row in everything.rows:
+        tries = [one._replace(body=msgspec.structs.replace(one.body, node=f"n{one.body.attempt}")) for one in row.tries]
+        rows.append(replace(row, tries=tuple(tries)))
+    page = watched.open(html(replace(everything, rows=tuple(rows)), FOLDER), tmp_path, "#/timeline")
+    labels = page.eval_on_selector_all("svg.chart > text", "all => all.map((one) => one.firstChild.textContent)")
+    assert [label for label in labels if "@" in label] == ["cli@n1", "cli@n2", "mcp@n1", "mcp@n2"]
+    assert page.locator('svg.chart a[aria-label^="cli:B003 attempt 2: failed, "][aria-label$=" on n2"]').count() == 1
+    page.click('svg.chart a[aria-label^="cli:B003 attempt 2: failed, "]')
+    page.wait_for_selector("h1 >> text=B003")
+    assert "on n2" in page.inner_text("main").splitlines()
+
+
 def test_the_timeline_has_the_load_of_the_machine_on_its_axis(watched, everything, tmp_path):
     page = watched.open(html(everything, FOLDER), tmp_path, "#/timeline")
     titles = page.eval_on_selector_all(".chart .look title", "all => all.map((one) => one.textContent)")

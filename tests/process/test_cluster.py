@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -20,6 +20,20 @@ from tests.support.servers import carriers, free_range, until
 
 WAIT = "sh, -c, 'touch $0; while ! test -e go; do sleep 0.1; done'"
 """A command that leaves a file with the name that follows, and waits for the file `go`."""
+
+SLOW = """
+import http.server, os, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        while self.path == "/wait" and not os.path.exists("go"):
+            time.sleep(0.05)
+        self.send_response(200)
+        self.end_headers()
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+"""A server whose page `/wait` comes when there is a file `go`."""
 
 SECONDS = 120
 """A limit for what takes a second or two."""
@@ -49,10 +63,12 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def node(self, name: str, root: Path | None = None, **env: str) -> subprocess.Popen[str]:
-        """A node that the scheduler knows."""
+    def node(
+        self, name: str, root: Path | None = None, before: Sequence[str] = (), **env: str
+    ) -> subprocess.Popen[str]:
+        """A node that the scheduler knows, started by the words `before` its own."""
         project = self.project if root is None else SuiteProject(root)
-        process = project.start("worker", f"--scheduler={self.address}", f"--name={name}", **env)
+        process = project.start("worker", f"--scheduler={self.address}", f"--name={name}", before=before, **env)
         self.processes.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -137,6 +153,36 @@ def test_a_cluster_of_this_machine_for_a_try(project):
     assert project.run("audit").code == 0
 
 
+def test_where_a_test_runs_and_its_step_are_seen_meanwhile(cluster, project):
+    """A server lets the step wait until its state was seen."""
+    (project.root / "slow.py").write_text(SLOW)
+    low, high = free_range(2)
+    project.write(
+        f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: http}}}}
+health:
+  slow: {{service: {{run: [python, slow.py, "${{port}}"], port_range: {low}-{high}}}, ready: {{http: {{path: /}}}}}}
+tests:
+  a: {{steps: [{{http: {{GET: /, base: slow}}}}, {{http: {{GET: /wait, base: slow}}}}]}}
+"""
+    ).compile()
+    cluster.node("first")
+    run = cluster.run()
+
+    def status() -> str:
+        return project.run("status").out
+
+    until(lambda: "  on first  step 2 of 2 http" in status(), "the step that the node executes")
+    assert "\nnode        first  1 of 1 slot in use  cli:a\n" in status()
+    (project.root / "go").touch()
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert "\nnode        the node first is used, with 1 slot\n" in err
+    assert "  on first\n" in project.run("show", "--run", "last", "a").out
+    assert not list((project.folder / "workers").glob("*.step"))
+
+
 def test_a_login_of_a_node_is_hidden_in_the_record_of_the_run(project):
     """The server prints the session that the node has made."""
     (project.root / "shop.py").write_text(SHOP)
@@ -191,7 +237,7 @@ tests:
     [(kind, message)] = [(error["kind"], error["message"]) for error in lost]
     assert kind == "crash"
     assert re.fullmatch(f"the node first was lost: ({why})", message)
-    assert notes(project, "node") == [
+    assert [event["body"]["message"] for event in project.events("node")] == [
         "the node first is used, with 1 slot",
         message,
         "the node second is used, with 1 slot",
@@ -282,6 +328,32 @@ def test_a_run_that_is_killed_leaves_nothing_on_a_node(cluster, project):
     (project.root / "go").touch()
     done = project.run(*cluster.words())
     assert done.code == 0, done.out + done.err
+
+
+def test_a_node_with_a_full_disk_is_given_up_and_fails_no_test(cluster, project):
+    """Its tests end there like those of a lost node. It would fail one after the other, because it is free at once."""
+    write = "touch begun; head -c 100000 /dev/zero > $DIR/large.bin || exit 9"
+    command = f"{{argv: [sh, -c, '{write}'], env: {{DIR: '${{attempt.dir}}'}}, attach: ['${{attempt.dir}}/*']}}"
+    tests = "".join(f"  {name}: {{command: {command}}}\n" for name in "abc")
+    project.write(f"{HEAD}defaults: {{retries: {{max: 1, on: [crash]}}}}\ntests:\n{tests}").compile()
+    cluster.node("full", before=["sh", "-c", 'ulimit -f 60 && exec "$@"', "sh"])
+    run = cluster.run()
+    until((project.root / "begun").exists, "a test to begin")
+    until(lambda: "it cannot write: " in (project.folder_now() / "events.jsonl").read_text(), "a full disk")
+    cluster.node("roomy")
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert sorted(project.verdicts().values()) == ["flaky", "passed", "passed"]
+    [error] = [end["body"]["error"] for end in project.events("attempt_finished") if end["body"]["node"] == "full"]
+    reason = f'cannot write "{project.root}/.orchestra/s/nodes/full": file too large'
+    assert (error["kind"], error["message"]) == ("crash", f"the node cannot write: {reason}")
+    assert [event["body"]["message"] for event in project.events("node")] == [
+        "the node full is used, with 1 slot",
+        f"the node full was lost: it cannot write: {reason}",
+        f"the node full is not used: it cannot write: {reason}; free some space there, and start the node again",
+        "the node roomy is used, with 1 slot",
+    ]
+    assert not left_of(project)
 
 
 def test_nodes_that_do_not_fit_are_refused_and_why(cluster, project):

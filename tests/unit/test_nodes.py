@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -17,7 +18,10 @@ from hypothesis import strategies as st
 
 from orchestra import plan as plans
 from orchestra.errors import MachineError, UsageError
+from orchestra.ledger.event import NodeChanged
+from orchestra.ledger.running_step import RunningStep, running_steps
 from orchestra.plan import Command, Component, Method, Service
+from orchestra.remote_address import is_loopback, scheduler_host
 from orchestra.runtime.attempt import EvidenceFile, Request, Result
 from orchestra.runtime.engine.contract import HERE, Beat, Done, Lost, Scene
 from orchestra.runtime.engine.leases import Leases
@@ -25,11 +29,10 @@ from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.mask.masks import NOTHING, Masks
 from orchestra.runtime.nodes import cluster as cluster_module
 from orchestra.runtime.nodes import visit
-from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Joined, Left, Refused
+from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Joined, Left, Refused
 from orchestra.runtime.nodes.dask_package import check_address
 from orchestra.runtime.nodes.parcel import Incoming, ParcelError, arrived, below, files_of, piece
 from orchestra.runtime.nodes.proof import (
-    is_loopback,
     lacking,
     only_here,
     programs_of,
@@ -38,7 +41,7 @@ from orchestra.runtime.nodes.proof import (
     versions,
 )
 from orchestra.runtime.nodes.registry import open_engine
-from orchestra.runtime.nodes.words import CHUNK_BYTES, Hello, Proof, Sent
+from orchestra.runtime.nodes.words import CHUNK_BYTES, Hello, Proof, Pulse, Sent
 from orchestra.verbs.worker import worker
 from tests.support.plans import small
 
@@ -78,11 +81,13 @@ class Wire:
 class Ground:
     """A cluster without machines, whose clock the test has."""
 
-    def __init__(self, slots: int = 0, masks: Masks = NOTHING) -> None:
+    def __init__(self, slots: int = 0, masks: Masks = NOTHING, run: Path = RUN) -> None:
         self.now = 0.0
         self.wire, self.inbox = Wire(), SimpleQueue()
-        scene = Scene("r", "r", Path("/project"), RUN, small(), (), {}, {}, None, masks, slots=slots)  # type: ignore[arg-type]
-        self.cluster = Cluster(scene, self.wire, self.inbox, "tcp://s:1", clock=lambda: self.now)
+        scene = Scene("r", "r", Path("/project"), run, small(), (), {}, {}, None, masks, slots=slots)  # type: ignore[arg-type]
+        self.cluster = Cluster(
+            scene, self.wire, self.inbox, "tcp://s:1", clock=lambda: self.now, time_of_day=lambda: 500.0
+        )
 
     def hear(self, *news: object) -> list:
         for one in news:
@@ -93,8 +98,8 @@ class Ground:
 def test_an_attempt_goes_to_the_node_with_the_most_free_slots():
     ground = Ground()
     assert ground.hear(Joined("tcp://a", "a", 1), Joined("tcp://b", "b", 2)) == [
-        Beat("a", "the node a is used, with 1 slot"),
-        Beat("b", "the node b is used, with 2 slots"),
+        Beat("a", "the node a is used, with 1 slot", "used", 1),
+        Beat("b", "the node b is used, with 2 slots", "used", 2),
     ]
     for number in range(4):
         ground.cluster.start(request(f"T{number}"), f"l{number}")
@@ -106,6 +111,29 @@ def test_an_attempt_goes_to_the_node_with_the_most_free_slots():
     ground.cluster.end("l3")
     ground.cluster.end("l1")
     assert ground.wire.ended == [("tcp://a", "l3")]
+
+
+def test_an_attempt_goes_to_the_node_that_it_names_if_that_has_a_slot():
+    ground = Ground()
+    method = request("T1").method
+    assert ground.cluster.place(method) == ""
+    ground.hear(Joined("tcp://a", "a", 1), Joined("tcp://b", "b", 2))
+    assert ground.cluster.place(method) == "b"
+    for number, name in enumerate(["a", "a", "gone"]):
+        ground.cluster.start(msgspec.structs.replace(request(f"T{number}"), node=name), f"l{number}")
+    assert ground.wire.sent == [("tcp://a", "l0"), ("tcp://b", "l1"), ("tcp://b", "l2")]
+    assert ground.cluster.place(method) == ""
+
+
+def test_the_steps_that_a_node_executes_are_shown_until_it_is_gone(tmp_path):
+    ground = Ground(run=tmp_path)
+    ground.hear(Joined("tcp://a", "a", 1), Beaten("a", Pulse((RunningStep("cli:T", 1, "steps", 1, 3, "click", 4.0),))))
+    assert running_steps(tmp_path) == {"cli:T": RunningStep("cli:T", 1, "steps", 1, 3, "click", 496.0)}
+    ground.hear(Left("tcp://a", "gone"))
+    assert running_steps(tmp_path) == {}
+    ground.hear(Joined("tcp://b", "b", 1), Beaten("b", Pulse((RunningStep("cli:T", 2, "steps", 0, 3, "goto", 4.0),))))
+    ground.cluster.close()
+    assert running_steps(tmp_path) == {}
 
 
 def test_no_variable_of_the_environment_and_no_path_of_this_machine_goes_to_a_node():
@@ -142,11 +170,28 @@ def test_a_node_that_is_gone_loses_its_attempts_and_no_other():
     ground.cluster.start(request("T3"), "l3")
     assert ground.hear(Left("tcp://a", "gone")) == [
         Lost("l1", "a", "gone"),
-        Beat("a", "the node a was lost: gone"),
+        Beat("a", "the node a was lost: gone", "lost"),
     ]
     assert ground.hear(Left("tcp://a", "gone"), None, Dropped("l1", "late")) == []
     assert ground.hear(Dropped("l2", "why")) == [Lost("l2", "b", "why")]
     assert ground.wire.sent == [("tcp://a", "l1"), ("tcp://b", "l2"), ("tcp://b", "l3")]
+
+
+def test_a_node_that_can_write_no_more_gets_no_other_attempt():
+    """The result counts; what else it has is lost, and goes with what waits to the other nodes."""
+    ground = Ground()
+    ground.hear(Joined("tcp://a", "a", 2))
+    for number in range(3):
+        ground.cluster.start(request(f"T{number}"), f"l{number}")
+    done, reason = Result("T0", 1, "passed", 1.0), "it cannot write: no space left on device"
+    assert ground.hear(Answered("l0", "a", done, {}, reason), Left("tcp://a", reason)) == [
+        Lost("l1", "a", reason),
+        Beat("a", f"the node a was lost: {reason}", "lost"),
+        Done("l0", done, "a"),
+    ]
+    assert ground.cluster.capacity() == {"waiting": -1}
+    ground.hear(Joined("tcp://b", "b", 1))
+    assert ground.wire.sent == [("tcp://a", "l0"), ("tcp://a", "l1"), ("tcp://b", "l2")]
 
 
 def test_a_single_session_stays_on_its_node_while_that_is_there():
@@ -243,6 +288,9 @@ class Said:
     def capacity(self):
         return self.free
 
+    def place(self, method):
+        return max(self.free, default="")
+
     def start(self, request, lease):
         self.started.append(lease)
 
@@ -272,6 +320,7 @@ def leases() -> tuple[Said, list, Leases]:
 
 def test_a_result_counts_by_its_lease_and_says_its_node():
     engine, notes, held = leases()
+    assert held.place(request("T1").method) == "n"
     held.start(request("T1"))
     assert (held.free(), held.slots()) == (2, 3)
     held.end("T1")
@@ -282,13 +331,13 @@ def test_a_result_counts_by_its_lease_and_says_its_node():
     held.end("T1")
     assert (len(engine.ended), notes) == (1, [])
     engine.free = {HERE: 5}
-    assert held.slots() is None
+    assert (held.slots(), held.place(request("T1").method)) == (None, "")
 
 
 def test_a_result_of_an_attempt_that_was_given_up_is_a_note():
     engine, notes, held = leases()
     held.start(request("T1"))
-    engine.says = [Lost(engine.started[0], "n", "no heartbeat"), Beat("n", "the node n was lost")]
+    engine.says = [Lost(engine.started[0], "n", "no heartbeat"), Beat("n", "the node n was lost", "lost")]
     [result] = held.poll(0)
     assert (result.outcome, result.node, result.failure.kind) == ("error", "n", "crash")
     assert result.failure.message == "the node n was lost: no heartbeat"
@@ -296,7 +345,8 @@ def test_a_result_of_an_attempt_that_was_given_up_is_a_note():
     late = Result("T1", 1, "passed", 1.0)
     engine.says = [Done(engine.started[0], late, "n"), Lost(engine.started[0], "n", "again")]
     assert held.poll(0) == []
-    assert [note.kind for note in notes] == ["node", "late_result"]
+    assert notes[0] == NodeChanged(node="n", state="lost", message="the node n was lost")
+    assert [note.kind for note in notes[1:]] == ["late_result"]
     assert notes[1].message == "n answered for attempt 1 of T1 after it was given up: passed, which does not count"
     engine.says = [Done(engine.started[1], late, HERE)]
     assert held.poll(0) == [late]
@@ -402,6 +452,21 @@ def test_what_a_node_must_have_for_the_tests(tmp_path):
     assert lacking(hello, {"PATH": str(tmp_path)}) == ('the program "gone"', "the variable P")
 
 
+@pytest.mark.parametrize(
+    "url, host",
+    [
+        ("tcp://h:1", "h"),
+        ("tls://[::1]:8786", "::1"),
+        ("tcp://10.0.0.5:${env.PORT}", "10.0.0.5"),
+        ("tcp://${env.H}:1", ""),
+        ("${env.DASK}", ""),
+        ("", ""),
+    ],
+)
+def test_the_host_of_a_scheduler(url, host):
+    assert scheduler_host(url) == host
+
+
 @pytest.mark.parametrize("address", ["tcp://h:1", "tls://10.0.0.1:8786", "tcp://[::1]:8786"])
 def test_an_address_of_a_scheduler(address):
     assert check_address(address) == address
@@ -450,6 +515,32 @@ def test_a_node_takes_its_folder_and_removes_those_of_killed_ones(tmp_path, monk
 
     monkeypatch.setattr(visit, "remove_tree", removed)
     os.close(visit._own(nodes / "next"))
+
+
+def test_a_node_does_not_wait_for_ever_for_one_that_is_stopped_while_it_begins(tmp_path, monkeypatch):
+    nodes = tmp_path / ".orchestra/s/nodes"
+    nodes.mkdir(parents=True)
+    monkeypatch.setattr(visit, "TURN_SECONDS", 0.1)
+    stopped = os.open(nodes, os.O_RDONLY)
+    fcntl.flock(stopped, fcntl.LOCK_EX)
+    with pytest.raises(MachineError, match=r"another node of this checkout has been about to begin for 0 s") as caught:
+        visit._own(nodes / "next")
+    assert caught.value.hint == "let it go on if it is stopped, or end it"
+    os.close(stopped)
+    os.close(visit._own(nodes / "next"))
+
+
+def test_a_disk_that_is_full_is_noticed(tmp_path):
+    """A limit of the process is the same to it as a full disk; what was written is removed."""
+    assert visit.without_room(tmp_path) == ""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (visit.ROOM_BYTES // 2, limits[1]))
+    try:
+        reason = visit.without_room(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert reason == f'cannot write "{tmp_path}": file too large'
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "../runs", "a b", "-x", "a\n", "\x1b[2J", "n" * 65])

@@ -155,7 +155,8 @@ def test_a_command_names_what_failed_as_words_of_a_shell():
 
 def test_a_run_under_way_says_what_is_executed_and_what_waits():
     report = reported(*samples.passed("cli:B001"), selection=("cli:B001", "cli:B002", "cli:B003"))
-    made = page(report, FOLDER, progress=Progress({"cli:B002"}, {"cli:B003"}), served=True)
+    made = page(report, FOLDER, progress=Progress({"cli:B002"}, {"cli:B003"}, {"cli:B002": "n1"}), served=True)
+    assert [task.node for task in made.tasks] == ["", "n1", ""]
     assert [task.verdict for task in made.tasks] == ["passed", "running", "waiting"]
     assert (made.headline, made.state) == ("Running: 1 of 3 tests done", "running")
     assert made.counts == {"passed": 1, "running": 1, "waiting": 1}

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from orchestra import plan as plans
-from orchestra.ledger.running_step import FOLDER, RunningStep, StepFile, running_steps
+from orchestra.ledger.running_step import FOLDER, NodeSteps, RunningStep, StepFile, running_steps
 from orchestra.report.console.display import Feed
 from orchestra.report.console.lines import step_words
 from orchestra.steps.target import Target
@@ -53,6 +53,29 @@ def test_a_link_in_place_of_a_file_is_not_followed(folder, tmp_path):
     assert b"other" not in (tmp_path / "elsewhere").read_bytes()
 
 
+def test_the_steps_of_a_node_are_in_one_file_until_it_is_gone(tmp_path):
+    other = RunningStep("cli:B002", 1, "steps", 0, 1, "http", 6.0)
+    nodes = NodeSteps(tmp_path)
+    nodes.show("n2", ())
+    assert not (tmp_path / FOLDER).exists()
+    nodes.show("n1", [STEP, other])
+    nodes.show("n2", [RunningStep("cli:B003", 1, "steps", 0, 1, "set", 7.0)])
+    assert sorted(running_steps(tmp_path)) == ["cli:B001", "cli:B002", "cli:B003"]
+    nodes.show("n1", [STEP._replace(since=9.0), other])  # a clock that is read again makes no other step
+    assert running_steps(tmp_path)["cli:B001"] == STEP
+    nodes.show("n1", [other])
+    nodes.show("n2", ())
+    assert running_steps(tmp_path) == {"cli:B002": other}
+    nodes.close()
+    assert list((tmp_path / FOLDER).iterdir()) == []
+
+
+def test_steps_of_nodes_on_a_disk_that_refuses_show_nothing(tmp_path):
+    (tmp_path / FOLDER).write_text("a file")
+    NodeSteps(tmp_path).show("n1", [STEP])
+    assert running_steps(tmp_path) == {}
+
+
 def test_words_have_the_target_of_the_plan_unless_that_is_another_step():
     click = Step("click", target=Target("role", "button", name="Pay", within=Target("text", "Tea")))
     test = plans.Test("B001", "x", ("cli",), steps=(Step("goto"), click))
@@ -82,3 +105,5 @@ def test_a_log_names_the_step_of_each_running_test():
     one = feed({})
     one.running = {"cli:B001": 0.0, "cli:B002": 4.0}
     assert one.running_line() == "running     cli:B001 10.0 s in step 2 of 3 click  cli:B002 6.0 s"
+    one.nodes = {"cli:B001": "n1", "cli:B002": "n2"}
+    assert one.running_line() == "running     cli:B001 10.0 s on n1 in step 2 of 3 click  cli:B002 6.0 s on n2"

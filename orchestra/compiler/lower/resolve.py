@@ -89,6 +89,8 @@ def is_command(test: TestSpec) -> bool:
 def group_path(spec: Spec, name: str) -> list[tuple[str, GroupSpec]]:
     """Return a group and those around it with their names, the outermost first; what is not declared is passed over."""
     groups = spec.get("groups", {})
+    if name in groups and "group" not in groups[name]:
+        return [(name, groups[name])]
     path: list[tuple[str, GroupSpec]] = []
     while name in groups and all(name != inner for inner, _ in path):  # a group in itself is reported by a rule
         path.insert(0, (name, groups[name]))
@@ -145,8 +147,10 @@ def takes_of(spec: Spec, test: TestSpec) -> dict[str, str]:
     """Return the pools of which a test leases entries, by the name for it: the nearest of test, groups and defaults."""
     named = dict(spec.get("defaults", {}).get("takes", {}))
     for _, group in groups_of(spec, test):
-        named |= group.get("takes", {})
-    named |= test.get("takes", {})
+        if "takes" in group:
+            named |= group["takes"]
+    if "takes" in test:
+        named |= test["takes"]
     return {name: pool for name, pool in named.items() if pool != NO_LOGIN}
 
 
@@ -254,7 +258,9 @@ EXCLUDE, INCLUDE = "exclude", "include"
 
 def axes(test: TestSpec) -> dict[str, list[Any]]:
     """Return the values of the matrix of a test by name."""
-    return {name: values for name, values in test.get("matrix", {}).items() if name not in (EXCLUDE, INCLUDE)}
+    if "matrix" not in test:
+        return {}
+    return {name: values for name, values in test["matrix"].items() if name not in (EXCLUDE, INCLUDE)}
 
 
 def rows(test: TestSpec) -> list[dict[str, Any]]:

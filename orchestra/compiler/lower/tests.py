@@ -183,6 +183,7 @@ def _lowered(
     return tuple(
         step
         for path, steps in sections
+        if steps
         for step in lower_steps(spec, steps, "/" + "/".join(map(str, path)), known, (), verbs)
     )
 
@@ -190,6 +191,8 @@ def _lowered(
 def _substitutes_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> dict[str, tuple[Step, ...]]:
     """Return the steps `mock` and `har` of the methods that have some, in the order of these; none for a test without a page."""
     declared: Mapping[str, Any] = spec.get("methods", {})
+    if not any("har" in method or "mock" in method for method in declared.values()):
+        return {}
     found = {name: tuple(_substitutes_of(name, declared.get(name, {}), known)) for name in methods}
     with_some = {name: steps for name, steps in found.items() if steps}
     return with_some if with_some and resolve.kind_of(spec, test) == "browser" else {}
@@ -197,11 +200,11 @@ def _substitutes_by(spec: Spec, test: TestSpec, methods: Iterable[str], known: K
 
 def _of_addresses(spec: Spec, test: TestSpec, methods: Iterable[str], known: Known) -> set[str]:
     """Return the components on which the browsers of a test run: those in the addresses of its methods."""
-    if resolve.kind_of(spec, test) != "browser":
-        return set()
     declared: Mapping[str, Any] = spec.get("methods", {})
-    given = (declared.get(name, {}).get("connect") for name in methods)
-    return components_in(spec, [text(connect["url"], known) for connect in given if connect is not None])
+    given = [declared[name]["connect"] for name in methods if "connect" in declared.get(name, {})]
+    if not given or resolve.kind_of(spec, test) != "browser":
+        return set()
+    return components_in(spec, [text(connect["url"], known) for connect in given])
 
 
 def _substitutes_of(name: str, method: Mapping[str, Any], known: Known) -> Iterator[Step]:

@@ -26,6 +26,7 @@ from orchestra.diagnostic import Diagnostic, Edit, Place
 from orchestra.names import Reference
 from orchestra.probes.kind import Args, ProbeKind
 from orchestra.probes.table import probes_of
+from orchestra.steps.target import STATES
 from orchestra.yamltext.document import Path
 
 Made = TypeVar("Made")
@@ -33,6 +34,9 @@ Made = TypeVar("Made")
 # its verb.
 _Written: TypeAlias = tuple[Path, int | str, Any]
 _STEPS = frozenset({"before", "steps", "finally"})
+# Keys of a target that a rule is about, and those of a step that may hold further targets.
+_NARROWED = frozenset({"role", "name", "exact", *STATES})
+_NARROWED_OR_INNER = _NARROWED | {"within", "unless", "onto", "mask"}
 LINE_END = re.compile(r"\r\n|\r|\n")
 
 
@@ -130,10 +134,17 @@ class Context:
             known = self._steps[verb] = [Step(*written) for written in self._walked[0].get(verb, ())]
         return known
 
-    @property
-    def verbs(self) -> list[str]:
-        """The verbs of all steps that are written."""
-        return list(self._walked[0])
+    @functools.cached_property
+    def narrowed_targets(self) -> list[tuple[str, Path, Mapping[str, Any]]]:
+        """Every target with a role, a name, a state or `exact`: the verb of its step, its path, and itself."""
+        return [
+            (verb, path, target)
+            for verb, steps in self._walked[0].items()
+            for section, number, body in steps
+            if body.__class__ is dict and not _NARROWED_OR_INNER.isdisjoint(body)
+            for path, target in targets(body, Step(section, number, body).path(verb))
+            if not _NARROWED.isdisjoint(target)
+        ]
 
     @functools.cached_property
     def _steps(self) -> dict[str, list[Step]]:

@@ -7,7 +7,7 @@ from collections.abc import Iterator, Mapping
 from typing import Any
 
 from orchestra.compiler.lower import resolve
-from orchestra.compiler.rules.context import Context, Problem, mapping_of, rule, targets
+from orchestra.compiler.rules.context import Context, Problem, mapping_of, rule
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.diagnostic import Edit
 from orchestra.drivers import OWN_KEYS
@@ -164,23 +164,19 @@ def _empty_messages(context: Context) -> Iterator[Problem]:
 
 
 def _exact(context: Context) -> Iterator[Problem]:
-    for verb in context.verbs:
-        for step in context.steps(verb):
-            for path, target in targets(step.body, step.path(verb)):
-                unmatched = "css" in target or "testid" in target or ("role" in target and "name" not in target)
-                if "exact" in target and (unmatched or isinstance(target.get("name"), dict)):
-                    hint = "remove it; css, testid, role and patterns are always exact"
-                    yield _idle(context, (*path, "exact"), "where no text is matched", hint)
+    for _, path, target in context.narrowed_targets:
+        unmatched = "css" in target or "testid" in target or ("role" in target and "name" not in target)
+        if "exact" in target and (unmatched or isinstance(target.get("name"), dict)):
+            hint = "remove it; css, testid, role and patterns are always exact"
+            yield _idle(context, (*path, "exact"), "where no text is matched", hint)
 
 
 @rule
 def unknown_role(context: Context) -> Iterator[Problem]:
     """`role` of a target or `have_role` is no ARIA role, so that no element can have it."""
-    for verb in context.verbs:
-        for step in context.steps(verb):
-            for path, target in targets(step.body, step.path(verb)):
-                if "role" in target and context.provided.verbs[verb].target != "none":
-                    yield from _role(context, (*path, "role"), str(target["role"]))
+    for verb, path, target in context.narrowed_targets:
+        if "role" in target and context.provided.verbs[verb].target != "none":
+            yield from _role(context, (*path, "role"), str(target["role"]))
     for step in context.steps("expect"):
         wanted = step.body.get("to", {})
         for keys, asked in ((("to",), wanted), (("to", "not"), wanted.get("not", {}))):
@@ -191,15 +187,14 @@ def unknown_role(context: Context) -> Iterator[Problem]:
 @rule
 def role_state(context: Context) -> Iterator[Problem]:
     """A target has a state that its role never has (`checked` of a `heading`), so that no element is found."""
-    for verb in context.verbs:
-        for step in context.steps(verb):
-            for path, target in targets(step.body, step.path(verb)):
-                role = target.get("role")
-                for state, roles in STATES.items():
-                    if state in target and role in ROLES and role not in roles:
-                        allowed = ", ".join(f'"{one}"' for one in roles)
-                        message = f'an element of the role "{role}" has no state "{state}"'
-                        yield Problem(context.place((*path, state), key=True), message, f"it is a state of {allowed}")
+    for _, path, target in context.narrowed_targets:
+        role = target.get("role")
+        for state in STATES.keys() & target:
+            roles = STATES[state]
+            if role in ROLES and role not in roles:
+                allowed = ", ".join(f'"{one}"' for one in roles)
+                message = f'an element of the role "{role}" has no state "{state}"'
+                yield Problem(context.place((*path, state), key=True), message, f"it is a state of {allowed}")
 
 
 @rule

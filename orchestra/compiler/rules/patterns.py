@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator
 from typing import Any
 
-from orchestra.compiler.rules.context import Context, Problem, errors_of, mapping_of, rule, targets
+from orchestra.compiler.rules.context import Context, Problem, errors_of, mapping_of, rule
 from orchestra.diagnostic import Edit
 from orchestra.json_schema import SchemaFaultError
 from orchestra.json_schema import check as check_schema
@@ -102,11 +102,9 @@ def _name_fault(pattern: str) -> tuple[int, str] | None:
 
 
 def _patterns_of_names(context: Context) -> Iterator[tuple[Path, str]]:
-    for verb in context.verbs:
-        for step in context.steps(verb):
-            for path, target in targets(step.body, step.path(verb)):
-                if isinstance(name := target.get("name"), dict) and "role" in target:
-                    yield (*path, "name", "match"), name["match"]
+    for _, path, target in context.narrowed_targets:
+        if isinstance(name := target.get("name"), dict) and "role" in target:
+            yield (*path, "name", "match"), name["match"]
 
 
 @rule

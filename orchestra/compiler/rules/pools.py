@@ -28,7 +28,7 @@ def pool_size(context: Context) -> Iterator[Problem]:
     """A test takes more entries of a pool than the pool has, so it can never start. Add entries."""
     pools = context.spec.get("pools", {})
     worst: dict[str, tuple[int, str]] = {}
-    for test_id, test in context.spec["tests"].items():
+    for test_id, test in context.spec["tests"].items() if pools else ():
         for pool, number in Counter(resolve.takes_of(context.spec, test).values()).items():
             if pool in pools and number > len(pools[pool]) and number > worst.get(pool, (0, ""))[0]:
                 worst[pool] = number, test_id

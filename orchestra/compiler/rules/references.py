@@ -267,12 +267,16 @@ def _lacking_part(spec: Spec, test_id: str, name: str) -> str:
 def _lacking(context: Context) -> Iterator[Problem]:
     """Yield each reference in the steps of a group or of the defaults that a test of them has no value for."""
     spec = context.spec
-    own = {test_id: _own_names(spec, test) for test_id, test in spec["tests"].items() if not resolve.is_command(test)}
+    in_shared = [
+        (text, text.path[0] == "defaults", references)
+        for text, references in context.references
+        if (text.path[0] == "defaults" and text.path[1] in _STEPS)
+        or (text.path[0] == "groups" and text.path[2] in _STEPS)
+    ]
+    tests_of_steps = spec["tests"].items() if in_shared else ()
+    own = {test_id: _own_names(spec, test) for test_id, test in tests_of_steps if not resolve.is_command(test)}
     varying = frozenset().union(*own.values())
-    for text, references in context.references:
-        shared = text.path[0] == "defaults" and text.path[1] in _STEPS
-        if not shared and (text.path[0] != "groups" or text.path[2] not in _STEPS):
-            continue
+    for text, shared, references in in_shared:
         for reference in references:
             if reference.name not in varying:
                 continue
@@ -288,6 +292,8 @@ def _lacking(context: Context) -> Iterator[Problem]:
 def _read_by_blocks(context: Context) -> dict[str, dict[str, Place]]:
     """Return by block the names that it or a block inside it reads and that not every test has, with a place of each."""
     spec, blocks = context.spec, context.spec.get("blocks", {})
+    if not blocks:
+        return {}
     varying = frozenset[str]().union(*(_own_names(spec, test) for test in spec["tests"].values()))
     read: dict[str, dict[str, Place]] = {name: {} for name in blocks}
     for text, references in context.references:

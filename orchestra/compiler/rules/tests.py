@@ -225,6 +225,8 @@ def wait_timeout(context: Context) -> Iterator[Problem]:
     shortest = min(timeouts.values(), default=default)
     for verb in _WAITS:
         for step in context.steps(verb):
+            if step.body.__class__ is not dict:
+                continue
             for keys, value in _waits(step.body):
                 seconds = _seconds(context, value)
                 users = _users(context, step.section) if seconds > shortest else ()
@@ -246,8 +248,10 @@ def _action_timeouts(context: Context) -> Iterator[Problem]:
     defaults = spec.get("defaults", {})
     shown: set[Path] = set()
     for name, test in spec["tests"].items():
-        where: Path = ("tests", name, key) if key in test else ("defaults", key)
         action: float = test.get("action_timeout_seconds", defaults.get("action_timeout_seconds", 0))
+        if not action:
+            continue
+        where: Path = ("tests", name, key) if key in test else ("defaults", key)
         end = test.get("timeout_seconds", defaults.get("timeout_seconds", _DEFAULT_TIMEOUT))
         if action > end and where not in shown:
             shown.add(where)
@@ -263,12 +267,13 @@ def _timeout(spec: Spec, test: str) -> Path:
     return ("tests", test, key) if key in spec["tests"][test] else ("defaults", key)
 
 
-def _waits(body: Any) -> Iterator[tuple[tuple[str, ...], Any]]:
+def _waits(body: Mapping[str, Any]) -> Iterator[tuple[tuple[str, ...], Any]]:
     """Yield each limit that a step writes, with its keys below the verb."""
-    until = body.get("until") if isinstance(body, dict) else None
-    for keys, part in (((), body), (("until",), until)):
-        if isinstance(part, dict) and "within_seconds" in part:
-            yield (*keys, "within_seconds"), part["within_seconds"]
+    if "within_seconds" in body:
+        yield ("within_seconds",), body["within_seconds"]
+    until = body.get("until")
+    if isinstance(until, dict) and "within_seconds" in until:
+        yield ("until", "within_seconds"), until["within_seconds"]
 
 
 def _seconds(context: Context, value: Any) -> float:
@@ -280,6 +285,9 @@ def _seconds(context: Context, value: Any) -> float:
 
 def _users(context: Context, section: Path) -> Iterator[str]:
     """Yield the tests that run a list of steps, through groups and blocks too."""
+    if section[0] == "tests":
+        yield str(section[1])
+        return
     seen: set[Path] = set()
     stack: list[Path] = [section[:2]]
     while stack:

@@ -16,6 +16,7 @@ from orchestra.ledger.event import (
     GateJudged,
     Incident,
     Interrupted,
+    NodeChanged,
     Note,
     RolledBack,
     RunResumed,
@@ -71,7 +72,9 @@ class Brief(Feed):
         match event.body:
             case _ if row is not None:
                 return row, self._verdict(row)
-            case RunStarted() | RunResumed() | Incident() | Note() | Interrupted() | RolledBack() as body:
+            case (
+                RunStarted() | RunResumed() | Incident() | NodeChanged() | Note() | Interrupted() | RolledBack() as body
+            ):
                 return None, [_cut(event_line(body))]
             case ServiceChanged(state="failed") as body:
                 return None, [_cut(event_line(body))]

@@ -61,6 +61,7 @@ class Feed:
         self.steps = steps
         self._known = known or {}
         self.running: dict[str, float] = {}
+        self.nodes: dict[str, str] = {}
         self.rows = Rows(plan)
         self._plan = plan
         self._folder = folder
@@ -69,7 +70,8 @@ class Feed:
     def take(self, event: Event, view: View) -> tuple[Row | None, list[str]]:
         """Process an event: the row of a verdict, and the lines to print."""
         match event.body:
-            case AttemptStarted(task=task):
+            case AttemptStarted(task=task, node=node):
+                self.nodes[task] = node
                 self.running[task] = self.clock()
             case AttemptFinished(task=task):
                 self.running.pop(task, None)
@@ -83,9 +85,17 @@ class Feed:
         """Return the running tests, the longest first; empty if there are none."""
         now, steps = self.clock(), self.steps()
         running = ((task, duration(now - since), steps.get(task)) for task, since in list(self.running.items()))
-        parts = [f"{task} {took}{f' in {step.words()}' if step is not None else ''}" for task, took, step in running]
+        parts = [
+            " ".join((task, took, *self.on(task), *([f"in {step.words()}"] if step is not None else ())))
+            for task, took, step in running
+        ]
         more = [f"and {len(parts) - SHOWN_RUNNING} more"] if len(parts) > SHOWN_RUNNING else []
         return lines.line("running", *parts[:SHOWN_RUNNING], *more) if parts else ""
+
+    def on(self, task: str) -> tuple[str, ...]:
+        """Return where a running test is, in words; none on one machine."""
+        node = self.nodes.get(task)
+        return (f"on {node}",) if node else ()
 
     def step(self, step: RunningStep | None) -> str:
         """Return a running step in words; empty for none."""

@@ -21,6 +21,7 @@ from orchestra.ledger.event import (
     HeldBack,
     Incident,
     Interrupted,
+    NodeChanged,
     Note,
     Repeated,
     RolledBack,
@@ -305,6 +306,10 @@ def _note(body: Note) -> str:
     return line("note", body.message)
 
 
+def _node(body: NodeChanged) -> str:
+    return line("node", body.message)
+
+
 def _interrupted(body: Interrupted) -> str:
     return line("interrupted", f"by {body.signal}; running tests are ended")
 
@@ -322,6 +327,7 @@ _TELL: Mapping[type[Body], Callable[[Any], str]] = {
     ServiceChanged: _service,
     GateJudged: _gate,
     Incident: _incident,
+    NodeChanged: _node,
     Note: _note,
     Interrupted: _interrupted,
     RolledBack: _rollback,

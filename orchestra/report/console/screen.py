@@ -161,7 +161,7 @@ class Screen:
 
     def _running(self, task: str, seconds: float, step: RunningStep | None) -> str:
         """Return the line of a running test: the title is cut so that the step is seen."""
-        title, rest = self._feed.title(task), (_elapsed(seconds), self._feed.step(step))
+        title, rest = self._feed.title(task), (_elapsed(seconds), *self._feed.on(task), self._feed.step(step))
         text = lines.line("running", task, title, *rest)
         over = width(text) - self._console.width
         if over <= 0 or step is None:

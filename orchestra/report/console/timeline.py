@@ -56,6 +56,7 @@ def _started(body: AttemptStarted) -> str:
         f"attempt {body.attempt}",
         body.dir,
         *(f"{name}={label}" for name, label in body.holds.items()),
+        f"on {body.node}" if body.node else "",
     )
 
 

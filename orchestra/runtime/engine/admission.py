@@ -88,6 +88,10 @@ class Admission:
         self._told: dict[str, Lack] = {}
         self._new: list[Held] = []
 
+    def detach(self) -> None:
+        """Take over what changes in a run, as a copy of one that was never used."""
+        self._running, self._told, self._new = {}, {}, []
+
     @property
     def first(self) -> str:
         """The task that was held back and is next; empty for none."""

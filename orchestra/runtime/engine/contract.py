@@ -10,7 +10,8 @@ from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple, Protocol, TypeAlias
 
-from orchestra.plan import Plan, Test
+from orchestra.ledger.event import NodeState
+from orchestra.plan import Method, Plan, Test
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
@@ -39,10 +40,12 @@ class Lost(NamedTuple):
 
 
 class Beat(NamedTuple):
-    """A node has come, was refused or is gone: its name, and a sentence for the record."""
+    """A node has come, was refused or is gone: its name, a sentence for the record, the word for that, and its slots."""
 
     node: str
     message: str
+    state: NodeState
+    slots: int = 0
 
 
 Message: TypeAlias = Done | Lost | Beat
@@ -54,8 +57,14 @@ class Engine(Protocol):
     def capacity(self) -> Mapping[str, int]:
         """Return the free slots of each node; less than 0 where attempts wait for a slot."""
 
+    def place(self, method: Method) -> str:
+        """Return the node for the next attempt of a method; empty where none has a free slot, and `HERE` without nodes."""
+
     def start(self, request: Request, lease: str) -> None:
-        """Start an attempt. `poll` reports any failure, like its end. Without a free slot it waits for one."""
+        """Start an attempt, on the node that the request names. `poll` reports any failure, like its end.
+
+        Without a node, or where that one is gone, it goes to any with a free slot, and waits for one if there is none.
+        """
 
     def poll(self, timeout: float | None) -> Sequence[Message]:
         """Return what has happened; wait until something has, `wake` was called, or `timeout` seconds are over.

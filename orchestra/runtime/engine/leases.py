@@ -12,15 +12,13 @@ from typing import NamedTuple
 
 import msgspec
 
-from orchestra.ledger.event import Note
+from orchestra.ledger.event import Body, NodeChanged, Note
+from orchestra.plan import Method
 from orchestra.runtime.attempt import AttemptFailure, Request, Result
 from orchestra.runtime.engine.contract import HERE, Beat, Done, Engine, Message
 
 LATE = "late_result"
 """The kind of the note of a result with an old lease."""
-
-NODE = "node"
-"""The kind of the note of a node that has come, was refused or is gone."""
 
 
 class _Lease(NamedTuple):
@@ -33,15 +31,15 @@ class Leases:
 
     Args:
         engine: carries them out.
-        note: records a remark.
+        record: records an event.
         clock: monotonic seconds.
     """
 
     def __init__(
-        self, engine: Engine, note: Callable[[Note], object], *, clock: Callable[[], float] = time.monotonic
+        self, engine: Engine, record: Callable[[Body], object], *, clock: Callable[[], float] = time.monotonic
     ) -> None:
         self._engine = engine
-        self._note = note
+        self._record = record
         self._clock = clock
         self._count = 0
         self._held: dict[str, _Lease] = {}
@@ -57,6 +55,11 @@ class Leases:
         """Return how many attempts all nodes can have at once; None where this machine decides."""
         free = self._engine.capacity()
         return None if HERE in free else sum(free.values()) + len(self._held)
+
+    def place(self, method: Method) -> str:
+        """Return the node for the next attempt of a method; empty on this machine, and where none has a free slot."""
+        node = self._engine.place(method)
+        return "" if node == HERE else node
 
     def start(self, request: Request) -> None:
         """Start an attempt. `poll` reports any failure, like its end."""
@@ -76,7 +79,7 @@ class Leases:
 
     def _result(self, said: Message) -> Result | None:
         if isinstance(said, Beat):
-            self._note(Note(kind=NODE, message=said.message, data={"node": said.node}))
+            self._record(NodeChanged(node=said.node, state=said.state, message=said.message, slots=said.slots))
             return None
         held = self._held.pop(said.lease, None)
         if held is None:
@@ -98,7 +101,7 @@ class Leases:
             result = said.result
             message = f"{said.node} answered for attempt {result.attempt} of {result.task} after it was given up"
             data = {"node": said.node, "task": result.task, "attempt": result.attempt, "outcome": result.outcome}
-            self._note(Note(kind=LATE, message=f"{message}: {result.outcome}, which does not count", data=data))
+            self._record(Note(kind=LATE, message=f"{message}: {result.outcome}, which does not count", data=data))
 
     def end(self, task: str) -> None:
         """End the attempt at a task before its time; `poll` gives what came of it."""

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import TypeAlias
 
 from orchestra.errors import OrchestraError
-from orchestra.plan import Command
+from orchestra.plan import Command, Method
 from orchestra.runtime.attempt import AttemptFailure, Request, Result
 from orchestra.runtime.engine.contract import HERE, UNBOUNDED, Done
 from orchestra.runtime.engine.job import job_of, result_of
@@ -104,6 +104,11 @@ class Local:
     def capacity(self) -> Mapping[str, int]:
         """Return the free slots of this machine: `slots` bounds what runs at once, and not the engine."""
         return {HERE: UNBOUNDED}
+
+    def place(self, method: Method) -> str:
+        """Return this machine, whatever the method."""
+        del method
+        return HERE
 
     def start(self, request: Request, lease: str) -> None:
         """Start an attempt. `poll` reports any failure, like its end."""

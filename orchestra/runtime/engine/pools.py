@@ -80,6 +80,10 @@ class Pools:
         self._free = {pool.id: list(range(first, len(pool.entries), step)) for pool in plan.pools}
         self._held: dict[str, dict[str, Entry]] = {}
 
+    def detach(self) -> None:
+        """Take over the free entries, as a copy of pools that were never used."""
+        self._free, self._held = {pool: [*free] for pool, free in self._free.items()}, {}
+
     def counts(self) -> dict[str, int]:
         """Return how many entries of each pool are free, by the names of `wanted`."""
         return {f"pool {name}": len(free) for name, free in self._free.items()}

@@ -18,8 +18,11 @@ from typing import Final, NamedTuple, Protocol, TypeAlias
 import msgspec
 
 from orchestra.errors import MachineError
+from orchestra.ledger.running_step import NodeSteps
+from orchestra.plan import Method
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.engine.contract import Beat, Done, Lost, Message, Scene
+from orchestra.runtime.nodes.words import Pulse
 
 NODE_SECONDS: Final = 60.0
 """So long a run waits for a node when it has none."""
@@ -54,13 +57,29 @@ class Left(NamedTuple):
     reason: str
 
 
+class Beaten(NamedTuple):
+    """A node has answered a heartbeat: its name, and its content."""
+
+    node: str
+    pulse: Pulse
+
+
 class Answered(NamedTuple):
-    """An attempt has ended, and its files are here. `learnt` has secret values of its node, by the names that hide them."""
+    """An attempt has ended, and its files are here.
+
+    Attributes:
+        lease: of the attempt.
+        node: the name of its node.
+        result: of the attempt.
+        learnt: secret values of its node, by the names that hide them.
+        fault: why the node can carry out nothing more.
+    """
 
     lease: str
     node: str
     result: Result
     learnt: Mapping[str, Sequence[str]] = MappingProxyType({})
+    fault: str = ""
 
 
 class Dropped(NamedTuple):
@@ -76,7 +95,7 @@ class Broken(NamedTuple):
     error: MachineError
 
 
-News: TypeAlias = Joined | Refused | Left | Answered | Dropped | Broken | None
+News: TypeAlias = Joined | Refused | Left | Beaten | Answered | Dropped | Broken | None
 """The content of the inbox; None lets a wait end."""
 
 Inbox: TypeAlias = SimpleQueue[News]
@@ -118,6 +137,7 @@ class Cluster:
         inbox: where the link puts their answers.
         where: the address of the cluster, for messages.
         clock: monotonic seconds.
+        time_of_day: seconds of the epoch.
     """
 
     def __init__(
@@ -128,7 +148,9 @@ class Cluster:
         where: str,
         *,
         clock: Callable[[], float] = time.monotonic,
+        time_of_day: Callable[[], float] = time.time,
     ) -> None:
+        self._time = time_of_day
         self._scene, self._link, self._inbox, self._where = scene, link, inbox, where
         self._clock = clock
         self._nodes: dict[str, _Node] = {}
@@ -137,6 +159,7 @@ class Cluster:
         self._sessions: dict[str, str] = {}
         self._refused: dict[str, Refused] = {}
         self._out: list[Message] = []
+        self._steps = NodeSteps(scene.folder)
         self._bare_since = clock()
         self._end_by: float | None = None
 
@@ -153,9 +176,15 @@ class Cluster:
         """Let a `poll` that waits return. Safe in other threads and in signal handlers."""
         self._inbox.put(None)
 
+    def place(self, method: Method) -> str:
+        """Return the node with the most free slots, or that of a single session; empty where it has none."""
+        address = self._choose(method)
+        return self._nodes[address].name if address is not None else ""
+
     def start(self, request: Request, lease: str) -> None:
-        """Start an attempt on the node with the most free slots; without one it waits."""
-        address = self._choose(request)
+        """Start an attempt on the node that it names, or on the one with the most free slots; without one it waits."""
+        named = [address for address, node in self._nodes.items() if node.name == request.node and node.free > 0]
+        address = named[0] if named else self._choose(request.method)
         if address is None:
             self._waiting.append((lease, request))
             return
@@ -177,9 +206,9 @@ class Cluster:
         )
         self._link.start(address, lease, sent, folder)
 
-    def _choose(self, request: Request) -> str | None:
-        """Return the address of the node for an attempt: of a single session the one that has it."""
-        held = self._sessions.get(request.method.id) if request.method.single_session else None
+    def _choose(self, method: Method) -> str | None:
+        """Return the address of the node for an attempt of a method: of a single session the one that has it."""
+        held = self._sessions.get(method.id) if method.single_session else None
         if held in self._nodes:
             return held if self._nodes[held].free > 0 else None
         free = [(-node.free, node.name, address) for address, node in self._nodes.items() if node.free > 0]
@@ -219,36 +248,50 @@ class Cluster:
             self._join(news)
         elif isinstance(news, Refused):
             self._refused[news.name] = news
-            self._out.append(Beat(news.name, f"the node {news.name} is not used: {news.reason}; {news.hint}"))
+            self._out.append(
+                Beat(news.name, f"the node {news.name} is not used: {news.reason}; {news.hint}", "refused")
+            )
         elif isinstance(news, Left):
             self._leave(news)
+        elif isinstance(news, Beaten):
+            now = self._time()
+            self._steps.show(news.node, (step._replace(since=now - step.since) for step in news.pulse.steps))
         elif isinstance(news, Answered):
-            if self._scene.masks.grow:  # before anything of it is recorded
-                for name, values in news.learnt.items():
-                    self._scene.masks.learn(name, values)
-            self._free(news.lease)
-            self._out.append(Done(news.lease, news.result, news.node))
+            self._answer(news)
         elif isinstance(news, Dropped) and news.lease in self._placed:
             name = self._nodes[self._placed[news.lease]].name
             self._free(news.lease)
             self._out.append(Lost(news.lease, name, news.reason))
+
+    def _answer(self, news: Answered) -> None:
+        if self._scene.masks.grow:  # before anything of it is recorded
+            for name, values in news.learnt.items():
+                self._scene.masks.learn(name, values)
+        address = self._placed.get(news.lease)
+        if news.fault and address is not None:  # before the next attempt is placed, or it would go there
+            del self._placed[news.lease]
+            self._nodes[address].busy.discard(news.lease)
+            self._leave(Left(address, news.fault))
+        self._free(news.lease)
+        self._out.append(Done(news.lease, news.result, news.node))
 
     def _join(self, news: Joined) -> None:
         bound = self._scene.slots or news.slots
         node = self._nodes[news.address] = _Node(news.name, min(bound, news.slots))
         self._refused.pop(news.name, None)
         slots = f"{node.slots} slot{'s' * (node.slots != 1)}"
-        self._out.append(Beat(news.name, f"the node {news.name} is used, with {slots}"))
+        self._out.append(Beat(news.name, f"the node {news.name} is used, with {slots}", "used", node.slots))
         self._place()
 
     def _leave(self, news: Left) -> None:
         node = self._nodes.pop(news.address, None)
         if node is None:
             return
+        self._steps.show(node.name, ())
         for lease in node.busy:
             del self._placed[lease]
             self._out.append(Lost(lease, node.name, news.reason))
-        self._out.append(Beat(node.name, f"the node {node.name} was lost: {news.reason}"))
+        self._out.append(Beat(node.name, f"the node {node.name} was lost: {news.reason}", "lost"))
         if not self._nodes:
             self._bare_since = self._clock()
         self._place()  # a session that it had can go on elsewhere
@@ -315,3 +358,4 @@ class Cluster:
     def close(self) -> None:
         """End what still runs, on every node, and let go of everything."""
         self._link.close()
+        self._steps.close()

@@ -10,7 +10,6 @@ import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
@@ -18,6 +17,7 @@ import msgspec
 
 from orchestra import __version__
 from orchestra.plan import Component, Plan, Test
+from orchestra.remote_address import is_loopback
 from orchestra.runtime.attempt import launches_browser
 from orchestra.runtime.nodes.words import Hello, Proof, Versions
 
@@ -87,17 +87,6 @@ def _loopback_host(component: Component) -> str | None:
     hosts = [one.host for one in (component.service, component.failover) if one is not None]
     hosts += [urlsplit(component.url).hostname or ""] if component.url else []
     return next((host for host in hosts if is_loopback(host)), None)
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if an address means the machine that uses it."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 def refusal(

@@ -6,6 +6,7 @@ from typing import Final
 
 import msgspec
 
+from orchestra.ledger.running_step import RunningStep
 from orchestra.runtime.attempt import Request, Result
 
 BEAT_SECONDS: Final = 2.0
@@ -76,6 +77,15 @@ class Proof(msgspec.Struct, frozen=True):
     missing: tuple[str, ...] = ()
 
 
+class Pulse(msgspec.Struct, frozen=True):
+    """The answer to a heartbeat: the steps that the node executes, each with the seconds since its begin as `since`.
+
+    The clocks of two machines differ, so no time of day is sent.
+    """
+
+    steps: tuple[RunningStep, ...] = ()
+
+
 class Order(msgspec.Struct, frozen=True):
     """An attempt for a node. `request` has a folder relative to that of the run, and no variable of the environment."""
 
@@ -96,12 +106,13 @@ class Parcel(msgspec.Struct, frozen=True):
     """All that came of an attempt: its result, and the files that are to be fetched.
 
     `learnt` has the secret values of the logins of the node, by the names that hide them. A parcel with some is fetched from
-    the node, so that they do not pass the scheduler.
+    the node, so that they do not pass the scheduler. `fault` is why the node can carry out nothing more.
     """
 
     result: Result
     files: tuple[Sent, ...] = ()
     learnt: dict[str, tuple[str, ...]] = {}
+    fault: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -126,4 +137,4 @@ PARCEL: Final = ""
 """The path that means the parcel itself."""
 
 DATA: Final = b"="
-"""The first byte of an answer with a part of a file; others are words."""
+"""The first byte of an answer with a part of a file, or with a pulse; others are words."""

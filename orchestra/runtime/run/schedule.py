@@ -283,6 +283,7 @@ class Schedule:
         if writes_files(test):
             make_folder(path)
         browser = run.browsers.get(test.browser) if launches_browser(test, task.method) else None
+        node = self._engine.place(task.method)
         if not repeat:
             run.recorder.add(
                 AttemptStarted(
@@ -293,6 +294,7 @@ class Schedule:
                     attempt=attempt,
                     dir=folder,
                     browser=test.browser if drives_browser(test, task.method) else "",
+                    node=node,
                 )
             )
         if patterns_of(test, task.method.id):
@@ -326,6 +328,7 @@ class Schedule:
                 login=run.plan.login_of(test),
                 logins=f"{run.folder}/{LOGINS}" if test.login else "",
                 looks=self._looks(test),
+                node=node,
             )
         )
         self.running[task.name] = task  # not before: no result would come of what could not be started
