@@ -92,7 +92,7 @@ SHAPES: Final[dict[str, Sequence[Act]]] = {
     ],
     "keep": [("add", "A"), ("add", "B"), ("check", "B"), ("reload",), ("count", "2"), ("left", "1 task left")],
 }
-"""Tests by name; one capital letter stands for the text of a task."""
+"""Tests by name; one capital letter is the text of a task."""
 
 TESTS: Final = 49
 
