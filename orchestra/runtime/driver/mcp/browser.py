@@ -20,7 +20,6 @@ import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
 from playwright.async_api import (
     BrowserContext,
-    CDPSession,
     Error,
     Page,
     Playwright,
@@ -44,16 +43,12 @@ from orchestra.runtime.driver.emulation import (
     size_of,
     styles,
 )
+from orchestra.runtime.driver.mcp.devtools import Devtools
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
 from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.unicode import well_formed
 
 BLANK = "about:blank"
-
-COLLECT_AFTER = 10
-"""The number of tests after which the process of the page collects its garbage. Chromium waits much longer: after 250 tests
-its process is four times as large, and spends half as much time again on a test.
-"""
 
 # Runs before any script of the page can replace its timers. A tool whose call a dialog cut short does not report
 # whether its click was made, so presses are recorded.
@@ -110,12 +105,11 @@ class SharedBrowser:
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._context: BrowserContext | None = None
-        self._devtools: CDPSession | None = None
+        self._devtools: Devtools | None = None
         self._roots: set[psutil.Process] = set()
         self._engine = ""
         self._trust = Trust()
         self._traced = False
-        self._blanked = 0
         self._visited: set[str] = set()  # sites that Playwright visits for a copy of what is stored
         self._emulation = PLAIN_PAGE
         self._pages: Pages[Page] | None = None
@@ -238,15 +232,11 @@ class SharedBrowser:
         self.watch.begin(page)
         self._pages = Pages(page)
 
-    async def _devtools_of_page(self) -> CDPSession:
-        """Return the first page's session of the DevTools protocol, which lasts as long as the page: to open and close one for
-        each use costs as much as the use.
-
-        Raises:
-            playwright.async_api.Error: the engine has none, or the page is closed.
-        """
+    @property
+    def devtools(self) -> Devtools:
+        """The DevTools protocol of the first page."""
         if self._devtools is None:
-            self._devtools = await self.context.new_cdp_session(self.pages.main)
+            self._devtools = Devtools(self.pages.main)
         return self._devtools
 
     async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
@@ -314,11 +304,7 @@ class SharedBrowser:
             await self.page.set_viewport_size(self.size)
         await self.page.goto(BLANK)
         with suppress(Error):  # other engines than Chromium keep their history
-            session = await self._devtools_of_page()
-            await session.send("Page.resetNavigationHistory")
-            self._blanked += 1
-            if self._blanked % COLLECT_AFTER == 0:
-                await session.send("HeapProfiler.collectGarbage")
+            await self.devtools.forget_history()
 
     async def clean(self, *, replaced: bool) -> None:
         """Clear cookies, storage of every kind, permissions, and the records of console and network, of a blank page.
@@ -331,10 +317,7 @@ class SharedBrowser:
         """
         await self.page.evaluate("() => { window.name = ''; }")
         if ENGINES[self._engine].devtools:
-            session = await self._devtools_of_page()
-            for origin in sorted(self.watch.origins):
-                await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
-            await session.send("Network.clearBrowserCache")
+            await self.devtools.clear(sorted(self.watch.origins))
         else:
             await _clean_from_inside(self.page, self.watch.origins)
             await self.blank()
