@@ -1,4 +1,4 @@
-"""What the DevTools protocol does for a page between two tests, and Playwright does not: history, storage of sites, garbage."""
+"""The DevTools protocol of a page between two tests: history, storage of sites and garbage, which Playwright does not reach."""
 
 from __future__ import annotations
 
