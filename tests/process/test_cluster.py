@@ -7,7 +7,7 @@ import re
 import signal
 import subprocess
 import sys
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import suppress
 from pathlib import Path
 
@@ -63,10 +63,12 @@ class Cluster:
         self.processes.append(process)
         return process
 
-    def node(self, name: str, root: Path | None = None, **env: str) -> subprocess.Popen[str]:
-        """A node that the scheduler knows."""
+    def node(
+        self, name: str, root: Path | None = None, before: Sequence[str] = (), **env: str
+    ) -> subprocess.Popen[str]:
+        """A node that the scheduler knows, started by the words `before` its own."""
         project = self.project if root is None else SuiteProject(root)
-        process = project.start("worker", f"--scheduler={self.address}", f"--name={name}", **env)
+        process = project.start("worker", f"--scheduler={self.address}", f"--name={name}", before=before, **env)
         self.processes.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -326,6 +328,32 @@ def test_a_run_that_is_killed_leaves_nothing_on_a_node(cluster, project):
     (project.root / "go").touch()
     done = project.run(*cluster.words())
     assert done.code == 0, done.out + done.err
+
+
+def test_a_node_with_a_full_disk_is_given_up_and_fails_no_test(cluster, project):
+    """Its tests end there like those of a lost node. It would fail one after the other, because it is free at once."""
+    write = "touch begun; head -c 100000 /dev/zero > $DIR/large.bin || exit 9"
+    command = f"{{argv: [sh, -c, '{write}'], env: {{DIR: '${{attempt.dir}}'}}, attach: ['${{attempt.dir}}/*']}}"
+    tests = "".join(f"  {name}: {{command: {command}}}\n" for name in "abc")
+    project.write(f"{HEAD}defaults: {{retries: {{max: 1, on: [crash]}}}}\ntests:\n{tests}").compile()
+    cluster.node("full", before=["sh", "-c", 'ulimit -f 60 && exec "$@"', "sh"])
+    run = cluster.run()
+    until((project.root / "begun").exists, "a test to begin")
+    until(lambda: "it cannot write: " in (project.folder_now() / "events.jsonl").read_text(), "a full disk")
+    cluster.node("roomy")
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert sorted(project.verdicts().values()) == ["flaky", "passed", "passed"]
+    [error] = [end["body"]["error"] for end in project.events("attempt_finished") if end["body"]["node"] == "full"]
+    reason = f'cannot write "{project.root}/.orchestra/s/nodes/full": file too large'
+    assert (error["kind"], error["message"]) == ("crash", f"the node cannot write: {reason}")
+    assert [event["body"]["message"] for event in project.events("node")] == [
+        "the node full is used, with 1 slot",
+        f"the node full was lost: it cannot write: {reason}",
+        f"the node full is not used: it cannot write: {reason}; free some space there, and start the node again",
+        "the node roomy is used, with 1 slot",
+    ]
+    assert not left_of(project)
 
 
 def test_nodes_that_do_not_fit_are_refused_and_why(cluster, project):

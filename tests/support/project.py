@@ -166,10 +166,12 @@ class SuiteProject:
         argv = ["git", *identity, "-c", "init.defaultBranch=main", *words]
         return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True).stdout
 
-    def start(self, *words: str, limits: Mapping[str, float] | None = None, **env: str) -> subprocess.Popen[str]:
-        """`orchestra …`, under way; with `limits` as `shortened`."""
+    def start(
+        self, *words: str, limits: Mapping[str, float] | None = None, before: Sequence[str] = (), **env: str
+    ) -> subprocess.Popen[str]:
+        """`orchestra …`, under way, started by the words `before` it; with `limits` as `shortened`."""
         return subprocess.Popen(
-            [*(shortened(limits) if limits else [sys.executable, "-m", "orchestra"]), *words],
+            [*before, *(shortened(limits) if limits else [sys.executable, "-m", "orchestra"]), *words],
             cwd=self.root,
             env=environment(**env),
             stdout=subprocess.PIPE,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import resource
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -174,6 +175,23 @@ def test_a_node_that_is_gone_loses_its_attempts_and_no_other():
     assert ground.hear(Left("tcp://a", "gone"), None, Dropped("l1", "late")) == []
     assert ground.hear(Dropped("l2", "why")) == [Lost("l2", "b", "why")]
     assert ground.wire.sent == [("tcp://a", "l1"), ("tcp://b", "l2"), ("tcp://b", "l3")]
+
+
+def test_a_node_that_can_write_no_more_gets_no_other_attempt():
+    """The result counts; what else it has is lost, and goes with what waits to the other nodes."""
+    ground = Ground()
+    ground.hear(Joined("tcp://a", "a", 2))
+    for number in range(3):
+        ground.cluster.start(request(f"T{number}"), f"l{number}")
+    done, reason = Result("T0", 1, "passed", 1.0), "it cannot write: no space left on device"
+    assert ground.hear(Answered("l0", "a", done, {}, reason), Left("tcp://a", reason)) == [
+        Lost("l1", "a", reason),
+        Beat("a", f"the node a was lost: {reason}", "lost"),
+        Done("l0", done, "a"),
+    ]
+    assert ground.cluster.capacity() == {"waiting": -1}
+    ground.hear(Joined("tcp://b", "b", 1))
+    assert ground.wire.sent == [("tcp://a", "l0"), ("tcp://a", "l1"), ("tcp://b", "l2")]
 
 
 def test_a_single_session_stays_on_its_node_while_that_is_there():
@@ -497,6 +515,32 @@ def test_a_node_takes_its_folder_and_removes_those_of_killed_ones(tmp_path, monk
 
     monkeypatch.setattr(visit, "remove_tree", removed)
     os.close(visit._own(nodes / "next"))
+
+
+def test_a_node_does_not_wait_for_ever_for_one_that_is_stopped_while_it_begins(tmp_path, monkeypatch):
+    nodes = tmp_path / ".orchestra/s/nodes"
+    nodes.mkdir(parents=True)
+    monkeypatch.setattr(visit, "TURN_SECONDS", 0.1)
+    stopped = os.open(nodes, os.O_RDONLY)
+    fcntl.flock(stopped, fcntl.LOCK_EX)
+    with pytest.raises(MachineError, match=r"another node of this checkout has been about to begin for 0 s") as caught:
+        visit._own(nodes / "next")
+    assert caught.value.hint == "let it go on if it is stopped, or end it"
+    os.close(stopped)
+    os.close(visit._own(nodes / "next"))
+
+
+def test_a_disk_that_is_full_is_noticed(tmp_path):
+    """A limit of the process is the same to it as a full disk; what was written is removed."""
+    assert visit.without_room(tmp_path) == ""
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (visit.ROOM_BYTES // 2, limits[1]))
+    try:
+        reason = visit.without_room(tmp_path)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert reason == f'cannot write "{tmp_path}": file too large'
+    assert list(tmp_path.iterdir()) == []
 
 
 @pytest.mark.parametrize("name", ["..", ".", "a/b", "../runs", "a b", "-x", "a\n", "\x1b[2J", "n" * 65])

@@ -65,12 +65,21 @@ class Beaten(NamedTuple):
 
 
 class Answered(NamedTuple):
-    """An attempt has ended, and its files are here. `learnt` has secret values of its node, by the names that hide them."""
+    """An attempt has ended, and its files are here.
+
+    Attributes:
+        lease: of the attempt.
+        node: the name of its node.
+        result: of the attempt.
+        learnt: secret values of its node, by the names that hide them.
+        fault: why the node can carry out nothing more.
+    """
 
     lease: str
     node: str
     result: Result
     learnt: Mapping[str, Sequence[str]] = MappingProxyType({})
+    fault: str = ""
 
 
 class Dropped(NamedTuple):
@@ -248,15 +257,23 @@ class Cluster:
             now = self._time()
             self._steps.show(news.node, (step._replace(since=now - step.since) for step in news.pulse.steps))
         elif isinstance(news, Answered):
-            if self._scene.masks.grow:  # before anything of it is recorded
-                for name, values in news.learnt.items():
-                    self._scene.masks.learn(name, values)
-            self._free(news.lease)
-            self._out.append(Done(news.lease, news.result, news.node))
+            self._answer(news)
         elif isinstance(news, Dropped) and news.lease in self._placed:
             name = self._nodes[self._placed[news.lease]].name
             self._free(news.lease)
             self._out.append(Lost(news.lease, name, news.reason))
+
+    def _answer(self, news: Answered) -> None:
+        if self._scene.masks.grow:  # before anything of it is recorded
+            for name, values in news.learnt.items():
+                self._scene.masks.learn(name, values)
+        address = self._placed.get(news.lease)
+        if news.fault and address is not None:  # before the next attempt is placed, or it would go there
+            del self._placed[news.lease]
+            self._nodes[address].busy.discard(news.lease)
+            self._leave(Left(address, news.fault))
+        self._free(news.lease)
+        self._out.append(Done(news.lease, news.result, news.node))
 
     def _join(self, news: Joined) -> None:
         bound = self._scene.slots or news.slots

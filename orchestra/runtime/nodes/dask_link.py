@@ -12,6 +12,7 @@ import threading
 import time
 from collections.abc import Callable, Coroutine, Mapping
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import msgspec
@@ -25,6 +26,7 @@ from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.own_nodes import OwnNodes
 from orchestra.runtime.nodes.parcel import ParcelError, arrived
 from orchestra.runtime.nodes.proof import TRANSPORT, network, only_here, programs_of, refusal, variables_of, versions
+from orchestra.runtime.nodes.scratch import scratch
 from orchestra.runtime.nodes.words import (
     BEAT_SECONDS,
     DATA,
@@ -83,6 +85,25 @@ def _claim() -> Callable[..., Any]:
     return claim
 
 
+async def _own_scheduler(dask: ModuleType, folder: Path) -> Any:
+    """Start a scheduler in this process, which keeps its files in a folder."""
+    return await dask.Scheduler(
+        host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0", dashboard=False, local_directory=str(folder)
+    )
+
+
+def _check_versions(address: str, theirs: Mapping[str, Any]) -> None:
+    """Raise MachineError if a scheduler has other versions than this program."""
+    ours = versions({})
+    for name, there, here in (
+        (TRANSPORT, str(theirs.get("distributed")), ours.transport),
+        ("Python", _minor(str(theirs.get("python"))), _minor(ours.python)),
+    ):
+        if there != here:
+            message = f"the scheduler at {address} has {name} {there}, and here is {here}"
+            raise MachineError(message, "install the same version on both")
+
+
 class DaskLink:
     """A connection to a scheduler, in a thread of its own.
 
@@ -99,6 +120,7 @@ class DaskLink:
         self._who = who
         self.address = address
         self._own: Any = None
+        self._scratch = contextlib.ExitStack()
         self._nodes_here: OwnNodes | None = None
         self._client: Any = None
         self._scene: Scene | None = None
@@ -141,7 +163,7 @@ class DaskLink:
     async def _connect(self) -> None:
         dask = self._dask
         if not self.address:
-            self._own = await dask.Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0", dashboard=False)
+            self._own = await _own_scheduler(dask, self._scratch.enter_context(scratch()))
             self.address = self._own.address
         try:
             self._client = await dask.Client(
@@ -151,14 +173,7 @@ class DaskLink:
             theirs = (await self._client.scheduler.versions())["packages"]
         except (OSError, TimeoutError, ValueError) as error:
             raise no_scheduler(self.address, told(error)) from error
-        ours = versions({})
-        for name, there, here in (
-            (TRANSPORT, str(theirs.get("distributed")), ours.transport),
-            ("Python", _minor(str(theirs.get("python"))), _minor(ours.python)),
-        ):
-            if there != here:
-                message = f"the scheduler at {self.address} has {name} {there}, and here is {here}"
-                raise MachineError(message, "install the same version on both")
+        _check_versions(self.address, theirs)
         held = await self._client.run_on_scheduler(_claim(), who=self._who, client=self._client.id)
         if held:
             raise MachineError(
@@ -359,10 +374,24 @@ class DaskLink:
             for sent in parcel.files:
                 await self._courier.fetch(address, ask, sent, folder)
         late = ask.lease in self._given_up
-        self._put(Answered(ask.lease, self._name(address), arrived(parcel.result, folder), parcel.learnt))
+        result = arrived(parcel.result, folder)
+        self._put(Answered(ask.lease, self._name(address), result, parcel.learnt, parcel.fault))
         if not late:
             with contextlib.suppress(Exception):
                 await self._courier.ask(address, "forget", ask, FETCH_SECONDS)
+        if parcel.fault:
+            self._refuse(address, parcel.fault)
+
+    def _refuse(self, address: str, reason: str) -> None:
+        """Give a node up that can carry out nothing more; it would take one attempt after the other, and fail each."""
+        if address not in self._sessions:
+            return
+        self._tell(address, "bye", "")
+        self._refused.add(address)
+        if (following := self._followed.pop(address, None)) is not None:
+            following.cancel()
+        self._leave(address, reason)
+        self._put(Refused(self._name(address), reason, "free some space there, and start the node again"))
 
     def _name(self, address: str) -> str:
         return self._names.get(address, address)
@@ -380,9 +409,11 @@ class DaskLink:
             self._tell(address, "stop", "")
 
     def _tell(self, address: str, op: str, lease: str) -> None:
+        ask = Ask(self._sessions.get(address, ""), lease)
+
         async def tell() -> None:
             with contextlib.suppress(Exception):  # a node that does not hear is lost
-                await self._courier.ask(address, op, Ask(self._sessions.get(address, ""), lease), FETCH_SECONDS)
+                await self._courier.ask(address, op, ask, FETCH_SECONDS)
 
         self._told.add(task := asyncio.ensure_future(tell()))
         task.add_done_callback(self._told.discard)
@@ -403,6 +434,7 @@ class DaskLink:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._scratch.close()
 
     async def _part(self) -> None:
         tasks = [one for one in (self._scan_task, *self._followed.values()) if one is not None]

@@ -12,7 +12,6 @@ import hashlib
 import os
 import signal
 import socket
-import tempfile
 import time
 from collections.abc import Callable, Mapping
 from typing import Any
@@ -24,6 +23,7 @@ from orchestra.ledger.disk import remove_tree
 from orchestra.project import Project
 from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.parcel import ParcelError, piece
+from orchestra.runtime.nodes.scratch import scratch
 from orchestra.runtime.nodes.visit import Visit, prove
 from orchestra.runtime.nodes.words import (
     CHUNK_BYTES,
@@ -199,8 +199,10 @@ def serve(project: Project, address: str, *, name: str, slots: int, environment:
         MachineError: the scheduler does not answer, refuses the node, or is gone.
     """
     name = name or f"{socket.gethostname()}-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="orchestra-node-") as folder:
-        asyncio.run(_serve(project, address, name=name, slots=slots, environment=environment, say=say, folder=folder))
+    with scratch() as folder:
+        asyncio.run(
+            _serve(project, address, name=name, slots=slots, environment=environment, say=say, folder=str(folder))
+        )
 
 
 async def _serve(

@@ -106,12 +106,13 @@ class Parcel(msgspec.Struct, frozen=True):
     """All that came of an attempt: its result, and the files that are to be fetched.
 
     `learnt` has the secret values of the logins of the node, by the names that hide them. A parcel with some is fetched from
-    the node, so that they do not pass the scheduler.
+    the node, so that they do not pass the scheduler. `fault` is why the node can carry out nothing more.
     """
 
     result: Result
     files: tuple[Sent, ...] = ()
     learnt: dict[str, tuple[str, ...]] = {}
+    fault: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
