@@ -7,7 +7,6 @@ Instance 2 of `app` is the row `app.2`, the one on the node `n1` is `app@n1`. No
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-
 from typing import TypeAlias
 
 import msgspec
@@ -83,9 +82,9 @@ def of_nodes(components: Iterable[Component]) -> tuple[Component, ...]:
     return tuple(component for component in components if component.where == ON_NODES)
 
 
-def uses_node(components: Sequence[Component], test: Test) -> bool:
-    """Return whether a test, or what it requires, uses the instance of a component on a node."""
-    return bool(of_nodes(closure(components, test.requires)))
+def used_on_nodes(components: Sequence[Component], tests: Iterable[Test]) -> tuple[Component, ...]:
+    """Return the components that tests require, with all that these need, of which a cluster has one on each node."""
+    return of_nodes(closure(components, {name for test in tests for name in test.requires}))
 
 
 def required(components: Sequence[Component], ids: Iterable[str], worker: int) -> tuple[str, ...]:

@@ -81,7 +81,9 @@ class Overtaken:
         self._clock = clock
         self._attempts: dict[str, _Attempt] = {}
 
-    def began(self, task: str, test: Test, required: Sequence[str], seconds: float | None, *, worker: Worker = 0) -> None:
+    def began(
+        self, task: str, test: Test, required: Sequence[str], seconds: float | None, *, worker: Worker = 0
+    ) -> None:
         """Take an attempt in, at its start.
 
         Args:

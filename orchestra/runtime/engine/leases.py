@@ -58,8 +58,9 @@ class Leases:
     def close(self) -> None:
         """End what still runs, on every node, take what nodes report of their end, and let go of everything."""
         self._engine.close()
-        for said in self._engine.poll(0.0):
-            self._result(said)
+        if self._rows is not None:
+            for said in self._engine.poll(0.0):
+                self._result(said)
 
     def nodes(self) -> Mapping[str, int]:
         """Return the free slots of each node; less than 0 where attempts wait for one."""

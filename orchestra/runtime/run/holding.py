@@ -9,7 +9,7 @@ from __future__ import annotations
 from collections import Counter
 from collections.abc import Mapping, Sequence
 
-from orchestra.instances import node_of, uses_instance, uses_node
+from orchestra.instances import node_of, used_on_nodes, uses_instance
 from orchestra.plan import Component
 from orchestra.runtime.engine.contract import NO_SLOTS
 from orchestra.runtime.engine.leases import Leases
@@ -42,7 +42,7 @@ class Holding:
         """
         if not uses_instance(self._components, task.test):
             return True
-        turns: dict[Worker, int] = {worker: self._turn(task, worker) for worker in self._workers}
+        turns = {worker: self._turn(task, worker) for worker in self._workers}
         failed = {worker for worker, turn in turns.items() if turn == _TURN["failed"]}
         if task.name in self._held and task.worker not in failed:
             return True
@@ -55,8 +55,8 @@ class Holding:
             if not free and turns.keys() - failed:
                 return False
             free = free or failed - held or failed
-        task.worker = min(free, key=lambda worker: (turns[worker], worker))
-        self._held[task.name] = task.worker
+        chosen = min(free, key=lambda worker: (turns[worker], worker))
+        task.worker = self._held[task.name] = chosen
         return True
 
     def release(self, task: Task) -> None:
@@ -105,7 +105,7 @@ class NodeHolding:
 
         Where each node has failed ones, it gets one of these.
         """
-        if not uses_node(self._components, task.test):
+        if not used_on_nodes(self._components, [task.test]):
             return True
         nodes = {node: slots for node, slots in self._engine.nodes().items() if slots >= 0}
         others = self._slots(but=task.name)
@@ -115,11 +115,16 @@ class NodeHolding:
         if self._held.get(task.name) in free & well:
             return True
         self.release(task)
-        choice = free & well if well else free
+        if task.method.single_session:  # which stays on its node
+            free &= {self._engine.place(task.method, others)}
+        elif well:
+            free &= well
+        choice = free & well or free
         if not choice:
             return False
-        task.worker = min(choice, key=lambda node: (turns[node], others[node] - nodes[node], node))
-        self._held[task.name] = task.worker
+        task.worker = self._held[task.name] = min(
+            choice, key=lambda node: (turns[node], others[node] - nodes[node], node)
+        )
         return True
 
     def release(self, task: Task) -> None:

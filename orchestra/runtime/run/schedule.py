@@ -203,7 +203,7 @@ class Schedule:
             while True:
                 busy = self._busy[method.id]
                 free = (1 if gates.throttled() else self._slots[method.id].allowed(busy)) - busy
-                free = min(free, self._engine.free())
+                free = min(free, self._engine.free() - sum(self._holding.slots().values()))
                 if free <= 0:
                     break
                 name = self._queue.take(method.id, None if offered else free)
