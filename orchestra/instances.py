@@ -95,6 +95,8 @@ def required(components: Sequence[Component], ids: Iterable[str], worker: int) -
         ids: components.
         worker: whose instances are meant; 0 leaves components with instances out.
     """
+    if not components:
+        return ()
     rows = [component for component in closure(components, ids) if worker or component.per != PER_WORKER]
     return tuple(instance_of(row.id, worker) if row.per == PER_WORKER else row.id for row in rows)
 
