@@ -1,6 +1,6 @@
 """The rows of the health matrix that a node has itself: its instances of components with `where: worker`.
 
-They are started, watched, recovered and ended by the same matrix as on the machine of the run. The run is told each change.
+They are started, watched, recovered and ended by the same matrix as on the machine of the run. The run gets each change.
 """
 
 from __future__ import annotations

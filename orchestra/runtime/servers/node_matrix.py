@@ -185,7 +185,7 @@ class NodeMatrix(Matrix):
         return f"{name}-{before + int(number)}"
 
     def gone(self, node: str) -> None:
-        """Take the loss of a node: its instances ended with it, and its next visit starts anew."""
+        """Take the loss of a node: its instances ended with it, and its next visit starts them again."""
         for name in [name for name in self._reported if node_of(name) == node]:
             row = self._reported.pop(name)
             self._bound_there.pop(name, None)
