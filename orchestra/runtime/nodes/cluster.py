@@ -283,7 +283,7 @@ class Cluster:
         if isinstance(news, Broken):
             self._give_up("the cluster is gone")
             self._nodes.clear()
-            if self._end_by is None:
+            if self._end_by is None and not self._closed:
                 raise news.error
         elif isinstance(news, Joined):
             self._join(news)
