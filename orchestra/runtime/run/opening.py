@@ -29,6 +29,7 @@ from orchestra.runtime import forecast, scratch
 from orchestra.runtime.attempt import connects, launches_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.passed import PassedOutput
+from orchestra.runtime.attempts.record import all_evidence
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
@@ -277,7 +278,11 @@ def open_run(
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)
-        recorder = Recorder(folder, masks.text if masks else None, view, observers(folder), author=author)
+        passed = PassedOutput(folder)
+        recorder = Recorder(
+            folder, masks.text if masks else None, view, observers(folder), author=author, before_sync=passed.sync
+        )
+        lost = passed.take_over(all_evidence(view)) if options.resume else 0
         versions = {engine: found.version for engine, found in browsers.items() if isinstance(found, Browser)}
         origin = provenance(root, environment, __version__, versions)
         pace = Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile))
@@ -302,12 +307,16 @@ def open_run(
             masks=masks,
             view=view,
             recorder=recorder,
-            passed=PassedOutput(folder),
+            passed=passed,
             passes=passes,
             pace=pace,
             load=known.load(tasks, options.workers) if engine_named(plan, options) == LOCAL else None,
         )
         _record_start(opened, origin, trusted, known)
+        if lost:
+            number = f"{lost} attempt{'s' * (lost > 1)} that passed"
+            message = f"the output of {number} is lost: it had not reached the disk; the verdicts count as they are"
+            recorder.add(Note(kind="output_lost", message=message, data={"attempts": lost}))
     except BaseException:
         lock.release()
         raise

@@ -300,7 +300,7 @@ class Schedule:
                     test=test.id,
                     method=task.method.id,
                     attempt=attempt,
-                    dir=folder,
+                    dir=folder if folder != f"attempts/{task.method.id}/{test.id}/{attempt}" else "",
                     browser=test.browser if drives_browser(test, task.method) else "",
                     node=node,
                 )
