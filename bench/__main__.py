@@ -6,6 +6,7 @@ import sys
 
 from bench import (
     admission,
+    cluster,
     faults,
     forecast,
     hangs,
@@ -30,6 +31,7 @@ BENCHES = {
     "startup": startup.run,
     "runtime": runtime.run,
     "faults": faults.run,
+    "cluster": cluster.run,
     "hangs": hangs.run,
     "ledger": ledger.run,
     "quality": quality.run,

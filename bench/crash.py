@@ -5,7 +5,9 @@
 The suite has 40 fast commands: some are tried again and then pass, one fails and one needs it. A point is a size of the
 ledger: the run is killed (SIGKILL) as soon as the file has grown to it. Only kills that hit a run in progress count. One
 in three runs is killed a second time while it goes on. For a power cut the bytes behind the last verdict that the run
-had shown are dropped at a seeded place besides: no more than that may be missing after one. In every second run the files of
+had shown are dropped at a seeded place besides: no more than that may be missing after one. The output of what passed is cut like
+that, too, behind the parts of verdicts that were shown; what the record binds and the cut took must be a note of the run that
+goes on, and a damage for the audit. In every second run the files of
 the ledger are so short that it has a dozen of them; only the last can lose anything in a power cut, for a file is on the disk
 before the next one is made.
 """
@@ -28,7 +30,7 @@ import msgspec
 from bench.measure import BenchmarkError, environment
 from orchestra.ledger import plan_store
 from orchestra.ledger.audit import audit
-from orchestra.ledger.event import AttemptStarted, Event, VerdictGiven
+from orchestra.ledger.event import AttemptFinished, AttemptStarted, Event, Note, VerdictGiven
 from orchestra.ledger.outcome import GOOD
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.reading import read
@@ -36,6 +38,7 @@ from orchestra.ledger.runs import LEDGER, runs_of
 from orchestra.ledger.segment import segments
 from orchestra.report.loading import report_of
 from orchestra.report.rows import Contents, Report
+from orchestra.runtime.attempts.passed import FILE as PASSED
 
 TESTS = 40
 ORCHESTRA = (sys.executable, "-m", "orchestra")
@@ -83,6 +86,8 @@ class Outcome:
         doubled: tests that were executed again though their pass had been shown.
         broken: ledgers that an audit found wrong after the run went on.
         other: reports that differ from that of an undisturbed run in more than times.
+        cuts: that took output which the record binds.
+        unsaid: of these, the ones that the run which went on, or its audit, does not name.
     """
 
     kills: int = 0
@@ -91,17 +96,19 @@ class Outcome:
     doubled: int = 0
     broken: int = 0
     other: int = 0
+    cuts: int = 0
+    unsaid: int = 0
 
     def faults(self) -> int:
         """Return all that must not be."""
-        return self.lost + self.doubled + self.broken + self.other
+        return self.lost + self.doubled + self.broken + self.other + self.unsaid
 
 
 class Ground:
     """A project with the suite, compiled and run once without disturbance."""
 
     def __init__(self, root: Path) -> None:
-        self.root = root
+        self.root, self.cut = root, False
         (root / "specs").mkdir(parents=True)
         (root / "pyproject.toml").write_text("[tool.orchestra]\n")
         (root / "specs" / "crash.yaml").write_text(spec())
@@ -154,6 +161,7 @@ class Ground:
 
     def trial(self, dice: random.Random, outcome: Outcome, *, power_cut: bool) -> None:
         """One run, killed once or twice, resumed to its end, and looked at."""
+        self.cut = False
         known = set(runs_of(self.home))
         program = SHORT_FILES if dice.randrange(2) else ORCHESTRA
         folder, shown = self.killed([*program, "run"], dice.randrange(1, self.size), known)
@@ -189,13 +197,40 @@ class Ground:
             *_, last = segments(folder / LEDGER)
             safe = _end_of(last, told)
             os.truncate(last, dice.randint(safe, last.stat().st_size))
+            self._cut_output(folder, told, dice)
         outcome.lost += len(told - {task for task, verdict in _verdicts(folder).items() if verdict in GOOD})
         return told
 
+    def _cut_output(self, folder: Path, told: set[str], dice: random.Random) -> None:
+        """Cut the output of what passed behind the parts of tasks whose verdicts were shown."""
+        log = folder / PASSED
+        if not log.exists():
+            return
+        ends = [
+            (body.task, one.offset + one.bytes)
+            for body in (event.body for event in read(folder / LEDGER))
+            if isinstance(body, AttemptFinished)
+            for one in body.evidence
+            if one.offset is not None
+        ]
+        safe, size = max((end for task, end in ends if task in told), default=0), log.stat().st_size
+        place = dice.randint(min(safe, size), size)
+        os.truncate(log, place)
+        self.cut = self.cut or any(end > place for _, end in ends)
+
     def _judge(self, folder: Path, told: set[str], outcome: Outcome) -> None:
         outcome.doubled += len(doubled(read(folder / LEDGER), told))
-        outcome.broken += audit(folder).damage is not None
-        outcome.other += bare(self.report(folder)) != self.wanted
+        damage = audit(folder).damage
+        if self.cut:
+            bodies = (event.body for event in read(folder / LEDGER))
+            noted = any(isinstance(body, Note) and body.kind == "output_lost" for body in bodies)
+            outcome.cuts += 1
+            outcome.unsaid += not (noted and damage is not None and PASSED in damage.message)
+        else:
+            outcome.broken += damage is not None
+        found = bare(self.report(folder))
+        # A report of which output is lost states it; its rows are the same.
+        outcome.other += found.rows != self.wanted.rows if self.cut else found != self.wanted
 
 
 def doubled(events: Iterator[Event], told: set[str]) -> set[str]:

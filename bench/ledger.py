@@ -241,12 +241,21 @@ def crashes(kills: int, cuts: int) -> str:
             name,
             *(
                 str(sum(getattr(one, what) for one in found))
-                for what in ("kills", "lost", "doubled", "broken", "other")
+                for what in ("kills", "lost", "doubled", "broken", "other", "cuts", "unsaid")
             ),
         )
         for name, found in (("SIGKILL", (first, second)), ("power cut", (cut,)))
     ]
-    heads = ("end of a run", "hits", "verdicts lost", "passed tests run again", "chains broken", "other reports")
+    heads = (
+        "end of a run",
+        "hits",
+        "verdicts lost",
+        "passed tests run again",
+        "chains broken",
+        "other reports",
+        "output lost that was not shown",
+        "and not named",
+    )
     return table("Runs that were ended, then resumed", heads, rows)
 
 

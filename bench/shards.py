@@ -46,6 +46,9 @@ SIGMA: Final = 1.0
 KNOWN_SIGMA: Final = 0.3
 """Of the logarithms of the ratio of a known duration to the true one."""
 
+LIMIT: Final = 1.15
+"""The goal for the slowest shard over the least possible, by durations with an error."""
+
 SEEDS: Final = 5
 ERRORS: Final = 10
 """Samples of the errors for each sample of the durations."""
@@ -66,10 +69,14 @@ def _balance(tests: int, numbers: tuple[int, ...]) -> Iterator[list[str]]:
             mean, known = max(mean, exact.slowest / exact.share), max(known, exact.slowest / exact.least)
             guessed.append([_guessed(plan, number, true, exact.least, chance) for _ in range(ERRORS)])
             expected.append(_at_best(number, true))
-        worst, usual = max(some[0] for some in guessed), statistics.mean(one for some in guessed for one in some)
+        every = [one for some in guessed for one in some]
+        worst, above = max(some[0] for some in guessed), statistics.mean(one > LIMIT for one in every)
+        best, above_at_best = (statistics.mean(figures) for figures in zip(*expected, strict=True))
         yield [
             str(number),
-            *(f"{figure:.4f}" for figure in (mean, known, worst, usual, statistics.mean(expected))),
+            *(f"{figure:.4f}" for figure in (mean, known, worst, statistics.mean(every), best)),
+            f"{above:.0%}",
+            f"{above_at_best:.0%}",
         ]
 
 
@@ -80,13 +87,17 @@ def _guessed(plan: Plan, number: int, true: Mapping[str, float], least: float, c
     return max(math.fsum(true[task] for task in shard.tasks) for shard in shards) / least
 
 
-def _at_best(number: int, true: Mapping[str, float]) -> float:
-    """Return the slowest shard over the mean that a split can be expected to have at best, where it knows the errors only by
-    their size: each shard has the same part of their variance, and the slowest is the greatest of so many normal values.
+def _at_best(number: int, true: Mapping[str, float]) -> tuple[float, float]:
+    """Return the slowest shard over the mean that a split can be expected to have at best, and how often it is above the limit.
+
+    Such a split knows the errors only by their size: each shard has the same part of their variance, and the slowest is the
+    greatest of so many normal values.
     """
     variance = math.expm1(KNOWN_SIGMA**2) * math.fsum(seconds**2 for seconds in true.values()) / number
-    greatest = statistics.NormalDist().inv_cdf((number - 0.375) / (number + 0.25))  # Blom 1958
-    return 1 + greatest * math.sqrt(variance) * number / math.fsum(true.values())
+    spread = math.sqrt(variance) * number / math.fsum(true.values())
+    normal = statistics.NormalDist()
+    greatest = normal.inv_cdf((number - 0.375) / (number + 0.25))  # Blom 1958
+    return 1 + greatest * spread, 1 - normal.cdf((LIMIT - 1) / spread) ** number
 
 
 def _events(plan: Plan, run: str, place: Sharding, tasks: tuple[str, ...]) -> Iterator[Body]:
@@ -173,7 +184,7 @@ def run(
         f"durations known to {KNOWN_SIGMA}: worst",
         "mean",
     ]
-    heads.append("expected at best")
+    heads += ["expected at best", f"above {LIMIT:g}", "at best"]
     balance = table(f"Balance: {tests:,} tests, log-normal", heads, list(_balance(tests, numbers)))
     with tempfile.TemporaryDirectory() as folder:
         folders = written(Path(folder), 4, each)

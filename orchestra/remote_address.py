@@ -1,4 +1,4 @@
-"""The address of a server of browsers: which parts of it are secret, and how it is shown. Pure.
+"""The addresses of servers of browsers and of clusters: what is wrong, which parts are secret, how they are shown. Pure.
 
 A part from a variable is secret by its place: in user info, a path or a query. Of an address that is a variable as a whole,
 the value shows it.
@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 from collections.abc import Iterator, Mapping
+from ipaddress import ip_address
 from urllib.parse import parse_qsl, urlsplit
 
 from orchestra import names
@@ -102,6 +103,23 @@ def scheduler_fault(url: str) -> str:
     if found is None:
         return "it is none of tcp://HOST:PORT and tls://HOST:PORT"
     return "" if 0 < int(found["port"]) <= _LAST_PORT else f"there is no port {int(found['port'])}"
+
+
+def scheduler_host(url: str) -> str:
+    """Return the host in the address of a scheduler; empty where a name of the environment gives it."""
+    host, _, _ = url.partition("://")[2].rpartition(":")
+    return "" if "${" in host else host.strip("[]")
+
+
+def is_loopback(host: str) -> bool:
+    """Return True if an address means the machine that uses it."""
+    if host == "localhost" or host.endswith(".localhost"):
+        return True
+    try:
+        address = ip_address(host.strip("[]"))
+    except ValueError:
+        return False
+    return address.is_loopback or address.is_unspecified
 
 
 def shown(url: str) -> str:

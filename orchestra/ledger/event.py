@@ -175,8 +175,10 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
     task: Task
     test: Test
     method: Method
-    attempt: Annotated[int, means("from 1")]
-    dir: Annotated[Id, means("the attempt's folder, relative to the run's")]
+    attempt: Annotated[int, means("from 1; absent for the first")] = 1
+    dir: Annotated[
+        Id, means("the attempt's folder, relative to the run's; absent where it is `attempts/METHOD/TEST/ATTEMPT`")
+    ] = ""
     browser: Annotated[Id, means("the engine that it drives; absent for a test without a browser")] = ""
     holds: Annotated[
         Mapping[Id, str],
@@ -189,6 +191,11 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
         ),
     ] = ""
 
+    @property
+    def folder(self) -> str:
+        """The attempt's folder, relative to the run's."""
+        return self.dir or f"attempts/{self.method}/{self.test}/{self.attempt}"
+
 
 class AttemptFinished(Body, frozen=True, kw_only=True):
     """An attempt ended."""
@@ -196,13 +203,13 @@ class AttemptFinished(Body, frozen=True, kw_only=True):
     task: Task
     test: Test
     method: Method
-    attempt: int
+    attempt: Annotated[int, means("from 1; absent for the first")] = 1
     outcome: Outcome
     seconds: Seconds
-    error: Failure | None
-    steps: tuple[StepDone, ...]
-    evidence: tuple[Evidence, ...]
-    retry: Annotated[bool, means("another attempt follows")]
+    error: Annotated[Failure | None, means("why it did not pass; absent for a pass")] = None
+    steps: tuple[StepDone, ...] = ()
+    evidence: tuple[Evidence, ...] = ()
+    retry: Annotated[bool, means("another attempt follows")] = False
     retry_cause: Annotated[
         Id, means("the entry of `retries.on` by which it follows; absent when it follows because of an incident")
     ] = ""
@@ -241,11 +248,11 @@ class VerdictGiven(Body, frozen=True, kw_only=True):
     test: Test
     method: Method
     verdict: Verdict
-    reason: Annotated[str, means("the reason, in words; empty for a plain pass")]
+    reason: Annotated[str, means("the reason, in words; absent for a plain pass")] = ""
     seconds: Seconds
-    attempts: Annotated[int, means("number of executions; 0 for a test that was not executed")]
+    attempts: Annotated[int, means("number of executions; absent for one, 0 for a test that was not executed")] = 1
     speed_class: Annotated[Id | None, means("null for a test that was not executed")]
-    degraded: Annotated[tuple[Id, ...], means("deviations from the declaration: `backend on failover`")]
+    degraded: Annotated[tuple[Id, ...], means("deviations from the declaration: `backend on failover`")] = ()
     inputs: Annotated[Id | None, means("digest of inputs, plan entry and the builds of required components")]
     reads: Annotated[bool, means("the test declares all files that it reads, so `inputs` covers them")] = False
     excused: Annotated[str, means("the excuse, if it did not pass and does not fail the run")] = ""
@@ -525,9 +532,9 @@ class EventType(NamedTuple):
 CATALOGUE: Final[Mapping[str, EventType]] = {
     "run_started": EventType(RunStarted),
     "run_resumed": EventType(RunResumed),
-    "attempt_started": EventType(AttemptStarted, 2),
-    "attempt_finished": EventType(AttemptFinished, 2),
-    "verdict": EventType(VerdictGiven),
+    "attempt_started": EventType(AttemptStarted, 3),
+    "attempt_finished": EventType(AttemptFinished, 3),
+    "verdict": EventType(VerdictGiven, 2),
     "repeat": EventType(Repeated, 2),
     "comparison": EventType(Compared),
     "service_event": EventType(ServiceChanged),

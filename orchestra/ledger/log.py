@@ -89,6 +89,8 @@ class Writer:
         seen: called with each event that the file holds already, and with the one that reports a torn end.
         author: who writes it.
         segment_bytes: a file of this size or more is followed by another one; None for `SEGMENT_BYTES`.
+        before_sync: brings to the disk what events bind, called before each sync of the events; its MachineError is that of
+            the sync.
 
     Raises:
         LedgerError: the file is damaged elsewhere than in a torn last line.
@@ -104,6 +106,7 @@ class Writer:
         seen: Callable[[Event], object] | None = None,
         author: Author = UNKNOWN,
         segment_bytes: int | None = None,
+        before_sync: Callable[[], object] = lambda: None,
     ) -> None:
         self.path = path
         self._now = now
@@ -112,6 +115,7 @@ class Writer:
         self._limit = SEGMENT_BYTES if segment_bytes is None else segment_bytes
         self._lock = threading.Lock()
         self._sync_lock = threading.Lock()
+        self._before_sync = before_sync
         self._failed: MachineError | None = None
         self._dirty = False
         self._tip = Tip()
@@ -290,6 +294,7 @@ class Writer:
             return tip.seq
         if self._failed:
             raise self._failed
+        self._before_sync()
         try:
             sync_file(self._files[tip.segment])
         except OSError as error:

@@ -318,7 +318,7 @@ def _renamed(body: Body, shard: Sharding) -> Body:
     """Return a body with the names that it has in the merged record."""
     change: dict[str, object] = {}
     match body:
-        case AttemptStarted(dir=folder, node=node):
+        case AttemptStarted(folder=folder, node=node):
             change = {"dir": _path(folder, shard), "node": _node(node, shard)}
         case AttemptFinished(evidence=files, incidents=incidents, node=node):
             if files or incidents or node:

@@ -62,7 +62,7 @@ def state_of(view: View) -> State:
         workers=segment.workers if view.sample is None else view.sample.body.workers,
         completed={task: done(given) for task, given in verdicts.items()},
         current={
-            task: Running(attempt=seen.body.attempt, dir=seen.body.dir, since=seen.time, node=seen.body.node)
+            task: Running(attempt=seen.body.attempt, dir=seen.body.folder, since=seen.time, node=seen.body.node)
             for task, seen in view.current.items()
         },
         pending=tuple(view.pending),

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Callable, Mapping
 from typing import Any, Final
 
@@ -17,11 +18,6 @@ _DRAFT: Final = "https://json-schema.org/draft/2020-12/schema"
 _WRITTEN: Final[Mapping[type[Body], tuple[str, int]]] = {
     entry.body: (name, entry.version) for name, entry in CATALOGUE.items()
 }
-_READERS: Final[Mapping[tuple[str, int], Callable[[bytes | msgspec.Raw], Body]]] = {
-    (name, version): msgspec.json.Decoder(entry.body).decode
-    for name, entry in CATALOGUE.items()
-    for version in range(1, entry.version + 1)
-}
 _FREE: Final[Mapping[type[Body], str]] = {
     AttemptFinished: "facts",
     GateJudged: "values",
@@ -31,6 +27,17 @@ _FREE: Final[Mapping[type[Body], str]] = {
 """The fields whose values have no declared type."""
 
 _fields = msgspec.json.Decoder(dict[str, Any]).decode
+
+
+@functools.lru_cache(maxsize=128)
+def _reader(kind: str, version: int) -> Callable[[bytes | msgspec.Raw], Body] | None:
+    """Return what reads a body; None for a type or a version that this program does not know.
+
+    It is made when the first one comes: all of them take as long as a twentieth of the start of a run, which reads none.
+    """
+    entry = CATALOGUE.get(kind)
+    known = entry is not None and 1 <= version <= entry.version
+    return msgspec.json.Decoder(entry.body).decode if entry is not None and known else None
 
 
 def type_of(body: Body) -> tuple[str, int]:
@@ -49,7 +56,7 @@ def body_of(kind: str, version: int, text: bytes | msgspec.Raw) -> Body:
     Raises:
         msgspec.DecodeError, UnicodeDecodeError: it is no body of its type.
     """
-    read = _READERS.get((kind, version))
+    read = _reader(kind, version)
     body = read(text) if read is not None else Unknown(_fields(text))
     name = _FREE.get(type(body))
     if name is not None and (free := getattr(body, name)) and (exact := _floats(free)) is not free:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import os
 import sys
+import threading
 from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
@@ -24,7 +25,7 @@ from orchestra.plugins import PluginError
 from orchestra.report.advice.waits import Waits
 from orchestra.report.console.brief import AGENT_VARIABLES, Brief
 from orchestra.report.console.display import QUIET_SECONDS, Commands, Feed, Plain
-from orchestra.report.forms import Form, forms_of
+from orchestra.report.forms import Form, forms_of, page
 from orchestra.report.github import Github, command, github
 from orchestra.report.loading import ended, relative, report_of
 from orchestra.report.rows import Report
@@ -121,6 +122,7 @@ class _Files:
         self._root, self._folder, self._plan, self._job = root, folder, plan, job
         self._forms = forms_of(plan, root)  # a plug-in that cannot be loaded ends the run before it begins
         self._waits = Waits(plan.tests)
+        self._warmed = False
         self.read_on: list[str] = []
         self.annotations: list[str] = []
         self.written: tuple[Path, ...] = ()
@@ -132,6 +134,9 @@ class _Files:
         """One event."""
         del view
         self._waits.see(event)
+        if not self._warmed and event.type == "attempt_started":
+            self._warmed = True
+            threading.Thread(target=page, name="imports of the report").start()
 
     def close(self, view: View) -> None:
         """Write the files. A disk error does not undo the run, because the ledger is closed already, so it is reported."""

@@ -168,8 +168,8 @@ class Builds:
         """
         login = self._plan.login_of(test)
         builds = [self.digests[name] for name in self.required_by(test) if name in self.digests]
-        files = list(matching(self._root, test.inputs))
-        content = files_digest(self._root, files, set(outside(self._root, files)), self._stop)
+        files = list(matching(self._root, test.inputs)) if test.inputs else []
+        content = files_digest(self._root, files, set(outside(self._root, files)) if files else set(), self._stop)
         made = b"" if login is None else plans.encode(login)
         made += plans.encode(self._plan.pools_of(test)) if test.takes else b""
         return hashlib.sha256(plans.encode(test) + made + content.encode() + "".join(builds).encode()).hexdigest()

@@ -525,17 +525,22 @@ WAITS: list[tuple[str, Step, bool]] = [
 ]  # fmt: skip
 
 
-@pytest.mark.parametrize("change, step, verdict", WAITS)
-def test_waits_agree(both: Both, change: str, step: Step, verdict):
-    both.open()
+def test_waits_agree(both: Both):
+    """One test for all, each on a page of its own: the change on it tells which failed."""
+    for change, step, verdict in WAITS:
+        both.open()
+        a_wait_agrees(both, change, step, verdict=verdict)
+
+
+def a_wait_agrees(both: Both, change: str, step: Step, *, verdict: bool) -> None:
     both.server.call(ToolCall("browser_evaluate", {"function": f"() => {{ {change}; }}"}))
     ours, (call,) = both.by_server(step)
-    assert ours == verdict
+    assert ours == verdict, change
     both.page.evaluate(f"() => {{ {change}; }}")
-    assert both.by_playwright(step) == verdict
+    assert both.by_playwright(step) == verdict, change
     assert step.target is not None
     in_page = observable(step.target) and all(word not in str(step.args) for word in ("role", "within'"))
-    assert call.tool == ("browser_evaluate" if in_page else "browser_run_code_unsafe")
+    assert call.tool == ("browser_evaluate" if in_page else "browser_run_code_unsafe"), change
 
 
 HOSTILE = ["'", '"', "\\", "`${x}`", "a\nb", "\u2028", "\u2029", "é😀", "\\'", "');alert(1)//", "</script>", "\t", "{ name: 'x' }", "/x/i", "\x7f"]  # fmt: skip
@@ -561,7 +566,7 @@ def in_a_target(both: Both, text: str) -> None:
     assert both.by_server(absent)[0]
 
 
-@pytest.mark.parametrize("text", [*HOSTILE[:6], *map(at_night, HOSTILE[6:])])
+@pytest.mark.parametrize("text", [*HOSTILE[:3], *map(at_night, HOSTILE[3:])])
 def test_hostile_text_in_a_condition_stays_text(both: Both, text: str):
     both.open()
     both.script(f"() => {{ document.querySelector('h1').textContent = {json.dumps('<' + text + '>')}; }}")

@@ -54,17 +54,18 @@ def project(tmp_path_factory) -> SuiteProject:
 
 
 @pytest.mark.parametrize(
-    "profile, good",
+    "profile, asked, good",
     [
-        at_night("", set()),  # nothing but the authorities of the machine: by day a wrong name is refused
-        ("trusted", {"PROBE", "PAGE", "STEP"}),
-        at_night("other", set()),  # as without a profile
-        at_night("missing", set()),  # as below, where the file is not to be read
-        ("any", set(TESTS)),
+        at_night("", TESTS, set()),  # nothing but the authorities of the machine: by day a wrong name is refused
+        ("trusted", TESTS, {"PROBE", "PAGE", "STEP"}),
+        at_night("other", TESTS, set()),  # as without a profile
+        at_night("missing", TESTS, set()),  # as below, where the file is not to be read
+        ("any", ("WRONG", "WRONG_STEP"), {"WRONG", "WRONG_STEP"}),
+        at_night("any", TESTS, set(TESTS)),
     ],
 )
-def test_what_is_trusted_passes_by_both_methods_and_nothing_else(project, profile, good):
-    ran = project.run("run", *(["--profile", profile] if profile else []))
+def test_what_is_trusted_passes_by_both_methods_and_nothing_else(project, profile, asked, good):
+    ran = project.run("run", *(["--profile", profile] if profile else []), *asked)
     state = json.loads((project.folder / "state.json").read_text())
     verdicts = {task: done["verdict"] for task, done in state["completed"].items()}
     passed = {task for task, verdict in verdicts.items() if verdict in {"passed", "flaky"}}

@@ -78,6 +78,8 @@ def expected(target, to, within=0.3, **more):
 
 
 browser = pytest.mark.browser
+in_both = pytest.mark.nightly
+"""Marks what test_driver_mcp.py has by day through both drivers."""
 
 
 def test_every_browser_verb_has_a_function():
@@ -87,6 +89,7 @@ def test_every_browser_verb_has_a_function():
 # --------------------------------------------------------------------------------------------------------------- verbs
 
 
+@in_both
 @browser
 def test_pointer_and_keyboard(run):
     send, box = {"role": "button", "name": "Send"}, {"label": "Message", "exact": True}
@@ -116,6 +119,7 @@ def test_pointer_and_keyboard(run):
     assert [step.index for step in result.steps] == list(range(19))
 
 
+@in_both
 @browser
 def test_form_controls(run):
     passed(
@@ -143,6 +147,7 @@ def test_form_controls(run):
     )
 
 
+@in_both
 @browser
 def test_upload_of_a_hidden_input(run, tmp_path):
     (tmp_path / "a.txt").write_text("first")
@@ -155,6 +160,7 @@ def test_upload_of_a_hidden_input(run, tmp_path):
     )
 
 
+@in_both
 @browser
 def test_history_and_viewport(run):
     passed(
@@ -208,15 +214,15 @@ def test_downloads_are_kept_and_judged(run, tmp_path):
 @pytest.mark.parametrize(
     "step, message",
     [
-        (
+        at_night(
             {"text": "Export JSON", "expect": {"json": {"$.format": "no"}}},
             'the download "x" has another value at $.format',
         ),
         (
-            {"role": "button", "name": "Send", "within_seconds": 3},
-            'no download began within 3 s of the click on {role: "button", name: "Send"}',
+            {"role": "button", "name": "Send", "within_seconds": 1},
+            'no download began within 1 s of the click on {role: "button", name: "Send"}',
         ),
-        ({"text": "Export cut off"}, "the download failed:"),
+        at_night({"text": "Export cut off"}, "the download failed:"),
         ({"text": "No such link", "within_seconds": 0.3}, 'no element matches {text: "No such link"} within 0.3 s'),
     ],
 )
@@ -250,6 +256,7 @@ def test_dialogs_are_answered_in_their_order_and_others_dismissed(run):
     assert result.facts["dialogs_that_never_came"] == 1
 
 
+@in_both
 @browser
 def test_evaluate_judges_and_saves(run):
     passed(
@@ -269,10 +276,10 @@ def test_evaluate_judges_and_saves(run):
     "step, expected, found",
     [
         ({"script": "() => 1", "equals": True}, "true", "1"),
-        ({"script": "() => 3", "below": 2}, "a number below 2", "3"),
+        at_night({"script": "() => 3", "below": 2}, "a number below 2", "3"),
         ({"script": "() => 'x'", "below": 2}, "a number below 2", '"x"'),
-        ({"script": "() => new Date(0)", "equals": 1}, "1", '"1970-01-01T00:00:00.000Z"'),
-        ({"script": "() => { throw new Error('broken') }"}, "", "broken"),
+        at_night({"script": "() => new Date(0)", "equals": 1}, "1", '"1970-01-01T00:00:00.000Z"'),
+        at_night({"script": "() => { throw new Error('broken') }"}, "", "broken"),
     ],
 )
 def test_a_script_with_another_result(run, step, expected, found):
@@ -306,10 +313,10 @@ def test_pictures_are_listed(run, tmp_path):
 @pytest.mark.parametrize(
     "press, step",
     [
-        ("Slow", {"testid": "slow"}),
+        at_night("Slow", {"testid": "slow"}),
         at_night("Slow", {"testid": "slow", "unless": {"testid": "error-banner"}}),
         at_night("Go", {"testid": "going", "be": "hidden"}),
-        ("Go", {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}}),
+        at_night("Go", {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}}),
         ("Slow", {"testid": "slow", "unless": {"frame": "#inner", "text": "no"}}),
     ],
 )
@@ -317,6 +324,7 @@ def test_a_wait_ends_with_the_change(run, press, step):
     passed(run({"click": {"role": "button", "name": press, "exact": True}}, {"wait": step}))
 
 
+@in_both
 @browser
 def test_a_wait_in_a_frame(run):
     slow = {"click": {"frame": "#inner", "role": "button", "name": "Frame slow"}}
@@ -348,8 +356,8 @@ def test_the_marker_of_failure_ends_a_wait(run, step):
         at_night({"testid": "slow"}, "no element"),
         ({"testid": "ghost"}, "locator resolved to hidden"),
         at_night({"testid": "ghost", "unless": {"testid": "error-banner"}}, ""),
-        ({"testid": "going", "be": "hidden"}, "locator resolved to visible"),
-        ({"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}}, "no element"),
+        at_night({"testid": "going", "be": "hidden"}, "locator resolved to visible"),
+        at_night({"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}}, "no element"),
     ],
 )
 def test_a_wait_in_vain(run, step, found):
@@ -382,11 +390,13 @@ TARGETS = [
 ]
 
 
+@in_both
 @browser
 def test_each_target_finds_its_element(run):
     passed(run(*(expected(target, {"have_count": 1, "be": "visible"}, within=5) for target in TARGETS)))
 
 
+@in_both
 @browser
 def test_what_is_in_frames_and_shadows_can_be_used(run):
     passed(
@@ -411,6 +421,7 @@ def test_every_condition_is_tried():
     assert {to["be"] for to, *_ in CASES.values() if "be" in to} == set(STATES)
 
 
+@in_both
 @browser
 def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(run):
     held = [expected(yes, to, within=5) for to, yes, _, _ in CASES.values()]
@@ -419,10 +430,10 @@ def test_every_condition_holds_where_it_holds_and_not_where_it_does_not(run):
 
 
 @browser
-@pytest.mark.parametrize(  # by Playwright's own assertions, and by a script; at night each of them
+@pytest.mark.parametrize(  # by a script; by Playwright's own assertions in test_driver_mcp.py, and at night here
     "to",
     [
-        {"be": "visible"},
+        at_night({"be": "visible"}),
         at_night({"have_text": "x"}),
         at_night({"not": {"contain": "x"}}),
         {"match": "(?<a>x)"},
@@ -435,6 +446,7 @@ def test_an_element_that_is_not_there_is_told_so(run, to):
     assert told.message.endswith("within 0.3 s, but no element matches")
 
 
+@in_both
 @browser
 def test_expect_waits_for_the_change(run):
     passed(run({"click": {"text": "Slow"}}, expected({"testid": "slow"}, {"match": "(?<a>there)"}, within=10)))
@@ -447,7 +459,7 @@ def test_a_condition_that_makes_no_sense_for_its_element(run):
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(PAGE, "title not", "url as JavaScript alone"))  # test_driver_mcp.py has others
+@pytest.mark.parametrize("case", by_day(PAGE, "title not"))  # test_driver_mcp.py has others
 def test_expectations_of_the_page(run, case):
     yes, no, found = PAGE[case]
     passed(run({"expect": {"page": yes}}))
@@ -460,11 +472,11 @@ def test_expectations_of_the_page(run, case):
 
 
 @browser
-@pytest.mark.parametrize(  # by an action, a wait, an assertion; at night by each verb
+@pytest.mark.parametrize(  # by an action and an assertion; at night by each verb
     "step",
     [
         {"click": {"testid": "twin"}},
-        {"wait": {"testid": "twin"}},
+        at_night({"wait": {"testid": "twin"}}),
         at_night({"wait": {"testid": "twin", "unless": {"testid": "error-banner"}}}),
         {"expect": {"testid": "twin", "to": {"have_text": "x"}}},
         at_night({"expect": {"testid": "twin", "to": {"match": "(?<a>x)"}}}),
@@ -486,7 +498,7 @@ def test_several_elements_where_one_is_meant(run, step):
 @pytest.mark.parametrize(
     "step, reason",
     [
-        ({"click": {"testid": "nowhere"}}, 'no element matches {testid: "nowhere"} within '),
+        at_night({"click": {"testid": "nowhere"}}, 'no element matches {testid: "nowhere"} within '),
         ({"click": {"text": "Never"}}, "element is not enabled"),
         # At night other words of the same log of Playwright.
         at_night({"click": {"testid": "ghost"}}, "element is not visible"),
@@ -511,9 +523,9 @@ def test_what_covers_an_element_is_told(run):
 @pytest.mark.parametrize(
     "step, words",
     [
-        ({"fill": {"css": "h1", "value": "x"}}, "Element is not an <input>"),
+        at_night({"fill": {"css": "h1", "value": "x"}}, "Element is not an <input>"),
         ({"select": {"css": "h1", "value": "x"}}, "Element is not a <select> element"),
-        ({"check": {"css": "h1"}}, "Not a checkbox or radio button"),
+        at_night({"check": {"css": "h1"}}, "Not a checkbox or radio button"),
     ],
 )
 def test_an_element_of_the_wrong_kind(run, step, words):
@@ -525,9 +537,9 @@ def test_an_element_of_the_wrong_kind(run, step, words):
     "step, words",
     [
         ({"press": "NoSuchKey"}, 'Unknown key: "NoSuchKey"'),
-        ({"goto": "/relative"}, "Cannot navigate to invalid URL"),
+        at_night({"goto": "/relative"}, "Cannot navigate to invalid URL"),
         at_night({"goto": "http://127.0.0.1:1/"}, "ERR_UNSAFE_PORT"),
-        ({"click": {"css": "h1[["}}, "while parsing css selector"),
+        at_night({"click": {"css": "h1[["}}, "while parsing css selector"),
         at_night({"expect": {"css": "h1[[", "to": {"be": "visible"}}}, "while parsing css selector"),
         at_night({"expect": {"css": "h1", "to": {"match": "(?P<x>y)"}}}, "Invalid regular expression"),
         at_night({"expect": {"css": "h1", "to": {"match": "("}}}, "Invalid regular expression"),
@@ -536,7 +548,7 @@ def test_an_element_of_the_wrong_kind(run, step, words):
             {"upload": {"label": "Import file", "files": ["missing.txt"]}},
             'the file to upload "missing.txt" is not there',
         ),
-        ({"upload": {"label": "Import file", "files": ["../x"]}}, 'the path "../x" leaves the project root'),
+        at_night({"upload": {"label": "Import file", "files": ["../x"]}}, 'the path "../x" leaves the project root'),
         at_night({"fill": {"label": "Message", "value": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
         ({"click": {"testid": "${saved.x}"}}, "no earlier step has saved ${saved.x}"),
     ],

@@ -66,7 +66,7 @@ STEPS = {
         ("long", "INT", 130),
         at_night("long", "TERM", 143),  # ends as by INT
         ("long", "KILL", -9),
-        ("long", "worker", 1),
+        at_night("long", "worker", 1),  # test_worker.py kills a worker by day, with its driver and its browser
     ],
 )
 def test_nothing_is_left_of_a_run(project, chromium, what, how, code):

@@ -18,14 +18,19 @@ tests:
 """
 
 
+NO_HOME = {"XDG_CACHE_HOME": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""}
+
+
 # One that is given a shorter name, and one that cannot be written to; at night one that does not exist.
 @pytest.mark.parametrize("kind", by_day(["long", "no folder", "no files in it"], "long", "no files in it"))
 def test_a_tmpdir_that_browsers_cannot_use_fails_no_test(project: SuiteProject, chromium, tmp_path, kind):
     folder = {"long": tmp_path / ("x" * 100), "no folder": tmp_path / "no", "no files in it": "/proc"}[kind]
+    env = {"TMPDIR": str(folder)}
     if kind == "long":
         folder.mkdir()
+        env |= {**NO_HOME, "HOME": "/proc", "ORCHESTRA_BROWSER": chromium.executable}  # nor one with a home
     project.write(SPEC).compile()
-    done = project.run("run", TMPDIR=str(folder))
+    done = project.run("run", **env)
     assert done.code == 0, done.err
     notes = [event["body"]["message"] for event in project.events("note") if event["body"]["kind"] == "tmpdir"]
     assert [note.partition(" (")[0] for note in notes] == [f"TMPDIR {folder} cannot be used by browsers"] * (
@@ -49,13 +54,12 @@ def test_a_browser_that_is_to_be_seen_and_has_no_display_is_of_the_machine(proje
     "home",
     [
         at_night("", id="none"),
-        pytest.param("/proc", id="read-only"),
+        at_night("/proc", id="read-only"),  # by day with a TMPDIR, above
         at_night("/dev/null", id="a file"),
     ],
 )
 def test_a_home_that_browsers_cannot_use_fails_no_test(project: SuiteProject, chromium, home):
     """The browser is named: one in a cache of that home is not there."""
     project.write(SPEC).compile()
-    own = {"HOME": home, "XDG_CACHE_HOME": "", "XDG_STATE_HOME": "", "XDG_CONFIG_HOME": ""}
-    done = project.run("run", **own, TMPDIR="/tmp", ORCHESTRA_BROWSER=chromium.executable)
+    done = project.run("run", **NO_HOME, HOME=home, TMPDIR="/tmp", ORCHESTRA_BROWSER=chromium.executable)
     assert done.code == 0, done.err

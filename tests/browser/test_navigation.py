@@ -33,9 +33,7 @@ LEFT = {
 
 
 @browser
-@pytest.mark.parametrize(
-    "way", by_day(LEFT, "click", "back", "asked for, reload")
-)  # at night each with and without a step
+@pytest.mark.parametrize("way", by_day(LEFT, "click", "asked for, reload"))  # at night each with and without a step
 def test_a_page_with_unsaved_changes_is_left(both, way):
     for result in passed(both(OTHER, *DIRTY, *LEFT[way], opened=False)):
         assert not any(finding.layer == "open_dialogs" for finding in result.findings)
@@ -43,7 +41,7 @@ def test_a_page_with_unsaved_changes_is_left(both, way):
 
 
 @browser
-@pytest.mark.parametrize("verb", by_day(["goto", "reload", "back"], "goto", "back"))
+@pytest.mark.parametrize("verb", by_day(["goto", "reload", "back"], "goto"))  # one function judges all
 def test_a_page_that_is_not_to_be_left(both, verb):
     url = {"url": OTHER["goto"]} if verb == "goto" else {}
     cli, mcp = failed(both(OTHER, *DIRTY, REFUSE, {verb: {**url, "within_seconds": 2}}, opened=False))
@@ -85,7 +83,7 @@ SLOW = """<button onclick="location.href = '/silent'">Silent</button>
 
 
 @browser
-@pytest.mark.parametrize("name", ["Refused", "File", "Send"])
+@pytest.mark.parametrize("name", by_day(["Refused", "File", "Send"], "Refused", "File"))
 def test_a_click_that_asks_for_a_document(both, name):
     passed(both(page(SLOW), {"click": {"text": name}}, opened=False))
 
@@ -124,7 +122,7 @@ ALERTS = {
 
 
 @browser
-@pytest.mark.parametrize("when", ALERTS)
+@pytest.mark.parametrize("when", by_day(ALERTS, "before the click", "at the press"))
 def test_a_dialog_that_opens_around_a_click(both, when):
     done = {"expect": {"testid": "log", "to": {"have_text": "clicked;"}}}
     passed(both(page(ALERTS[when]), {"click": {"role": "button"}}, done, opened=False))

@@ -121,8 +121,11 @@ def test_a_request_that_fails_before_the_page_is_left(each):
 
 @pytest.mark.parametrize(
     "earlier, own",
-    [(HANDLED, [ABORTS, GAVE_UP]), (HANDLED, [REFUSED, SETTLE]), (ASKS, [REFUSED])],
-    ids=["handled and aborts", "handled and refused", "no promise and refused"],
+    [
+        pytest.param(HANDLED, [ABORTS, GAVE_UP], id="handled and aborts"),
+        at_night(HANDLED, [REFUSED, SETTLE], id="handled and refused"),  # by day of an earlier test, below
+        pytest.param(ASKS, [REFUSED], id="no promise and refused"),
+    ],
 )
 def test_requests_given_up_by_an_earlier_page_excuse_none_of_a_later_one(each, earlier, own):
     """The pages follow each other within the time in which an error of the first could still come."""
@@ -130,7 +133,9 @@ def test_requests_given_up_by_an_earlier_page_excuse_none_of_a_later_one(each, e
     assert [len(signs) for signs in texts(results, "page_errors")] == [1, 1]
 
 
-@pytest.mark.parametrize("own", [[ABORTS, GAVE_UP], [REFUSED, SETTLE]], ids=["aborts", "refused"])
+@pytest.mark.parametrize(
+    "own", [at_night([ABORTS, GAVE_UP], id="aborts"), pytest.param([REFUSED, SETTLE], id="refused")]
+)
 def test_requests_given_up_by_an_earlier_test_excuse_none_of_a_later_one(each, own):
     passed(each(HANDLED, OTHER, opened=False))
     assert [len(signs) for signs in texts(each.again()(*own, SETTLE, opened=False), "page_errors")] == [1, 1]

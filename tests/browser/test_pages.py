@@ -79,7 +79,8 @@ def test_only_a_page_of_opens_with_gets_the_name(both):
         assert result.failure.message == 'no page opened within 3 s that could be named "t"'
 
 
-@pytest.mark.parametrize("case", WRONG)
+# By day a page that does not come, one that is not named, one that is gone; at night what a name and a page cannot be.
+@pytest.mark.parametrize("case", by_day(WRONG, "no page opens", "no such page", "a closed page"))
 def test_both_word_a_missing_page_alike(both, case):
     steps, outcome, message = WRONG[case]
     fault = "assertion" if outcome == "failed" else "setup"

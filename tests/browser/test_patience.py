@@ -30,9 +30,7 @@ def waiting(step, seconds):
 
 
 @browser
-@pytest.mark.parametrize(
-    "verb", by_day(ACTIONS, "click", "fill", "evaluate", "upload")
-)  # others are sent as one of these
+@pytest.mark.parametrize("verb", by_day(ACTIONS, "click", "upload"))  # a tool that waits, and a driver that does
 def test_an_action_waits_as_long_as_its_step_says(both, verb):
     cli, mcp = failed(both(page(BUTTONS), waiting(ACTIONS[verb], 0.4), opened=False))
     assert cli.failure.message.startswith("no element matches {")
@@ -120,7 +118,7 @@ NEAR = [
     ({"role": "button", "name": "Sned"}, '{role: "button", name: "Send"}'),
     at_night({"role": "link", "name": "Sent a file"}, '{role: "link", name: "Send a file"}'),
     at_night({"role": "button", "name": "Other"}, '{role: "button", name: "Send"}'),
-    ({"label": "Mesage"}, '{role: "textbox", name: "Message"}'),
+    at_night({"label": "Mesage"}, '{role: "textbox", name: "Message"}'),
     ({"testid": "replay"}, '{testid: "reply"}'),
 ]
 
@@ -144,8 +142,8 @@ def test_what_is_near_a_target_in_a_frame_is_listed(both):
 
 
 @browser
-@pytest.mark.parametrize(
-    "step", [{"click": {"role": "listitem"}}, {"expect": {"role": "listitem", "to": {"have_text": "x"}}}]
+@pytest.mark.parametrize(  # one list, told by an action and at night by an expectation
+    "step", [{"click": {"role": "listitem"}}, at_night({"expect": {"role": "listitem", "to": {"have_text": "x"}}})]
 )
 def test_elements_that_match_are_listed_with_their_places(both, step):
     cli, mcp = failed(both(page(BUTTONS), step, opened=False))

@@ -9,6 +9,7 @@ import pytest
 
 from orchestra.runtime.browsers.places import film_program
 from orchestra.runtime.mask import Masks
+from tests.support.nights import at_night
 from tests.support.project import SuiteProject
 
 SECRET = "s3cr3t-of-the-page"
@@ -85,8 +86,14 @@ def filmed(project: SuiteProject) -> dict[str, list[str]]:
 
 
 @pytest.mark.browser
-def test_without_the_program_that_makes_videos_the_tests_run_and_the_mend_is_told(project: SuiteProject, chromium):
-    project.write(FILMED).write(PAGE, "web/page.html").compile()
+@pytest.mark.parametrize(
+    "methods", [("cli",), at_night(("cli", "mcp"))], ids="-".join
+)  # what is missing is one program
+def test_without_the_program_that_makes_videos_the_tests_run_and_the_mend_is_told(
+    project: SuiteProject, chromium, methods
+):
+    spec = FILMED if len(methods) == 2 else FILMED.replace(", mcp: {driver: mcp}", "")
+    project.write(spec).write(PAGE, "web/page.html").compile()
     without = {"PLAYWRIGHT_BROWSERS_PATH": str(project.root / "none"), "ORCHESTRA_BROWSER": str(chromium.executable)}
     done = project.run("run", **without)
     assert done.code == 1, done.err
@@ -94,13 +101,13 @@ def test_without_the_program_that_makes_videos_the_tests_run_and_the_mend_is_tol
     assert "playwright install ffmpeg" in done.err
     assert project.verdicts() == {
         f"{method}:{test}": word
-        for method in ("cli", "mcp")
+        for method in methods
         for test, word in (("bad", "failed"), ("good", "passed"), ("off", "failed"))
     }
     assert not any(filmed(project).values())
     said = {event["body"]["task"]: event["body"]["facts"].get("video") for event in project.events("attempt_finished")}
-    assert said["cli:off"] is said["mcp:off"] is None
-    for task in ("cli:bad", "mcp:bad", "cli:good"):
+    assert {said[f"{method}:off"] for method in methods} == {None}
+    for task in (*(f"{method}:bad" for method in methods), "cli:good"):
         assert "playwright install ffmpeg" in said[task], task
     told = project.run("doctor", **without).out
     assert "bad records a video: it will run without" in told

@@ -65,9 +65,9 @@ class Kept:
     temporary: list[str]
 
 
-def kept(folder: Path, *, secrets: bool) -> Kept:
-    """Run the corpus, look at it with every verb, and read all that it left."""
-    project = corpus.project(folder / "p", secrets=secrets)
+def kept(folder: Path, *, secrets: bool, whole: bool = False) -> Kept:
+    """Run the corpus, look at it with every verb, and read all that it left; the `whole` has each form by both methods."""
+    project = corpus.project(folder / "p", secrets=secrets, whole=whole)
     temporary = Path(tempfile.mkdtemp(dir="/tmp", prefix="o-"))  # sockets fit into short paths only
     env = {
         "THE_VALUE": corpus.RAW,
@@ -94,7 +94,7 @@ def kept(folder: Path, *, secrets: bool) -> Kept:
 
 @pytest.fixture(scope="module")
 def control(chromium, tmp_path_factory) -> Kept:
-    return kept(tmp_path_factory.mktemp("c"), secrets=False)
+    return kept(tmp_path_factory.mktemp("c"), secrets=False, whole=True)
 
 
 @pytest.fixture(scope="module")
@@ -126,6 +126,13 @@ def test_each_form_was_there_and_is_masked(masked):
     """One test for all places: several would be divided between processes, and each makes its own run."""
     assert {place: lacks for place in PLACES if (lacks := missing(place, masked.scan.seen))} == {}
     assert {place: open_forms for place, open_forms in masked.scan.open.items() if open_forms} == {}
+
+
+@pytest.mark.nightly
+def test_each_form_is_masked_by_both_methods(chromium, tmp_path):
+    scan = kept(tmp_path, secrets=True, whole=True).scan
+    assert {place: open_forms for place, open_forms in scan.open.items() if open_forms} == {}
+    assert scan.leaks == []
 
 
 def test_no_byte_of_a_run_shows_a_secret(masked):

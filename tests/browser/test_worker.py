@@ -121,23 +121,30 @@ def test_a_driver_without_pages_costs_one_attempt(worker, tmp_path):
 
 
 @pytest.mark.browser
-def test_the_browser_stays_warm_and_nothing_is_left(worker, tmp_path, names, chromium):
+def test_one_worker_serves_on_whatever_becomes_of_its_browser_and_leaves_nothing(worker, tmp_path, names, chromium):
+    """One worker for all, as in a run: it stays warm, its browser is killed, another is asked for, and it ends."""
     asked = request(tmp_path, FINE, browser=chromium, names=names)
     first = worker.ask(asked)
     assert first.outcome == "passed", first.failure
     before = worker.launched()
     assert before
     assert worker.ask(asked).outcome == "passed"
-    assert worker.launched() == before
+    assert worker.launched() == before, "it stays warm"
+    a_browser_killed_between_tests_is_no_failure(worker, asked)
+    for victims, message in (
+        ("browsers", "the browser died in this step"),
+        ("renderers", "the page crashed in this step"),
+    ):
+        what_is_killed_in_a_test_is_a_crash(worker, tmp_path, chromium, victims, message)
+        assert worker.ask(asked).outcome == "passed", victims
+    another_browser_takes_the_place_of_the_first(worker, tmp_path, names, chromium)
     tree = worker.tree()
     worker.process.stdin.close()
     assert worker.process.wait(30) == 0
     assert gone(tree)
 
 
-@pytest.mark.browser
-def test_another_browser_takes_the_place_of_the_first(worker, tmp_path, names, chromium):
-    worker.ask(request(tmp_path, FINE, browser=chromium, names=names))
+def another_browser_takes_the_place_of_the_first(worker, tmp_path, names, chromium) -> None:
     before = worker.browsers()
     other = type(chromium)(
         chromium.engine, chromium.executable, chromium.channel, (*chromium.args, "--mute-audio"), chromium.env, "", ""
@@ -147,14 +154,7 @@ def test_another_browser_takes_the_place_of_the_first(worker, tmp_path, names, c
     assert not set(worker.browsers()) & set(before)
 
 
-@pytest.mark.browser
-@pytest.mark.parametrize(
-    "victims, message",
-    [("browsers", "the browser died in this step"), ("renderers", "the page crashed in this step")],
-)
-def test_what_is_killed_in_a_test_is_a_crash_and_the_next_test_passes(
-    worker, tmp_path, names, chromium, victims, message
-):
+def what_is_killed_in_a_test_is_a_crash(worker, tmp_path, chromium, victims, message) -> None:
     # The test itself says when it is under way: the page asks the site, and waits for an answer that never comes.
     asked = threading.Event()
     with site(on_silent=asked.set) as url:
@@ -172,13 +172,9 @@ def test_what_is_killed_in_a_test_is_a_crash_and_the_next_test_passes(
         ("steps", "error"),
         ("finally", "passed"),
     ]
-    assert worker.ask(request(tmp_path, FINE, browser=chromium, names=names)).outcome == "passed"
 
 
-@pytest.mark.browser
-def test_a_browser_killed_between_tests_is_no_failure(worker, tmp_path, names, chromium):
-    asked = request(tmp_path, FINE, browser=chromium, names=names)
-    worker.ask(asked)
+def a_browser_killed_between_tests_is_no_failure(worker, asked) -> None:
     killed = worker.browsers()
     for browser in killed:
         with suppress(psutil.NoSuchProcess):

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.support.nights import at_night, by_day
 from tests.support.paths import ROOT
 from tests.support.project import HEAD, Ended, SuiteProject, ended, environment, py
 
@@ -105,8 +106,8 @@ def test_a_checkout_of_ones_own_has_no_such_note(project):
 
 # --------------------------------------------------------------------------------------------------------------- locks
 
-NO_LOCKS = (errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS)
-HELD = (errno.EAGAIN, errno.EACCES)
+NO_LOCKS = (errno.ENOLCK, *map(at_night, (errno.EOPNOTSUPP, errno.ENOSYS)))
+HELD = (errno.EAGAIN, at_night(errno.EACCES))
 SHIM = """
 import errno, fcntl, os, sys
 number = int(sys.argv.pop(1))
@@ -165,7 +166,7 @@ def test_a_record_can_be_read_where_there_are_no_locks(project, number, monkeypa
 HOMES = {"unset": None, "empty": "", "not there": "{tmp}/none", "a file": "/dev/null", "read-only": "/proc"}
 
 
-@pytest.mark.parametrize("home", HOMES)
+@pytest.mark.parametrize("home", by_day(HOMES, "unset", "read-only"))
 def test_a_run_needs_no_home(project, home):
     """`/proc` is a folder in which not even root can make a file. Without a key no record is trusted, and the message says why."""
     own = environment(HOME=(HOMES[home] or "").replace("{tmp}", str(project.root.parent)))
@@ -188,7 +189,7 @@ def test_a_run_needs_no_home(project, home):
         assert (refused.code, "this user has no key on this machine to prove it" in refused.err) == (2, True)
 
 
-@pytest.mark.parametrize("folder", ["not there", "/dev/null", "/proc", "of another"])
+@pytest.mark.parametrize("folder", by_day(["not there", "/dev/null", "/proc", "of another"], "/proc", "of another"))
 def test_a_run_needs_no_tmpdir_of_ones_own(project, folder):
     path = project.root.parent / "tmpdir"
     if folder == "of another":

@@ -7,11 +7,14 @@ import shutil
 import subprocess
 import sys
 
+import msgspec
 import pytest
 
 from bench import __main__ as bench
 from bench import (
     admission,
+    cluster,
+    cluster_cost,
     faults,
     language,
     ledger,
@@ -31,6 +34,7 @@ from bench import compile as compiling
 from bench.measure import BenchmarkError, Case, Figure, alternate, figures, once, ratio, table
 from bench.spec_maker import spec
 from orchestra.compiler.build import build
+from orchestra.ledger.event import AttemptFinished, AttemptStarted
 from orchestra.ledger.reading import read
 
 
@@ -281,8 +285,9 @@ def test_auto_is_measured_on_tests_in_a_browser(chromium):
 @pytest.mark.browser
 @pytest.mark.usefixtures("chromium", "node_tools")
 def test_a_suite_of_browser_tests_prints_its_tables():
-    found = rows(suite.run(count=2, rounds=1), "Suite: ratios")[2:]
-    assert [row[3] for row in found] == ["<= 0.65", "<= 0.75", "<= 1"]
+    printed = suite.run(count=2, rounds=1)
+    assert [row[3] for row in rows(printed, "Suite: ratios")[2:]] == ["<= 0.65", "<= 0.75", "<= 1"]
+    assert [row[3] for row in rows(printed, "To-do list: ratios")[2:]] == ["<= 0.75", "<= 0.75", "<= 1"]
 
 
 @pytest.mark.nightly
@@ -296,7 +301,7 @@ def test_a_soak_prints_its_table():
 def test_an_unknown_benchmark_is_refused(capsys):
     assert bench.main(["nothing"]) == 2
     assert (
-        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, hangs, ledger, quality, secrets, patterns, page, shards'
+        'unknown benchmark "nothing"; there are compile, startup, runtime, faults, cluster, hangs, ledger, quality, secrets, patterns, page, shards'
         in capsys.readouterr().err
     )
 
@@ -346,6 +351,70 @@ def test_no_fault_leaves_a_process_hangs_or_blames_the_product(chromium, part):
     text = faults.report(tally, 1, None)
     assert tally.held(), text
     assert sum(tally.recovered.values()) == 5, text
+
+
+# -------------------------------------------------------------------------------------------------------------- cluster
+
+
+def story():
+    """The verdicts of a run in which each test has the one that it must have."""
+    given = {task: "failed" if kind == "failing" else "passed" for task, kind in cluster.WANTED.items()}
+    return [msgspec.structs.replace(ledger.verdict(0), task=task, verdict=word) for task, word in given.items()]
+
+
+def attempt(outcome):
+    """The first attempt of t0."""
+    of = {"task": "cli:t0", "test": "t0", "method": "cli", "attempt": 1}
+    yield AttemptStarted(**of, dir="attempts/cli/t0/1")
+    if outcome:
+        nothing = {"seconds": 1.0, "error": None, "steps": (), "evidence": (), "retry": False}
+        yield AttemptFinished(**of, outcome=outcome, **nothing)
+
+
+def test_each_fault_of_a_cluster_is_injected_as_often_as_the_others():
+    kinds = cluster.plan_of(10 * len(cluster.KINDS), 1)
+    assert {kind: kinds.count(kind) for kind in cluster.KINDS} == dict.fromkeys(cluster.KINDS, 10)
+    assert kinds == cluster.plan_of(10 * len(cluster.KINDS), 1) != cluster.plan_of(10 * len(cluster.KINDS), 2)
+
+
+def test_the_oracle_of_a_cluster_finds_verdicts_that_must_not_be():
+    whole = story()
+    assert cluster.wrong_verdicts(whole, resumed=False) == []
+    assert cluster.wrong_verdicts(whole[1:], resumed=False) == ["cli:t0 has 0 verdicts"]
+    assert cluster.wrong_verdicts([*whole, whole[0]], resumed=False) == ["cli:t0 has 2 verdicts"]
+    assert cluster.wrong_verdicts([*whole, whole[0]], resumed=True) == []
+    failed = msgspec.structs.replace(whole[0], verdict="failed")
+    assert cluster.wrong_verdicts([failed, *whole[1:]], resumed=False) == ["cli:t0 is failed"]
+    passes = [msgspec.structs.replace(one, verdict="passed") for one in whole]
+    assert cluster.wrong_verdicts(passes, resumed=False) == ["cli:t4 is passed"]
+
+
+def test_the_oracle_of_a_cluster_compares_attempts_with_what_they_left():
+    place = "cli/t0/1"
+    assert cluster.wrong_effects(attempt("passed"), {place: 1}, {place: 1}) == []
+    assert cluster.wrong_effects(attempt("error"), {}, {}) == []  # its node was killed before it began
+    assert cluster.wrong_effects(attempt(""), {place: 1}, {}) == []  # the run was killed
+    assert cluster.wrong_effects((), {place: 1}, {}) == [f"{place} began and is not in the record"]
+    assert cluster.wrong_effects(attempt("passed"), {place: 2}, {place: 2}) == [
+        f"{place} began 2 times",
+        f"{place} passed and ended 2 times",
+    ]
+    assert cluster.wrong_effects(attempt("failed"), {}, {}) == [f"{place} failed and never began"]
+
+
+@pytest.mark.nightly
+def test_the_cost_of_a_cluster_prints_its_tables():
+    text = cluster_cost.cost(tests=2, seconds=0.1, rounds=0, few=1, many=2)
+    assert [row[3] for row in rows(text, "Cost of a cluster")[2:]] == ["<= 1.05", "<= 25"]
+    assert len(rows(text, "CPU ms of a test that runs `true`")[2:]) == 4
+
+
+@pytest.mark.nightly  # test_cluster.py has most of the kinds by day
+def test_no_fault_of_a_cluster_loses_or_doubles_a_verdict():
+    tally = cluster.inject(cluster.plan_of(len(cluster.KINDS), 1), 1)
+    text = cluster.report(tally, 1)
+    assert tally.held(), text
+    assert {row[0] for row in rows(text, "Faults of a cluster, seed 1")[2:]} == {*cluster.KINDS, "all"}
 
 
 @pytest.mark.nightly  # test_crash.py has its kills and cuts by day

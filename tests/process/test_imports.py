@@ -46,5 +46,6 @@ def test_a_run_does_not_import_the_compiler_a_server_or_a_terminal_it_does_not_n
         "uvicorn",
         "starlette",
         "playwright",
+        "jinja2",
     }
     assert not modules & heavy

@@ -311,7 +311,7 @@ def test_a_pass_that_overlapped_is_a_pass_and_marked(project):
     assert "cli:a overlapped: backend-1" in (project.folder / "summary.md").read_text()
 
 
-@pytest.mark.parametrize("way", ["argv", "environment"])
+@pytest.mark.parametrize("way", ["argv", pytest.param("environment", marks=pytest.mark.nightly)])  # one look for both
 def test_a_command_with_the_address_of_a_server_that_moved_is_ended_and_repeated(project, way):
     code = (
         "import os, pathlib, subprocess, sys, time\n"

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from tests.support.project import HEAD, Ended, SuiteProject, py
+from tests.support.project import HEAD, Ended, SuiteProject, ended, environment, py
 
 SPEC = f"{HEAD}tests:\n  T1: {py('raise SystemExit(1)')}\n"
 NAMES = ("git", "xdg-open", "open", "chromium", "google-chrome", "firefox", "ps", "apt-get", "node", "sh")
@@ -112,10 +112,21 @@ SETTINGS = {
 }
 
 
+def test_a_plug_in_of_doit_that_is_installed_stands_for_no_run(project, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("packages")
+    info = folder / "evil-1.dist-info"
+    info.mkdir()
+    (info / "METADATA").write_text("Metadata-Version: 2.1\nName: evil\nVersion: 1\n")
+    (info / "entry_points.txt").write_text("[doit.COMMAND]\nrun = doit.cmd_help:Help\n")
+    done = ended(["orchestra", "run"], project.root, environment(), packages=[folder])
+    assert done.code == 1
+    assert "failed      cli:T1" in done.err
+
+
 @pytest.mark.parametrize("name", SETTINGS)
 def test_settings_of_doit_stand_for_no_run(project, name):
     file, text = SETTINGS[name]
     (project.root / file).write_text(text)
-    ended = project.run("run")
-    assert ended.code == 1
-    assert "failed      cli:T1" in ended.err
+    done = project.run("run")
+    assert done.code == 1
+    assert "failed      cli:T1" in done.err

@@ -26,9 +26,9 @@ from typing import IO, NoReturn
 
 MODULES = (
     *("orchestra.cli", "orchestra.verbs.group", "orchestra.verbs.runs", "orchestra.verbs.health", "orchestra.dodo"),
-    *("cel_expr_python.cel", "doit.doit_cmd", "_strptime"),
+    *("cel_expr_python.cel", "doit.doit_cmd", "httpx", "httpcore", "rich.console", "tomllib", "_strptime"),
 )
-"""The imports of a run and of a health matrix."""
+"""The imports of a run and of a health matrix, also those that only some of them make."""
 
 OF_THE_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
 """Beginnings of variables that are read when Python starts: with others than those of the server, nothing is forked."""

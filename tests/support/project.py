@@ -166,10 +166,12 @@ class SuiteProject:
         argv = ["git", *identity, "-c", "init.defaultBranch=main", *words]
         return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True).stdout
 
-    def start(self, *words: str, limits: Mapping[str, float] | None = None, **env: str) -> subprocess.Popen[str]:
-        """`orchestra …`, under way; with `limits` as `shortened`."""
+    def start(
+        self, *words: str, limits: Mapping[str, float] | None = None, before: Sequence[str] = (), **env: str
+    ) -> subprocess.Popen[str]:
+        """`orchestra …`, under way, started by the words `before` it; with `limits` as `shortened`."""
         return subprocess.Popen(
-            [*(shortened(limits) if limits else [sys.executable, "-m", "orchestra"]), *words],
+            [*before, *(shortened(limits) if limits else [sys.executable, "-m", "orchestra"]), *words],
             cwd=self.root,
             env=environment(**env),
             stdout=subprocess.PIPE,
@@ -195,7 +197,7 @@ class SuiteProject:
 
     def events(self, kind: str = "") -> list[dict]:
         lines = (self.folder / "events.jsonl").read_text(encoding="utf-8").splitlines()
-        events = [json.loads(line) for line in lines]
+        events = [whole(json.loads(line)) for line in lines]
         return [event for event in events if kind in {"", event["type"]}]
 
     def gates(self) -> list[dict]:
@@ -209,6 +211,22 @@ class SuiteProject:
 
     def reasons(self) -> dict[str, str]:
         return {event["body"]["task"]: event["body"]["reason"] for event in self.events("verdict")}
+
+
+def whole(event: dict) -> dict:
+    """An event with the fields that its line leaves out because they are as for most: the first attempt, a plain pass."""
+    body = event["body"]
+    match event["type"]:
+        case "attempt_started":
+            attempt = body.get("attempt", 1)
+            usual = {"attempt": attempt, "dir": f"attempts/{body['method']}/{body['test']}/{attempt}"}
+        case "attempt_finished":
+            usual = {"attempt": 1, "error": None, "steps": [], "evidence": [], "retry": False}
+        case "verdict":
+            usual = {"reason": "", "attempts": 1, "degraded": []}
+        case _:
+            return event
+    return {**event, "body": usual | body}
 
 
 def py(code: str) -> str:

@@ -113,11 +113,35 @@ def test_a_body_of_an_earlier_version_is_read_as_one_of_today(kind, more):
     log = {"path": "attempts/cli/a/1/output.log", "digest": "0" * 64, "bytes": 3, "kind": "log"}
     task = {"task": "cli:a", "test": "a", "method": "cli", "outcome": "passed", "seconds": 0.1}
     text = msgspec.json.encode({**task, **more, "evidence": [log]})
-    first, second, third = (body_of(kind, version, text) for version in (1, 2, 3))
-    assert first == second
+    newest = CATALOGUE[kind].version
+    assert newest > 1
+    first, *others = (body_of(kind, version, text) for version in range(1, newest + 1))
+    assert all(other == first for other in others)
     assert [one.offset for one in first.evidence] == [None]
-    assert isinstance(third, Unknown)
-    assert type_of(first) == (kind, 2)
+    assert isinstance(body_of(kind, newest + 1, text), Unknown)
+    assert type_of(first) == (kind, newest)
+
+
+def test_a_first_attempt_that_passed_is_written_without_what_is_as_usual():
+    named = {"task": "cli:a", "test": "a", "method": "cli"}
+    usual = {
+        "attempt_started": {"attempt": 1},
+        "attempt_finished": {"attempt": 1, "error": None, "steps": [], "evidence": [], "retry": False},
+        "verdict": {"reason": "", "attempts": 1, "degraded": []},
+    }
+    own = {
+        "attempt_started": {},
+        "attempt_finished": {"outcome": "passed", "seconds": 0.1},
+        "verdict": {"verdict": "passed", "seconds": 0.1, "speed_class": None, "inputs": None},
+    }
+    for kind, more in usual.items():
+        whole = body_of(kind, 1, msgspec.json.encode({**named, **own[kind], **more}))
+        line = msgspec.json.encode(whole)
+        assert msgspec.json.decode(line) == {**named, **own[kind]}
+        assert body_of(kind, CATALOGUE[kind].version, line) == whole
+    begun = body_of("attempt_started", 1, msgspec.json.encode(named))
+    assert begun.folder == "attempts/cli/a/1"
+    assert msgspec.structs.replace(begun, dir="attempts/cli/a/1-resume1").folder == "attempts/cli/a/1-resume1"
 
 
 @pytest.mark.parametrize("schema", [event_schema, state_schema])

@@ -16,6 +16,7 @@ from orchestra.runtime.mask import Masks, weakness
 from orchestra.runtime.mask.forms import pieces
 from orchestra.runtime.mask.spelling import spelling, spellings
 from tests.support.mask_forms import BYTES, FORMS
+from tests.support.nights import by_day
 
 MARK = "***TOKEN***"
 SAMPLES = (
@@ -44,8 +45,12 @@ def masked(secret: str, text: str) -> str:
     return masks_of(secret).text(text)
 
 
+# By day one with each kind of letter that programs escape, one of another alphabet, and one that none escapes.
+DAY = (SAMPLES[0], SAMPLES[1], SAMPLES[2], SAMPLES[7], SAMPLES[9])
+
+
 @pytest.mark.parametrize("name", FORMS)
-@pytest.mark.parametrize("secret", SAMPLES)
+@pytest.mark.parametrize("secret", by_day(SAMPLES, *DAY))
 def test_a_secret_is_masked_in_each_form(secret, name):
     form = FORMS[name](secret.strip())
     shown = masked(secret, f"before: {form} :after")

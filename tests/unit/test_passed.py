@@ -4,15 +4,21 @@ from __future__ import annotations
 
 import hashlib
 import os
+from datetime import UTC, datetime
 from pathlib import Path
 
 import msgspec
 import pytest
 
+from orchestra.errors import MachineError
+from orchestra.ledger import log
+from orchestra.ledger.event import Note
 from orchestra.ledger.evidence_file import at_place, evidence_digest, open_evidence
+from orchestra.ledger.log import Writer
 from orchestra.ledger.parts import Evidence
 from orchestra.ledger.view import view_of
 from orchestra.runtime.attempt import PASSED_BYTES, EvidenceFile, Result
+from orchestra.runtime.attempts import passed
 from orchestra.runtime.attempts.passed import FILE, PassedOutput
 from orchestra.runtime.attempts.record import evidence_gone
 from orchestra.runtime.processes.command_log import settle
@@ -196,3 +202,47 @@ def test_a_part_counts_as_gone_when_its_file_is_shorter(run):
     (run / FILE).unlink()
     gone.append(evidence_gone(run, view))
     assert gone == [0, 1, 2]
+
+
+def test_output_reaches_the_disk_before_the_event_that_binds_it(run, monkeypatch):
+    done = []
+    monkeypatch.setattr(passed, "sync_file", lambda _file: done.append("output"))
+    monkeypatch.setattr(log, "sync_file", lambda _file: done.append("events"))
+    output = PassedOutput(run)
+    with Writer(run / "events.jsonl", now=lambda: datetime.now(UTC), before_sync=output.sync) as writer:
+        output.kept(logged(output, "attempts/cli/a/1", b"said"), run / "attempts/cli/a/1")
+        writer.append(Note(kind="n", message="binds it"))
+        writer.sync()
+        writer.append(Note(kind="n", message="binds nothing"))
+        writer.sync()
+        assert done == ["output", "events", "events"]
+        output.close()
+
+
+def test_a_disk_that_refuses_output_does_not_sync_the_events_either(run, monkeypatch):
+    output = PassedOutput(run)
+    output.kept(logged(output, "attempts/cli/a/1", b"said"), run / "attempts/cli/a/1")
+    with monkeypatch.context() as refusing:
+        refusing.setattr(passed, "sync_file", lambda _file: os.fsync(-1))
+        with pytest.raises(MachineError, match=r'cannot sync ".*passed\.log"'):
+            output.sync()
+    output.close()
+
+
+def test_parts_that_a_power_cut_took_are_lost_and_stay_so(run):
+    parts = kept(run, b"one\n", b"two\n", b"three\n")
+    bound = [*parts, Evidence(path="shot.png", digest="", bytes=9, kind="screenshot")]
+    assert PassedOutput(run).take_over(bound) == 0
+    size = (run / FILE).stat().st_size
+    os.truncate(run / FILE, size - 1)
+    assert PassedOutput(run).take_over(bound) == 1
+    assert (run / FILE).stat().st_size == size, "later output does not take their place"
+    [more] = kept(run, b"more\n")
+    assert evidence_digest(run, more)[0] == more.digest
+    assert [evidence_digest(run, one)[0] == one.digest for one in parts] == [True, True, False]
+    (run / FILE).unlink()
+    assert PassedOutput(run).take_over(bound) == 3
+    (run / FILE).unlink()
+    (run / FILE).mkdir()
+    with pytest.raises(MachineError, match="cannot write"):
+        PassedOutput(run).take_over(bound)

@@ -168,12 +168,13 @@ def health_table(plan: Plan) -> str:
 
 def _kind(component: Component) -> str:
     each = f", one for each {component.per}" if component.per != "run" else ""
+    each += ", one on each node of a cluster" if component.where != "shared" else ""
     if component.job is not None:
         return f"job {code(' '.join(component.job.run))}{each}"
     if component.service is not None:
         reset = ", ".join(map(_reset, component.reset))
         return f"service {_service(component.service)}{each}{f', reset by {reset}' if reset else ''}"
-    return f"at {markdown(component.url)}" if component.url else "check"
+    return f"at {markdown(component.url)}{each}" if component.url else f"check{each}"
 
 
 def _reset(step: ResetStep) -> str:

@@ -54,7 +54,7 @@ def _started(body: AttemptStarted) -> str:
         "start",
         body.task,
         f"attempt {body.attempt}",
-        body.dir,
+        body.folder,
         *(f"{name}={label}" for name, label in body.holds.items()),
         f"on {body.node}" if body.node else "",
     )

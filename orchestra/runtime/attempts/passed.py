@@ -5,6 +5,8 @@ thousands of entries that someone has to remove. A failed attempt keeps its fold
 
 While a command runs, its log is a file next to that one; a crash leaves it there. When the attempt has passed, its output is
 appended, the log removed, and the event of the attempt names the part. A crash in between leaves bytes that no event names.
+The bytes reach the disk before the event is synced: `sync` is called by the thread that syncs the ledger. A power cut between
+the two can leave an event that was never shown without its bytes; `take_over` notes it when the run is resumed.
 """
 
 from __future__ import annotations
@@ -13,13 +15,15 @@ import errno
 import hashlib
 import os
 import stat
+import threading
+from collections.abc import Iterable
 from contextlib import suppress
 from pathlib import Path
 from typing import Final
 
 from orchestra import nofollow
 from orchestra.errors import MachineError
-from orchestra.ledger.disk import disk_error, sync_file
+from orchestra.ledger.disk import disk_error, sync_file, sync_folder
 from orchestra.ledger.parts import Evidence
 from orchestra.runtime.attempt import PASSED_BYTES, EvidenceFile, Result
 from orchestra.runtime.attempts.record import kept
@@ -34,7 +38,7 @@ _NAME_BYTES: Final = 200
 
 
 class PassedOutput:
-    """One thread owns it.
+    """One thread owns it; any thread may call `sync`.
 
     Args:
         run: the run's folder, absolute.
@@ -43,6 +47,8 @@ class PassedOutput:
     def __init__(self, run: Path) -> None:
         self._run = run
         self._file = -1
+        self._unsynced = self._placed = False
+        self._syncing = threading.Lock()
         self._made = False
         self._ends_a_line = True
 
@@ -85,14 +91,57 @@ class PassedOutput:
             settle(Path(apart.apart), folder / apart.path)
         return kept(result, folder, self._run)
 
-    def close(self) -> None:
-        """Bring the file to the disk and let go of it. Raises OSError."""
-        file, self._file = self._file, -1
-        if file >= 0:
+    def take_over(self, parts: Iterable[Evidence]) -> int:
+        """Return how many parts that earlier segments have bound a power cut took: the file ends before them.
+
+        It is made as long as it was, so that no later output takes their place and looks like a changed one.
+
+        Args:
+            parts: all that the record binds; those of other files do not count.
+
+        Raises:
+            MachineError: the disk refuses.
+        """
+        ends = [one.offset + one.bytes for one in parts if one.path == FILE and one.offset is not None]
+        path = self._run / FILE
+        try:
+            size = path.stat().st_size if nofollow.is_file(path) else 0
+            lost = sum(end > size for end in ends)
+            if lost:
+                file = nofollow.open_file(path, os.O_WRONLY | os.O_CREAT, make=True)
+                try:
+                    os.ftruncate(file, max(ends))
+                finally:
+                    os.close(file)
+        except OSError as error:
+            raise disk_error(error, path, "write") from error
+        return lost
+
+    def sync(self) -> None:
+        """Bring what was appended to the disk. Raises MachineError."""
+        with self._syncing:
+            if not self._unsynced:
+                return
+            self._unsynced = False  # before the sync: what is appended from now on is synced the next time
             try:
-                sync_file(file)
-            finally:
-                os.close(file)
+                sync_file(self._file)
+                if not self._placed:
+                    sync_folder(self._run / FOLDER)
+                    sync_folder(self._run)
+                    self._placed = True
+            except OSError as error:
+                self._unsynced = True
+                raise disk_error(error, self._run / FILE, "sync") from error
+
+    def close(self) -> None:
+        """Bring the file to the disk and let go of it. Raises MachineError."""
+        try:
+            self.sync()
+        finally:
+            with self._syncing:
+                file, self._file = self._file, -1
+                if file >= 0:
+                    os.close(file)
 
     def _appended(self, one: EvidenceFile, title: str) -> Evidence:
         """Append a log to the file, remove it, and return where it is now."""
@@ -107,6 +156,7 @@ class PassedOutput:
         except OSError:
             os.ftruncate(self._file, size)
             raise
+        self._unsynced = True
         self._ends_a_line = content.endswith(b"\n")
         Path(one.apart).unlink()
         digest = hashlib.sha256(content).hexdigest()

@@ -13,6 +13,7 @@ from pathlib import Path
 import msgspec
 
 from orchestra.ledger.event import AttemptFinished, Repeated
+from orchestra.ledger.evidence_file import evidence_digest
 from orchestra.ledger.parts import Evidence, Failure
 from orchestra.ledger.view import View
 from orchestra.plan import Method, Test
@@ -179,19 +180,31 @@ def evidence_gone(folder: Path, view: View) -> int:
     """Return how many files of a run's evidence are no longer there, or of another size, when it closes.
 
     That a file was there when its attempt ended is no proof that it is there when people read the report: a later test, a
-    service or a clean-up may have taken it. Its digest is the matter of `audit`.
+    service or a clean-up may have taken it. Its digest is the matter of `audit`, but that of a part is looked at in a run that
+    was resumed: a power cut may have taken it, and the file is as long as it was (`PassedOutput.take_over`).
     """
     sizes: dict[str, int] = {}
-    gone = 0
-    for one in _all_evidence(view):
+    gone, resumed = 0, len(view.segments) > 1
+    for one in all_evidence(view):
         if one.path not in sizes:
             sizes[one.path] = _size(folder / one.path)
         size = sizes[one.path]
-        gone += size != one.bytes if one.offset is None else size < one.offset + one.bytes
+        if one.offset is None:
+            gone += size != one.bytes
+        else:
+            gone += size < one.offset + one.bytes or (resumed and _part_digest(folder, one) != one.digest)
     return gone
 
 
-def _all_evidence(view: View) -> Iterator[Evidence]:
+def _part_digest(folder: Path, one: Evidence) -> str:
+    try:
+        return evidence_digest(folder, one)[0]
+    except OSError:
+        return ""
+
+
+def all_evidence(view: View) -> Iterator[Evidence]:
+    """Yield all evidence that the attempts of a run bind, those that were taken back, too."""
     for life in (*view.lives.values(), *(life for some in view.earlier_lives.values() for life in some)):
         for seen in life.attempts:
             yield from seen.body.evidence

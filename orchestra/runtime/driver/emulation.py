@@ -8,7 +8,8 @@ from contextlib import contextmanager
 from typing import Any
 
 import msgspec
-from playwright.sync_api import Error, ViewportSize
+from playwright._impl._api_structures import ViewportSize
+from playwright._impl._errors import Error
 
 from orchestra.engines import ENGINES
 from orchestra.errors import UsageError

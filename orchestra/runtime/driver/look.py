@@ -14,7 +14,7 @@ from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, Final, NamedTuple
 
-from playwright.async_api import Error
+from playwright._impl._errors import Error
 
 from orchestra import nofollow
 from orchestra.ledger.disk import replace_file

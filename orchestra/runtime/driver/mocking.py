@@ -12,7 +12,7 @@ from contextlib import suppress
 from dataclasses import dataclass, field
 from typing import Any
 
-from playwright.sync_api import Error
+from playwright._impl._errors import Error
 
 from orchestra.errors import OrchestraError
 from orchestra.runtime.driver.contract import Job, Unmet, unfit, unmet

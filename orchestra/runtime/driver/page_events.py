@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
-from playwright.sync_api import Error
+from playwright._impl._errors import Error
 
 from orchestra.runtime.attempts.observed import declared_size
 

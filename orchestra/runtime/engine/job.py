@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 import os
 import shutil
 from collections.abc import Mapping, Sequence
@@ -59,13 +60,17 @@ def job_of(request: Request, command: Command, environment: Mapping[str, str], m
     return Job(
         key=request.task,
         argv=("/bin/sh", "-c", *argv) if command.shell else argv,
-        cwd=inside(fill(command.cwd), Path(request.root)),
+        cwd=inside(fill(command.cwd), _folder(request.root)),
         env={**environment, **{key: fill(value) for key, value in command.env.items()}},
         log=Path(request.log),
         mark=request.mark,
         timeout_seconds=request.test.timeout_seconds,
         mask=mask,
     )
+
+
+_folder = functools.lru_cache(maxsize=8)(Path)
+"""The root of the project is the same for all attempts."""
 
 
 def tail(path: Path) -> str:
@@ -251,6 +256,8 @@ def _files_of(
 
 def _attached(request: Request, command: Command) -> tuple[list[EvidenceFile], AttemptFailure | None]:
     """Return the files that the command's `attach` globs name, and the failure of one that leads out of the project."""
+    if not command.attach:
+        return [], None
     root, folder = Path(request.root), Path(request.folder)
     at = _at(request)
     found: list[EvidenceFile] = []

@@ -126,10 +126,7 @@ class Queue:
         self._sequence(plan)
 
     def fresh(self) -> Queue:
-        """Return a queue of the same tasks, none of them pushed: of this one, which was never used itself.
-
-        Both share what never changes: to link the tasks takes as long as to simulate half of a run.
-        """
+        """Return a queue like this one, which was never used itself. To link tasks takes as long as half of a simulated run."""
         other = copy.copy(self)
         other.detach()
         return other
@@ -144,10 +141,7 @@ class Queue:
         self._coming = {method: set() for method in self._coming}
         self._ready = {method: [] for method in self._ready}
         self._parked = defaultdict(list)
-        before = (*self._buckets.values(), *self._methods.values())
-        own = {id(bucket): _Bucket(bucket.left, bucket.blockers) for bucket in before}
-        for bucket in before:
-            own[id(bucket)].followers = [own[id(follower)] for follower in bucket.followers]
+        own = _copies((*self._buckets.values(), *self._methods.values()))
         self._buckets = {key: own[id(bucket)] for key, bucket in self._buckets.items()}
         self._methods = {key: own[id(bucket)] for key, bucket in self._methods.items()}
 
@@ -396,6 +390,15 @@ class Queue:
     def completed(self, method: str, group: str) -> bool:
         """Return True if every selected test of a group has its verdict by a method."""
         return self._buckets[method, group].left == 0
+
+
+def _copies(buckets: Iterable[_Bucket]) -> dict[int, _Bucket]:
+    """Return a copy of each bucket, with copies of its followers, by the `id` of the bucket."""
+    before = list(buckets)
+    copies = {id(bucket): _Bucket(bucket.left, bucket.blockers) for bucket in before}
+    for bucket in before:
+        copies[id(bucket)].followers = [copies[id(follower)] for follower in bucket.followers]
+    return copies
 
 
 def _short(wanted: Mapping[str, int], free: Mapping[str, int]) -> str | None:

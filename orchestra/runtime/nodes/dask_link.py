@@ -10,24 +10,27 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
+from types import ModuleType
 from typing import Any, Final, TypeVar
 
 import msgspec
 
 from orchestra.errors import MachineError
+from orchestra.instances import used_on_nodes
 from orchestra.runtime.attempt import Request
 from orchestra.runtime.engine.contract import Scene
-from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
+from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
+from orchestra.runtime.nodes.dask_beats import Beats
 from orchestra.runtime.nodes.dask_courier import FETCH_SECONDS, Courier
 from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.own_nodes import OwnNodes
 from orchestra.runtime.nodes.parcel import ParcelError, arrived
 from orchestra.runtime.nodes.proof import TRANSPORT, network, only_here, programs_of, refusal, variables_of, versions
+from orchestra.runtime.nodes.scratch import scratch
 from orchestra.runtime.nodes.words import (
     BEAT_SECONDS,
-    DATA,
     LOST_SECONDS,
     SLOT,
     Answer,
@@ -35,7 +38,6 @@ from orchestra.runtime.nodes.words import (
     Hello,
     Order,
     Proof,
-    Pulse,
 )
 
 CONNECT_SECONDS: Final = 10.0
@@ -83,6 +85,25 @@ def _claim() -> Callable[..., Any]:
     return claim
 
 
+async def _own_scheduler(dask: ModuleType, folder: Path) -> Any:
+    """Start a scheduler in this process, which keeps its files in a folder."""
+    return await dask.Scheduler(
+        host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0", dashboard=False, local_directory=str(folder)
+    )
+
+
+def _check_versions(address: str, theirs: Mapping[str, Any]) -> None:
+    """Raise MachineError if a scheduler has other versions than this program."""
+    ours = versions({})
+    for name, there, here in (
+        (TRANSPORT, str(theirs.get("distributed")), ours.transport),
+        ("Python", _minor(str(theirs.get("python"))), _minor(ours.python)),
+    ):
+        if there != here:
+            message = f"the scheduler at {address} has {name} {there}, and here is {here}"
+            raise MachineError(message, "install the same version on both")
+
+
 class DaskLink:
     """A connection to a scheduler, in a thread of its own.
 
@@ -99,6 +120,7 @@ class DaskLink:
         self._who = who
         self.address = address
         self._own: Any = None
+        self._scratch = contextlib.ExitStack()
         self._nodes_here: OwnNodes | None = None
         self._client: Any = None
         self._scene: Scene | None = None
@@ -111,6 +133,7 @@ class DaskLink:
         self._attended: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._given_up: set[str] = set()
         self._names: dict[str, str] = {}
+        self._beats: dict[str, Beats] = {}
         self._told: set[asyncio.Task[None]] = set()
         self._scan_task: asyncio.Task[None] | None = None
         self._missed_since: float | None = None
@@ -141,7 +164,7 @@ class DaskLink:
     async def _connect(self) -> None:
         dask = self._dask
         if not self.address:
-            self._own = await dask.Scheduler(host="127.0.0.1", port=0, dashboard_address="127.0.0.1:0", dashboard=False)
+            self._own = await _own_scheduler(dask, self._scratch.enter_context(scratch()))
             self.address = self._own.address
         try:
             self._client = await dask.Client(
@@ -151,14 +174,7 @@ class DaskLink:
             theirs = (await self._client.scheduler.versions())["packages"]
         except (OSError, TimeoutError, ValueError) as error:
             raise no_scheduler(self.address, told(error)) from error
-        ours = versions({})
-        for name, there, here in (
-            (TRANSPORT, str(theirs.get("distributed")), ours.transport),
-            ("Python", _minor(str(theirs.get("python"))), _minor(ours.python)),
-        ):
-            if there != here:
-                message = f"the scheduler at {self.address} has {name} {there}, and here is {here}"
-                raise MachineError(message, "install the same version on both")
+        _check_versions(self.address, theirs)
         held = await self._client.run_on_scheduler(_claim(), who=self._who, client=self._client.id)
         if held:
             raise MachineError(
@@ -174,7 +190,7 @@ class DaskLink:
             scene.plan.suite,
             scene.plan.profile,
             tuple(sorted(scene.browsers)),
-            programs_of(scene.tests),
+            programs_of(scene.tests, used_on_nodes(scene.plan.components, scene.tests)),
             variables_of(scene.plan, scene.environment),
         )
         self._versions, self._network = versions(scene.browsers), network()
@@ -254,7 +270,10 @@ class DaskLink:
             return
         self._sessions[address], self._names[address] = proof.session, name
         self._put(Joined(address, name, slots))
-        reason = await self._beats(address, proof.session)
+        beats = self._beats[address] = Beats(
+            self._courier, address, name, proof.session, put=self._put, scheduled=self._scheduled
+        )
+        reason = await beats.follow()
         self._followed.pop(address, None)
         self._leave(address, reason)
 
@@ -262,21 +281,6 @@ class DaskLink:
         return refusal(
             proof, plan=self._plan, versions=self._versions, network=self._network, only_here=self._only_here
         )
-
-    async def _beats(self, address: str, session: str) -> str:
-        """Ask a node for its heartbeat until it is lost, and return why it is."""
-        latest = time.monotonic()
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            try:
-                answer = await self._courier.ask(address, "beat", Ask(session), BEAT_SECONDS)
-                if not answer.startswith(DATA):
-                    return "it was started again, or gave the run up"
-                latest = time.monotonic()
-                self._put(Beaten(self._name(address), msgspec.json.decode(answer.removeprefix(DATA), type=Pulse)))
-            except Exception:  # noqa: BLE001 - whatever Dask raises: there was no heartbeat
-                if time.monotonic() - latest > LOST_SECONDS and await self._scheduled():
-                    return f"no heartbeat for {LOST_SECONDS:.0f} s"
 
     async def _scheduled(self) -> bool:
         """Return whether the scheduler answers: a node ends with it, and then it is no loss of the node."""
@@ -359,10 +363,24 @@ class DaskLink:
             for sent in parcel.files:
                 await self._courier.fetch(address, ask, sent, folder)
         late = ask.lease in self._given_up
-        self._put(Answered(ask.lease, self._name(address), arrived(parcel.result, folder), parcel.learnt))
+        result = arrived(parcel.result, folder)
+        self._put(Answered(ask.lease, self._name(address), result, parcel.learnt, parcel.fault))
         if not late:
             with contextlib.suppress(Exception):
                 await self._courier.ask(address, "forget", ask, FETCH_SECONDS)
+        if parcel.fault:
+            self._refuse(address, parcel.fault)
+
+    def _refuse(self, address: str, reason: str) -> None:
+        """Give a node up that can carry out nothing more; it would take one attempt after the other, and fail each."""
+        if address not in self._sessions:
+            return
+        self._tell(address, "bye", "")
+        self._refused.add(address)
+        if (following := self._followed.pop(address, None)) is not None:
+            following.cancel()
+        self._leave(address, reason)
+        self._put(Refused(self._name(address), reason, "free some space there, and start the node again"))
 
     def _name(self, address: str) -> str:
         return self._names.get(address, address)
@@ -370,6 +388,14 @@ class DaskLink:
     def end(self, address: str, lease: str) -> None:
         """Let a node end an attempt."""
         self._loop.call_soon_threadsafe(self._tell, address, "end", lease)
+
+    def want(self, address: str, components: Sequence[str]) -> None:
+        """Let a node start its instances of components."""
+        self._loop.call_soon_threadsafe(lambda: self._beats[address].want(components))
+
+    def look(self, address: str, components: Sequence[str], number: int) -> None:
+        """Let a node look at them."""
+        self._loop.call_soon_threadsafe(lambda: self._beats[address].look(components, number))
 
     def stop(self) -> None:
         """Let every node end every attempt."""
@@ -380,9 +406,11 @@ class DaskLink:
             self._tell(address, "stop", "")
 
     def _tell(self, address: str, op: str, lease: str) -> None:
+        ask = Ask(self._sessions.get(address, ""), lease)
+
         async def tell() -> None:
             with contextlib.suppress(Exception):  # a node that does not hear is lost
-                await self._courier.ask(address, op, Ask(self._sessions.get(address, ""), lease), FETCH_SECONDS)
+                await self._courier.ask(address, op, ask, FETCH_SECONDS)
 
         self._told.add(task := asyncio.ensure_future(tell()))
         task.add_done_callback(self._told.discard)
@@ -403,6 +431,7 @@ class DaskLink:
         self._loop.call_soon_threadsafe(self._loop.stop)
         self._thread.join()
         self._loop.close()
+        self._scratch.close()
 
     async def _part(self) -> None:
         tasks = [one for one in (self._scan_task, *self._followed.values()) if one is not None]
@@ -410,9 +439,7 @@ class DaskLink:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        byes = [
-            self._courier.ask(address, "bye", Ask(session), BYE_SECONDS) for address, session in self._sessions.items()
-        ]
+        byes = [self._beats[address].part(BYE_SECONDS) for address in self._sessions]
         await asyncio.gather(*byes, return_exceptions=True)
         if self._client is not None:
             with contextlib.suppress(Exception):

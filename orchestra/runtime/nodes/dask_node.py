@@ -12,9 +12,8 @@ import hashlib
 import os
 import signal
 import socket
-import tempfile
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -24,6 +23,7 @@ from orchestra.ledger.disk import remove_tree
 from orchestra.project import Project
 from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.parcel import ParcelError, piece
+from orchestra.runtime.nodes.scratch import scratch
 from orchestra.runtime.nodes.visit import Visit, prove
 from orchestra.runtime.nodes.words import (
     CHUNK_BYTES,
@@ -38,6 +38,7 @@ from orchestra.runtime.nodes.words import (
     Order,
     Parcel,
     Proof,
+    Wanted,
 )
 
 HANDLER = "orchestra"
@@ -83,7 +84,7 @@ class Node:
             return b"gone"
         self._beat = time.monotonic()
         if op == "beat":
-            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse))
+            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse, ask.offset))
         if op == "read":
             return DATA + await asyncio.to_thread(self._read, visit, ask)
         if op == "forget":
@@ -92,8 +93,13 @@ class Node:
             visit.end(ask.lease)
         elif op == "stop":
             visit.stop()
+        elif op == "want":
+            visit.want(msgspec.json.decode(data, type=Wanted).components)
+        elif op == "look":
+            await _looked(visit, msgspec.json.decode(data, type=Wanted).components)
         elif op == "bye":
             await self.leave("the run has ended")
+            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse, ask.offset))
         return b"ok"
 
     async def _hello(self, hello: Hello) -> bytes:
@@ -173,6 +179,19 @@ def _resolve(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Parcel | No
         loop.call_soon_threadsafe(give)
 
 
+async def _looked(visit: Visit, components: Sequence[str]) -> None:
+    """Wait until it is known whether components are well. No thread waits: those are for heartbeats."""
+    loop = asyncio.get_running_loop()
+    known = asyncio.Event()
+
+    def done() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(known.set)
+
+    visit.look(components, done)
+    await known.wait()
+
+
 _SERVING: list[Node] = []
 """The node of this process, for the tasks of Dask."""
 
@@ -199,8 +218,10 @@ def serve(project: Project, address: str, *, name: str, slots: int, environment:
         MachineError: the scheduler does not answer, refuses the node, or is gone.
     """
     name = name or f"{socket.gethostname()}-{os.getpid()}"
-    with tempfile.TemporaryDirectory(prefix="orchestra-node-") as folder:
-        asyncio.run(_serve(project, address, name=name, slots=slots, environment=environment, say=say, folder=folder))
+    with scratch() as folder:
+        asyncio.run(
+            _serve(project, address, name=name, slots=slots, environment=environment, say=say, folder=str(folder))
+        )
 
 
 async def _serve(

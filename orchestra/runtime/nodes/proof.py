@@ -10,14 +10,15 @@ import uuid
 from collections.abc import Iterable, Mapping
 from contextlib import suppress
 from importlib.metadata import PackageNotFoundError, version
-from ipaddress import ip_address
 from pathlib import Path
 from urllib.parse import urlsplit
 
 import msgspec
 
 from orchestra import __version__
+from orchestra.instances import ON_NODES
 from orchestra.plan import Component, Plan, Test
+from orchestra.remote_address import is_loopback
 from orchestra.runtime.attempt import launches_browser
 from orchestra.runtime.nodes.words import Hello, Proof, Versions
 
@@ -45,9 +46,12 @@ def versions(browsers: Mapping[str, str]) -> Versions:
     return Versions(__version__, platform.python_version(), version("playwright"), transport, dict(browsers))
 
 
-def programs_of(tests: Iterable[Test]) -> tuple[str, ...]:
-    """Return the programs that tests start and that PATH must have, sorted."""
+def programs_of(tests: Iterable[Test], components: Iterable[Component] = ()) -> tuple[str, ...]:
+    """Return the programs that tests and components start and that PATH must have, sorted."""
     found = {test.command.argv[0] for test in tests if test.command is not None and not test.command.shell}
+    for component in components:
+        parts = (component.job, component.service, component.failover)
+        found |= {part.run[0] for part in parts if part is not None and not part.shell}
     return tuple(sorted(name for name in found if "/" not in name and "$" not in name and name not in _INTERPRETER))
 
 
@@ -78,7 +82,7 @@ def only_here(plan: Plan, tests: Iterable[Test]) -> tuple[str, str] | None:
     """Return the first component that tests require and that only this machine can reach, and its address. Pure."""
     wanted = {name for test in tests for name in test.requires}
     for component in plan.components:
-        if component.id in wanted and (host := _loopback_host(component)) is not None:
+        if component.id in wanted and component.where != ON_NODES and (host := _loopback_host(component)) is not None:
             return component.id, host
     return None
 
@@ -87,17 +91,6 @@ def _loopback_host(component: Component) -> str | None:
     hosts = [one.host for one in (component.service, component.failover) if one is not None]
     hosts += [urlsplit(component.url).hostname or ""] if component.url else []
     return next((host for host in hosts if is_loopback(host)), None)
-
-
-def is_loopback(host: str) -> bool:
-    """Return True if an address means the machine that uses it."""
-    if host == "localhost" or host.endswith(".localhost"):
-        return True
-    try:
-        address = ip_address(host.strip("[]"))
-    except ValueError:
-        return False
-    return address.is_loopback or address.is_unspecified
 
 
 def refusal(

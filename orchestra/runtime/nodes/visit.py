@@ -22,12 +22,14 @@ import msgspec
 from orchestra import nofollow
 from orchestra.errors import MachineError, OrchestraError
 from orchestra.ledger.disk import closed_on_error, disk_error, lock_file, make_folder, remove_tree
+from orchestra.ledger.quick import HELD
 from orchestra.ledger.running_step import running_steps
 from orchestra.plan import Plan
 from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import inherited
 from orchestra.runtime.attempt import AttemptFailure, Request, Result, launches_browser, writes_files
 from orchestra.runtime.attempts.limit import within_limit
+from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.attempts.without_secrets import without_secrets
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
@@ -36,6 +38,7 @@ from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.logins import Shown
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.nodes.own_rows import OwnRows
 from orchestra.runtime.nodes.parcel import files_of
 from orchestra.runtime.nodes.proof import lacking, network, versions
 from orchestra.runtime.nodes.words import Hello, Parcel, Proof, Pulse
@@ -52,6 +55,14 @@ _LOCK = ".lock"
 """Ends the name of the file that a node holds locked while it visits; a killed one does not."""
 
 LOOK_SECONDS = 1.0
+
+TURN_SECONDS = 20.0
+"""The limit for another node of the checkout that begins at the same time; one that is stopped just then never ends."""
+
+_TURN_LOOK_SECONDS = 0.05
+
+ROOM_BYTES = 65536
+"""A disk that cannot take so much is full."""
 
 Ended = Callable[[Parcel | None], None]
 """Is given what came of an attempt; None if the visit ended before."""
@@ -111,6 +122,11 @@ class Visit:
         self._mark = f"{hello.mark}/@{name}"
         self.folder = root / PLAN_FOLDER / hello.suite / FOLDER / name
         self._lock = _own(self.folder)
+        with closed_on_error(self._lock):
+            self._begin(root)
+
+    def _begin(self, root: Path) -> None:
+        ground = self._ground
         make_folder(self.folder / LOGS)
         self._names = inherited.names_of(ground.plan, ground.environment)
         self._masks = Masks(ground.secrets, ground.environment, growing=bool(ground.plan.logins))
@@ -124,9 +140,21 @@ class Visit:
             reaper=self._reaper,
             masks=self._masks,
         )
+        self._rows = OwnRows(
+            ground.plan,
+            root=root,
+            folder=self.folder,
+            mark=self._mark,
+            environment=ground.environment,
+            masks=self._masks,
+            reaper=self._reaper,
+            in_use=self._in_use,
+        )
+        self.want, self.look = self._rows.want, self._rows.look
         self._count = 0
         self._asked: deque[Callable[[], None]] = deque()
         self._under_way: dict[str, tuple[Request, Ended]] = {}
+        self._logs_from: dict[str, Mapping[str, Mark]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="visit", daemon=True)
         self._thread.start()
@@ -152,11 +180,20 @@ class Visit:
         self._asked.append(self._local.stop)
         self._local.wake()
 
-    def pulse(self) -> Pulse:
-        """Return what the run learns with each heartbeat."""
+    def pulse(self, taken: int = 0) -> Pulse:
+        """Return what the run learns with each heartbeat.
+
+        Args:
+            taken: how many changes of rows it has taken.
+        """
         now = time.time()
         steps = running_steps(self.folder).values()
-        return Pulse(tuple(step._replace(since=max(0.0, now - step.since)) for step in steps))
+        shown = tuple(step._replace(since=max(0.0, now - step.since)) for step in steps)
+        moving = self._rows.moving()  # before the changes: what ends between the two is in them
+        return Pulse(shown, self._rows.changes(taken), moving)
+
+    def _in_use(self, component: str) -> bool:
+        return any(component in self._rows.required(request.test) for request, _ in list(self._under_way.values()))
 
     def folder_of(self, lease_folder: str) -> Path:
         """Return the folder of an attempt."""
@@ -185,6 +222,7 @@ class Visit:
                 self._ended(done.lease, done.result)
             self._local.stop()
             self._local.close()
+            self._rows.close()
             self._reaper.close()
             with suppress(MachineError):
                 self._logins.close()
@@ -198,9 +236,11 @@ class Visit:
             if writes_files(request.test):
                 make_folder(folder)
         except MachineError as error:
-            ended(Parcel(_fault(request, f"the node cannot write: {error.message}")))
+            reason = f"the node cannot write: {error.message}"
+            ended(Parcel(_fault(request, reason), fault=without_room(self.folder) and reason))
             return
         self._under_way[lease] = (request, ended)
+        self._logs_from[lease] = self._rows.marks(request.test)
         self._count += 1
         _, _, attempt = request.mark.partition("/")
         browser = self._ground.browsers.get(request.test.browser)
@@ -227,13 +267,26 @@ class Visit:
             for one in result.evidence:
                 if one.apart:
                     settle(Path(one.apart), folder / one.path)
+            result = self._rows.with_logs(request.test, result, folder, self._logs_from.pop(lease, {}))
             result = within_limit(without_secrets(result, self._masks, folder), request.test, folder)
             files = files_of(folder) if result.evidence else ()
             parcel = Parcel(self._masked(request, result), files, self._logins.hidden())
         except (OSError, OrchestraError, ValueError) as error:
             text = error.message if isinstance(error, OrchestraError) else str(error)
             parcel = Parcel(_fault(request, self._masks.text(f"the node cannot hand over its files: {text}")))
-        ended(parcel)
+        ended(self._with_room(request, parcel))
+
+    def _with_room(self, request: Request, parcel: Parcel) -> Parcel:
+        """Return a parcel; of a node with a full disk, one that shows that: no failure on it is one of the test."""
+        result = parcel.result
+        if result.outcome == "interrupted" or (result.outcome == "passed" and "log_error" not in result.facts):
+            return parcel
+        reason = without_room(self.folder)
+        if not reason:
+            return parcel
+        if result.outcome != "passed":
+            parcel = Parcel(_fault(request, f"the node cannot write: {reason}"), learnt=parcel.learnt)
+        return msgspec.structs.replace(parcel, fault=f"it cannot write: {reason}")
 
     def _masked(self, request: Request, result: Result) -> Result:
         """Return a result without the secrets that only this node knows."""
@@ -258,12 +311,29 @@ def _own(folder: Path) -> int:
         nofollow.make_folders(nodes)
         turn = os.open(nodes, os.O_RDONLY | os.O_DIRECTORY | os.O_NOFOLLOW | os.O_CLOEXEC)
         try:
-            fcntl.flock(turn, fcntl.LOCK_EX)
+            _take_turn(turn)
             return _taken(folder, nodes)
         finally:
             os.close(turn)
     except OSError as error:
         raise disk_error(error, nodes, "write") from error
+
+
+def _take_turn(turn: int) -> None:
+    """Wait until no other node of the checkout begins. Raises MachineError at the limit, and OSError: there are no locks."""
+    deadline = time.monotonic() + TURN_SECONDS
+    while True:
+        try:
+            fcntl.flock(turn, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except OSError as error:
+            if error.errno not in HELD:
+                raise
+        else:
+            return
+        if time.monotonic() >= deadline:
+            message = f"another node of this checkout has been about to begin for {TURN_SECONDS:.0f} s"
+            raise MachineError(message, "let it go on if it is stopped, or end it")
+        time.sleep(_TURN_LOOK_SECONDS)
 
 
 def _taken(folder: Path, nodes: Path) -> int:
@@ -294,6 +364,20 @@ def _locked(path: Path) -> int | None:
             return file
     os.close(file)
     return None
+
+
+def without_room(folder: Path) -> str:
+    """Return why nothing more can be written to a folder; empty if something can. A quota counts like a full disk."""
+    probe = folder / ".room"
+    try:
+        with os.fdopen(nofollow.open_file(probe, os.O_WRONLY | os.O_CREAT | os.O_TRUNC), "wb") as file:
+            file.write(bytes(ROOM_BYTES))
+    except OSError as error:
+        return disk_error(error, folder, "write").message
+    finally:
+        with suppress(OSError):
+            nofollow.unlink(probe)
+    return ""
 
 
 def _fault(request: Request, message: str) -> Result:

@@ -8,6 +8,7 @@ import msgspec
 
 from orchestra.ledger.running_step import RunningStep
 from orchestra.runtime.attempt import Request, Result
+from orchestra.runtime.servers.row import RowChange
 
 BEAT_SECONDS: Final = 2.0
 """The time between two heartbeats: the run asks, the node answers."""
@@ -81,9 +82,12 @@ class Pulse(msgspec.Struct, frozen=True):
     """The answer to a heartbeat: the steps that the node executes, each with the seconds since its begin as `since`.
 
     The clocks of two machines differ, so no time of day is sent.
+    `changes` are those of its rows after the ones that the run has taken; `moving`: more are about to follow.
     """
 
     steps: tuple[RunningStep, ...] = ()
+    changes: tuple[RowChange, ...] = ()
+    moving: bool = False
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -106,12 +110,13 @@ class Parcel(msgspec.Struct, frozen=True):
     """All that came of an attempt: its result, and the files that are to be fetched.
 
     `learnt` has the secret values of the logins of the node, by the names that hide them. A parcel with some is fetched from
-    the node, so that they do not pass the scheduler.
+    the node, so that they do not pass the scheduler. `fault` is why the node can carry out nothing more.
     """
 
     result: Result
     files: tuple[Sent, ...] = ()
     learnt: dict[str, tuple[str, ...]] = {}
+    fault: str = ""
 
 
 class Answer(msgspec.Struct, frozen=True):
@@ -123,8 +128,18 @@ class Answer(msgspec.Struct, frozen=True):
     bytes: int = 0
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Components that a node is to start, or to look at."""
+
+    session: str
+    components: tuple[str, ...] = ()
+
+
 class Ask(msgspec.Struct, frozen=True):
-    """A question to a node about one lease: a part of a file, or of its parcel where `path` is empty."""
+    """A question to a node about one lease: a part of a file, or of its parcel where `path` is empty.
+
+    Of a heartbeat `offset` is how many changes of its rows the run has taken.
+    """
 
     session: str
     lease: str = ""

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from orchestra import __version__
+from orchestra.instances import Worker
 from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
@@ -28,6 +29,7 @@ from orchestra.runtime import forecast, scratch
 from orchestra.runtime.attempt import connects, launches_browser
 from orchestra.runtime.attempts.excuse import NONE, Excused, lapsed
 from orchestra.runtime.attempts.passed import PassedOutput
+from orchestra.runtime.attempts.record import all_evidence
 from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.browsers.finder import Browser, Missing
@@ -121,7 +123,7 @@ class Task:
         inner: the cases of its latest attempt, with their excuses.
         throttled: a gate let only one test run at a time when its attempt began.
         unsearched: why its known failures could not be searched for in them.
-        worker: whose instances of components with `per: worker` it holds, or held last; 0 for none.
+        worker: whose instances it holds, or held last: the number of a worker, or the name of a node; 0 for none.
     """
 
     name: str
@@ -133,7 +135,7 @@ class Task:
     inner: Excused = NONE
     unsearched: PatternError | None = None
     throttled: bool = False
-    worker: int = 0
+    worker: Worker = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -276,7 +278,11 @@ def open_run(
         # Of passes the steps are of interest only where methods are compared.
         view = View(steps=len(plan.methods) > 1)
         author = Author(passes.secret, options.trust, options.sign)
-        recorder = Recorder(folder, masks.text if masks else None, view, observers(folder), author=author)
+        passed = PassedOutput(folder)
+        recorder = Recorder(
+            folder, masks.text if masks else None, view, observers(folder), author=author, before_sync=passed.sync
+        )
+        lost = passed.take_over(all_evidence(view)) if options.resume else 0
         versions = {engine: found.version for engine, found in browsers.items() if isinstance(found, Browser)}
         origin = provenance(root, environment, __version__, versions)
         pace = Pace.open(home, plan.baseline, place_of(machine_shape(origin), plan.profile))
@@ -301,12 +307,16 @@ def open_run(
             masks=masks,
             view=view,
             recorder=recorder,
-            passed=PassedOutput(folder),
+            passed=passed,
             passes=passes,
             pace=pace,
             load=known.load(tasks, options.workers) if engine_named(plan, options) == LOCAL else None,
         )
         _record_start(opened, origin, trusted, known)
+        if lost:
+            number = f"{lost} attempt{'s' * (lost > 1)} that passed"
+            message = f"the output of {number} is lost: it had not reached the disk; the verdicts count as they are"
+            recorder.add(Note(kind="output_lost", message=message, data={"attempts": lost}))
     except BaseException:
         lock.release()
         raise

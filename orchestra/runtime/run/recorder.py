@@ -54,7 +54,7 @@ class Recorder:
         mask: takes secrets out of free text; None where there are none.
         view: of the run; one that goes on begins with what the ledger holds.
         observers: called in order.
-        author: as of `Writer`.
+        author, before_sync: as of `Writer`.
     """
 
     def __init__(
@@ -65,11 +65,19 @@ class Recorder:
         observers: Sequence[Observer] = (),
         *,
         author: Author = UNKNOWN,
+        before_sync: Callable[[], object] = lambda: None,
     ) -> None:
         self.folder = folder
         self.view = view
         self._observers = observers
-        self._writer = Writer(folder / LEDGER, now=lambda: datetime.now(UTC), mask=mask, seen=view.see, author=author)
+        self._writer = Writer(
+            folder / LEDGER,
+            now=lambda: datetime.now(UTC),
+            mask=mask,
+            seen=view.see,
+            author=author,
+            before_sync=before_sync,
+        )
         self._lock = threading.Lock()
         self._due = 0.0
         self._late: threading.Timer | None = None
