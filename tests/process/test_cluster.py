@@ -257,8 +257,8 @@ tests:
     run = cluster.run()
     until((project.root / "begun").exists, "the test to begin")
     (project.root / "begun").unlink()
+    cluster.node("second")  # before the other one freezes: Dask lets go of a node that is silent for 30 s
     os.kill(frozen.pid, signal.SIGSTOP)
-    cluster.node("second")
     until((project.root / "begun").exists, "the retry to begin")
     assert "no heartbeat for 10 s" in (project.folder_now() / "events.jsonl").read_text()
     (project.root / "go").touch()
