@@ -431,6 +431,26 @@ def scheduler_killed(trial: Trial) -> str:
     return "exit 3, resumed"
 
 
+def scheduler_frozen(trial: Trial) -> str:
+    """The scheduler freezes for some time, in which the run may end, and comes back."""
+    trial.begin()
+    trial.moment()
+    scheduler = trial.ground.scheduler
+    scheduler.send_signal(signal.SIGSTOP)
+    try:
+        end = time.monotonic() + trial.dice.uniform(0.5, 30.0)
+        trial.ground.until(lambda: time.monotonic() > end or trial.over(), "the time to pass")
+    finally:
+        scheduler.send_signal(signal.SIGCONT)
+    (trial.ground.log / "go").touch()
+    trial.ground.until(trial.over, "the run to end")
+    if trial.run is not None and trial.run.returncode != 3:
+        trial.ended(1)
+        return "repeated elsewhere" if trial.repeated() else "not noticed"
+    trial.resume()
+    return "exit 3, resumed"
+
+
 def run_killed(trial: Trial) -> str:
     """The run is killed, and resumed at once or when its nodes have ended what it had started."""
     trial.begin()
@@ -484,6 +504,7 @@ KINDS: Mapping[str, Callable[[Trial], str]] = {
     "node with a full disk": full_disk,
     "two runs at once": two_runs,
     "scheduler killed": scheduler_killed,
+    "scheduler frozen": scheduler_frozen,
     "run killed": run_killed,
 }
 

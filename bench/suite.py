@@ -1,6 +1,6 @@
 """Measure whole browser suites: 100 tests against Playwright Test, and a long session against its own beginning.
 
-    python -m bench suite          100 tests of three steps, whole processes, in turns
+    python -m bench suite          100 tests of three steps and 49 of a to-do list, whole processes, in turns
     python -m bench soak           2,000 tests of four steps in one run of each method
 
 Both tools open the same page, carry out the same steps and use the same browser program. The soak compares the last hundred
@@ -13,10 +13,11 @@ import json
 import os
 import statistics
 import subprocess
+import sys
 import tempfile
 import threading
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import datetime
@@ -28,16 +29,17 @@ from typing import Final
 
 import psutil
 
+from bench import todo
 from bench.look import CONFIG, MODULES, NODE
 from bench.measure import (
     ORCHESTRA,
     BenchmarkError,
     Case,
     Figure,
+    Timing,
     alternate,
     environment,
     figures,
-    ratio,
     table,
     timings,
 )
@@ -57,6 +59,8 @@ for (let number = 0; number < COUNT; number++) test('order ' + number, async ({ 
 });"""
 HUNDRED: Final = 100
 STEADY: Final = 1.05
+SUITE: Final = "orders"
+LOOP: Final = "Playwright for Python, a loop"
 
 
 class _Handler(SimpleHTTPRequestHandler):
@@ -67,9 +71,9 @@ class _Handler(SimpleHTTPRequestHandler):
 
 
 @contextmanager
-def _site(folder: Path) -> Iterator[str]:
+def _site(folder: Path, page: str = PAGE) -> Iterator[str]:
     folder.mkdir()
-    (folder / "index.html").write_text(PAGE)
+    (folder / "index.html").write_text(page)
     server = ThreadingHTTPServer(("127.0.0.1", 0), partial(_Handler, directory=str(folder)))
     thread = threading.Thread(target=server.serve_forever, daemon=True)
     thread.start()
@@ -81,31 +85,39 @@ def _site(folder: Path) -> Iterator[str]:
         thread.join()
 
 
-def _project(folder: Path, url: str, count: int) -> Path:
-    """Write a project of orchestra with this many tests, compiled."""
-    tests = "".join(
-        f"  order_{number}:\n    steps:\n"
-        f"      - goto: '{url}'\n"
-        f"      - fill: {{label: Message, exact: true, value: order {number}}}\n"
-        f"      - click: {{role: button, name: Send, exact: true}}\n"
-        f"      - expect: {{testid: log, to: {{contain: order {number}}}}}\n"
+def _orders(url: str, count: int) -> dict[str, object]:
+    """Return this many tests of a spec, of three steps and an expectation each."""
+    return {
+        f"order_{number}": {
+            "steps": [
+                {"goto": url},
+                {"fill": {"label": "Message", "exact": True, "value": f"order {number}"}},
+                {"click": {"role": "button", "name": "Send", "exact": True}},
+                {"expect": {"testid": "log", "to": {"contain": f"order {number}"}}},
+            ]
+        }
         for number in range(count)
-    )
-    head = "orchestra: 1\nsuite: orders\nmethods:\n  cli: {driver: playwright}\n  mcp: {driver: mcp, session: {single: true}}\n"
+    }
+
+
+def _project(folder: Path, tests: Mapping[str, object]) -> Path:
+    """Write a project of orchestra with these tests, compiled."""
+    methods = {"cli": {"driver": "playwright"}, "mcp": {"driver": "mcp", "session": {"single": True}}}
     (folder / "specs").mkdir(parents=True)
     (folder / "pyproject.toml").write_text("[tool.orchestra]\n")
-    (folder / "specs" / "orders.yaml").write_text(f"{head}tests:\n{tests}")
+    spec = {"orchestra": 1, "suite": SUITE, "methods": methods, "tests": tests}
+    (folder / "specs" / f"{SUITE}.yaml").write_text(json.dumps(spec, indent=1))
     subprocess.run([*ORCHESTRA, "compile"], cwd=folder, env=environment({}), capture_output=True, check=True)
     return folder
 
 
-def _playwright_test(folder: Path, browser: Browser, url: str, count: int) -> Path:
-    """Write the same tests for Playwright Test."""
+def _playwright_test(folder: Path, browser: Browser, tests: str) -> Path:
+    """Write a project of Playwright Test with these tests."""
     folder.mkdir()
     (folder / "node_modules").symlink_to(MODULES)
     config = CONFIG.replace("EXECUTABLE", json.dumps(browser.executable)).replace("ARGS", json.dumps(browser.args))
     (folder / "playwright.config.js").write_text(config.replace("workers: 1", "fullyParallel: true"))
-    (folder / "orders.spec.js").write_text(TEST.replace("URL", json.dumps(url)).replace("COUNT", str(count)))
+    (folder / f"{SUITE}.spec.js").write_text(tests)
     return folder
 
 
@@ -116,13 +128,35 @@ def _browser() -> Browser:
     return browser
 
 
-def run(count: int = HUNDRED, rounds: int = 5) -> str:
-    """Return the tables of the suite against Playwright Test."""
-    if not MODULES.exists():
-        raise BenchmarkError("the programs of tests/npm are not installed: a test that uses them installs them")
-    with tempfile.TemporaryDirectory() as name, _site(Path(name) / "site") as url:
-        ours = _project(Path(name) / "ours", url, count)
-        theirs = _playwright_test(Path(name) / "theirs", _browser(), url, count)
+def _ratio(timing: Timing, base: Timing) -> tuple[float, float]:
+    return timing.wall / base.wall, timing.cpu / base.cpu
+
+
+def _taken(
+    name: str,
+    page: str,
+    tests: Callable[[str], tuple[Mapping[str, object], str]],
+    rounds: int,
+    limits: tuple[float, float, float],
+    *,
+    by_cpu: bool,
+    loop: Callable[[str, Browser], Case] | None = None,
+) -> str:
+    """Return the tables of a suite by both methods against Playwright Test.
+
+    Args:
+        name: of the suite.
+        page: that it is about.
+        tests: of a spec and of Playwright Test, for an address.
+        rounds: in which the processes take turns.
+        limits: for the ratios of `cli` with one and with two workers, and of `mcp`.
+        by_cpu: those of `cli` are for the CPU time.
+        loop: the same steps in plain Playwright for Python, for an address and a browser: what no tool can go below.
+    """
+    with tempfile.TemporaryDirectory() as folder, _site(Path(folder) / "site", page) as url:
+        spec, plain_tests = tests(url)
+        ours = _project(Path(folder) / "ours", spec)
+        theirs = _playwright_test(Path(folder) / "theirs", _browser(), plain_tests)
         plain = [NODE, "node_modules/@playwright/test/cli.js", "test"]
         cli = [*ORCHESTRA, "run", "--method", "cli"]
         cases = {
@@ -132,14 +166,41 @@ def run(count: int = HUNDRED, rounds: int = 5) -> str:
             "cli, 2 workers": Case([*cli, "--workers", "2"], ours),
             "mcp": Case([*ORCHESTRA, "run", "--method", "mcp"], ours),
         }
+        if loop is not None:
+            cases[LOOP] = loop(url, _browser())
         taken = alternate(cases, rounds)
     one, two = taken["Playwright Test, 1 worker"], taken["Playwright Test, 2 workers"]
     found = [
-        ratio("cli, 1 worker, x Playwright Test", taken["cli, 1 worker"], one, 0.65),
-        ratio("cli, 2 workers, x Playwright Test", taken["cli, 2 workers"], two, 0.75),
-        Figure("mcp, x Playwright Test", taken["mcp"].wall / one.wall, taken["mcp"].cpu / one.cpu, 1.0, by_cpu=True),
+        Figure("cli, 1 worker, x Playwright Test", *_ratio(taken["cli, 1 worker"], one), limits[0], by_cpu=by_cpu),
+        Figure("cli, 2 workers, x Playwright Test", *_ratio(taken["cli, 2 workers"], two), limits[1], by_cpu=by_cpu),
+        Figure("mcp, x Playwright Test", *_ratio(taken["mcp"], one), limits[2], by_cpu=True),
     ]
-    return "\n".join([timings(f"Suite of {count} browser tests", taken), figures("Suite: ratios", found)])
+    if loop is not None:
+        found.append(Figure(f"{LOOP}, x Playwright Test", *_ratio(taken[LOOP], one), None))
+    return "\n".join([timings(name, taken), figures(f"{name}: ratios", found)])
+
+
+def run(count: int = HUNDRED, rounds: int = 5) -> str:
+    """Return the tables of the suites against Playwright Test; `count` tests of orders, half as many of the to-do list."""
+    if not MODULES.exists():
+        raise BenchmarkError("the programs of tests/npm are not installed: a test that uses them installs them")
+
+    def orders(url: str) -> tuple[Mapping[str, object], str]:
+        return _orders(url, count), TEST.replace("URL", json.dumps(url)).replace("COUNT", str(count))
+
+    def tasks(url: str) -> tuple[Mapping[str, object], str]:
+        tests = min(todo.TESTS, max(1, count // 2))
+        return todo.spec_tests(url, tests), todo.playwright_tests(url, tests)
+
+    def plain(url: str, browser: Browser) -> Case:
+        tests = str(min(todo.TESTS, max(1, count // 2)))
+        return Case([sys.executable, "-m", "bench.todo", url, tests, browser.executable or "", *browser.args])
+
+    suites = [
+        _taken("Suite", PAGE, orders, rounds, (0.65, 0.75, 1.0), by_cpu=False),
+        _taken("To-do list", todo.PAGE, tasks, rounds, (0.75, 0.75, 1.0), by_cpu=True, loop=plain),
+    ]
+    return "\n".join(suites)
 
 
 @dataclass(frozen=True)
@@ -182,7 +243,7 @@ def _soak(folder: Path, method: str) -> _Soak:
         watcher.join()
     if code:
         raise BenchmarkError(f"the run by {method} ended with exit code {code}")
-    with (folder / ".orchestra" / "orders" / "runs" / "last" / "events.jsonl").open() as lines:
+    with (folder / ".orchestra" / SUITE / "runs" / "last" / "events.jsonl").open() as lines:
         events = (json.loads(line) for line in lines if '"attempt_started"' in line)
         starts = [
             datetime.fromisoformat(event["time"]).timestamp() for event in events if event["type"] == "attempt_started"
@@ -195,7 +256,7 @@ def soak(count: int = 2000, part: int = HUNDRED) -> str:
     """Return the table of a long run by each method."""
     rows: list[tuple[str, ...]] = []
     with tempfile.TemporaryDirectory() as name, _site(Path(name) / "site") as url:
-        folder = _project(Path(name) / "ours", url, count)
+        folder = _project(Path(name) / "ours", _orders(url, count))
         for method in ("cli", "mcp"):
             found = _soak(folder, method)
             measured: Mapping[str, Sequence[float]] = {

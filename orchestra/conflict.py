@@ -16,7 +16,8 @@ def marked(content: bytes) -> bool:
 
 def line(content: bytes) -> int:
     """Return the number of the line with the first marker of a conflict, from 1; 0 for none."""
-    ours = _OURS.search(content)
+    # Nearly no file has one: to search for its text takes a tenth of the time of the pattern.
+    ours = _OURS.search(content) if b"<<<<<<< " in content else None
     between = _BETWEEN.search(content, ours.end()) if ours is not None else None
     if ours is None or between is None or _THEIRS.search(content, between.end()) is None:
         return 0

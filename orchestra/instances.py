@@ -1,11 +1,13 @@
-"""The instances of components with `per: worker`: their ids, and the rows that they make of a health matrix. Pure.
+"""The instances of components with `per: worker` or `where: worker`: their ids, and their rows of a health matrix. Pure.
 
-Instance 2 of `app` is the row `app.2`. No id of a component holds a dot, so `component_of` needs no table.
+Instance 2 of `app` is the row `app.2`, the one on the node `n1` is `app@n1`. No id of a component holds a dot or an `@`, so
+`component_of` needs no table.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from typing import TypeAlias
 
 import msgspec
 
@@ -13,6 +15,12 @@ from orchestra.plan import Component, Test, closure
 
 PER_WORKER = "worker"
 """The value of `per` of a component with an instance for each worker."""
+
+ON_NODES = "worker"
+"""The value of `where` of a component with an instance on each node of a cluster."""
+
+Worker: TypeAlias = int | str
+"""Whose instances a test uses: the number of a worker, from 1, or the name of a node; 0 and empty for none."""
 
 WORSE: Mapping[str, int] = {"stopped": 1, "healthy": 2, "starting": 3, "unhealthy": 4, "failed": 5}
 """Of the states of several rows of a component the worst one counts; an idle instance does not count."""
@@ -23,6 +31,16 @@ def instance_of(component: str, worker: int) -> str:
     return f"{component}.{worker}"
 
 
+def on_node(component: str, node: str) -> str:
+    """Return the id of the row of the instance on a node."""
+    return f"{component}@{node}"
+
+
+def node_of(row: str) -> str:
+    """Return the node of an instance; empty for a row that is on none."""
+    return row.partition("@")[2]
+
+
 def worker_of(row: str) -> int:
     """Return the number of an instance, from 1; 0 for a row that is none."""
     number = row.rpartition(".")[2] if "." in row else ""
@@ -30,7 +48,8 @@ def worker_of(row: str) -> int:
 
 
 def component_of(row: str) -> str:
-    """Return the component of a row: `app` for `app.2`, other rows as they are."""
+    """Return the component of a row: `app` for `app.2` and `app@n1`, other rows as they are."""
+    row = row.partition("@")[0]
     return row.rpartition(".")[0] if worker_of(row) else row
 
 
@@ -56,6 +75,16 @@ def expanded(components: Iterable[Component], workers: int) -> tuple[Component, 
 def once(components: Iterable[Component]) -> tuple[Component, ...]:
     """Return the components of which there is one. A component that needs one with instances has instances itself."""
     return tuple(component for component in components if component.per != PER_WORKER)
+
+
+def of_nodes(components: Iterable[Component]) -> tuple[Component, ...]:
+    """Return the components of which a cluster has one on each node."""
+    return tuple(component for component in components if component.where == ON_NODES)
+
+
+def used_on_nodes(components: Sequence[Component], tests: Iterable[Test]) -> tuple[Component, ...]:
+    """Return the components that tests require, with all that these need, of which a cluster has one on each node."""
+    return of_nodes(closure(components, {name for test in tests for name in test.requires}))
 
 
 def required(components: Sequence[Component], ids: Iterable[str], worker: int) -> tuple[str, ...]:

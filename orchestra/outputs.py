@@ -28,9 +28,14 @@ class Entry(NamedTuple):
 Index: TypeAlias = Mapping[str, tuple[Entry, ...]]
 
 
+def unix(content: bytes) -> bytes:
+    """Return the content with LF line ends; most has no others, which one look for a CR finds out."""
+    return content.replace(b"\r\n", b"\n") if b"\r" in content else content
+
+
 def digest(content: bytes) -> str:
     """Return the digest of a file's content with LF line ends."""
-    return _DIGEST + hashlib.sha256(content.replace(b"\r\n", b"\n")).hexdigest()
+    return _DIGEST + hashlib.sha256(unix(content)).hexdigest()
 
 
 def parse(data: bytes) -> dict[str, tuple[Entry, ...]]:
@@ -39,7 +44,7 @@ def parse(data: bytes) -> dict[str, tuple[Entry, ...]]:
     An index of format 1 has a path alone on each line.
     """
     found: dict[str, tuple[Entry, ...]] = {}
-    for line in data.replace(b"\r\n", b"\n").decode(errors="replace").split("\n"):
+    for line in unix(data).decode(errors="replace").split("\n"):
         content, _, rest = line.partition(" ")
         sources, _, path = rest.partition(" ")
         entry = Entry(content, "" if sources == _NONE else sources)

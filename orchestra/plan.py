@@ -116,8 +116,9 @@ class ResetStep(Part, frozen=True):
 class Component(Part, frozen=True):
     """One row of the health matrix. At most one of `job`, `service` and `url` is set; with none it is a check.
 
-    `between` is done before a test of another method uses it. With `per` `worker` there are as many instances as tests
-    run at once, and `reset` is done before an instance is used by its next test.
+    `between` is done before a test of another method uses it. With `where` `worker` a cluster has one on each node. With
+    `per` `worker` there are as many instances as tests run at once, and `reset` is done before an instance is used by its
+    next test.
     """
 
     id: str
@@ -137,6 +138,7 @@ class Component(Part, frozen=True):
     between: tuple[RecoveryStep, ...] = ()
     shared: bool = False
     per: Literal["run", "worker"] = "run"
+    where: Literal["shared", "worker"] = "shared"
     reset: tuple[ResetStep, ...] = ()
     identity: dict[str, Any] | Literal["own", "none"] = "own"
 

@@ -6,6 +6,7 @@ import msgspec
 
 from orchestra import conflict, stored
 from orchestra.errors import PlanError
+from orchestra.outputs import unix
 from orchestra.plan import Plan, digest, encode, encoded
 
 FORMAT = 2
@@ -64,7 +65,7 @@ def load(data: bytes, name: str) -> Plan:
         PlanError: it is not a plan, is of another format, or was changed by hand.
     """
     hint = "regenerate it with `orchestra compile`; manual changes of a generated file are lost"
-    text = data.replace(b"\r\n", b"\n")
+    text = unix(data)
     if conflict.marked(text):
         message = f"{name}: it holds the conflict markers of a merge"
         raise PlanError(

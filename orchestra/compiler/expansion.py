@@ -31,6 +31,22 @@ def check(spec: Spec, source: Assembled) -> list[Diagnostic]:
     return problems or [*_suite(spec, source, sizes)]
 
 
+def steps_in_all(spec: Spec) -> int:
+    """Return how many steps all tests of a spec without a problem have."""
+    sizes: dict[str, tuple[int, int]] = {}
+    blocks = {name: block["steps"] for name, block in spec.get("blocks", {}).items() if "steps" in block}
+    for name in resolve.topological(list(blocks), {name: list(_uses(steps)) for name, steps in blocks.items()}):
+        sizes[name] = _grown(blocks[name], sizes)
+    return _steps(spec, sizes)
+
+
+def _steps(spec: Spec, sizes: Mapping[str, tuple[int, int]]) -> int:
+    return sum(
+        _combinations(test) * sum(_grown(section, sizes)[0] for section in resolve.sections(spec, test))
+        for test in spec["tests"].values()
+    )
+
+
 def has_circle(spec: Spec) -> bool:
     """Return True if blocks use each other in a cycle, so that a walk of them would not end."""
     uses = {name: list(_uses(block["steps"])) for name, block in spec.get("blocks", {}).items() if "steps" in block}
@@ -98,10 +114,7 @@ def _suite(spec: Spec, source: Assembled, sizes: Mapping[str, tuple[int, int]]) 
         message = f"the suite has {count:,} tests; at most {MOST_TESTS:,} are allowed"
         yield Diagnostic(source.place(("tests",), key=True), "matrix-size", message, "split it into several suites")
         return
-    steps = sum(
-        _combinations(test) * sum(_grown(section, sizes)[0] for section in resolve.sections(spec, test))
-        for test in spec["tests"].values()
-    )
+    steps = _steps(spec, sizes)
     if steps > MOST_STEPS_IN_ALL:
         message = f"the suite has {steps:,} steps in all its tests; at most {MOST_STEPS_IN_ALL:,} are allowed"
         yield Diagnostic(source.place(("tests",), key=True), "block-size", message, "split it into several suites")

@@ -9,14 +9,14 @@ A little longer than most modules: reading and merging share what they know of t
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from difflib import get_close_matches
 from itertools import chain
 from pathlib import Path as FilePath
 from pathlib import PurePosixPath
 from posixpath import normpath
-from types import ModuleType
+from types import MappingProxyType, ModuleType
 from typing import Any, NamedTuple
 
 from orchestra.compiler import row_files, schema_files
@@ -80,18 +80,19 @@ class Assembled:
         )
 
 
-def load(root: FilePath, path: str) -> Assembled:
+def load(root: FilePath, path: str, instead: Mapping[str, bytes] = MappingProxyType({})) -> Assembled:
     """Read a spec file with all that it includes.
 
     Args:
         root: the project root; nothing outside of it is read.
         path: the spec file, relative to the root.
+        instead: what to read in place of the content of some files, by path relative to the root.
 
     Raises:
         UsageError: the spec file is missing, unreadable, no file, or outside of the root.
         SpecError: a file is not YAML that we read, an include cannot be followed, or two files collide.
     """
-    reading = _Reading(root)
+    reading = _Reading(root, instead)
     try:
         name, raw = reading.fetch(_relative(path, root))
     except _UnreadableError as error:
@@ -172,8 +173,9 @@ class _Part:
 class _Reading:
     """Follows includes depth first and remembers where each file was named."""
 
-    def __init__(self, root: FilePath) -> None:
+    def __init__(self, root: FilePath, instead: Mapping[str, bytes]) -> None:
         self._root = root
+        self._instead = instead
         self._real_root = root.resolve()
         self.parts: dict[str, _Part] = {}
         self.problems: list[Diagnostic] = []
@@ -200,7 +202,7 @@ class _Reading:
                 raise _UnreadableError("is not a file", "name a file, not a folder")
             with real.open("rb") as handle:
                 # One byte more than is allowed is enough to refuse a file of any length.
-                return name, handle.read(MAX_BYTES + 1)
+                return name, self._instead.get(name) or handle.read(MAX_BYTES + 1)
         except (OSError, ValueError, RuntimeError) as error:
             why = error.strerror if isinstance(error, OSError) and error.strerror else str(error)
             hint = "correct the path or the permissions of the file"

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import NamedTuple
 
 from orchestra import nofollow, plan_file
+from orchestra.compiler import after_edit, kept_specs
 from orchestra.compiler.build import Built, build
 from orchestra.compiler.emit import files as emit
 from orchestra.compiler.emit.files import File
@@ -65,6 +66,18 @@ def compile_specs(
     Raises:
         OrchestraError: what cannot be read or written, or must not be overwritten.
     """
+    whole = full or bool(os.environ.get("CI"))
+    edited = None if whole else after_edit.compiled(project.root, project.spec_files())
+    if (
+        edited is not None
+        and (suite in (None, edited.suite))
+        and {inside(project, file) for file in files} <= {edited.spec}
+    ):
+        report = drift.apply(project.root, edited.files, check=check, diff=diff, over_edits=over_edits)
+        if not check:
+            kept_specs.keep(project.root, edited.kept)
+        tests = edited.tests if suite is None and not files else {edited.suite: edited.tests[edited.suite]}
+        return _outcome(report, number_of(len(tests), sum(tests.values())))
     partial = bool(files) or suite is not None
     built = build(project.root, spec_paths(project, files, suite))
     if built.diagnostics:
@@ -77,15 +90,22 @@ def compile_specs(
         outputs,
         check=check,
         diff=diff,
-        full=full or bool(os.environ.get("CI")),
+        full=whole,
         partial=partial,
         over_edits=over_edits,
     )
+    if not (whole or partial or check):
+        kept_specs.keep_all(project.root, built.specs)
+    return _outcome(report, count(built))
+
+
+def _outcome(report: drift.Report, number: str) -> Outcome:
+    """Return the result of a compile; `number` has the suites and tests in words."""
     lines = tuple(map(unbroken, report.lines))
     if report.drifted:
         last = "the outputs differ from their specs: run `orchestra compile` and commit the result"
         return Outcome(lines, report.diff, last, EXIT_FAILED)
-    return Outcome(lines, report.diff, f"{'compiled' if lines else 'up to date'}: {count(built)}", EXIT_OK)
+    return Outcome(lines, report.diff, f"{'compiled' if lines else 'up to date'}: {number}", EXIT_OK)
 
 
 def spec_paths(project: Project, files: Sequence[str], suite: str | None = None) -> list[str]:
@@ -134,8 +154,12 @@ def _spec_of(project: Project, paths: Sequence[str], suite: str) -> str:
 def count(built: Built) -> str:
     """Return how many suites and tests there are, in words."""
     suites = [plan for plan in built.plans if not plan.profile]
-    tests = sum(len(plan.tests) for plan in suites)
-    return f"{len(suites)} suite{'s' * (len(suites) != 1)}, {tests} test{'s' * (tests != 1)}"
+    return number_of(len(suites), sum(len(plan.tests) for plan in suites))
+
+
+def number_of(suites: int, tests: int) -> str:
+    """Return numbers of suites and tests in words."""
+    return f"{suites} suite{'s' * (suites != 1)}, {tests} test{'s' * (tests != 1)}"
 
 
 def problems(number: int) -> str:

@@ -189,7 +189,7 @@ def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: 
     latest = {one["task"]: one for one in state["errors"] if one["task"] not in current}
     for one in list(latest.values())[-_LATEST:]:
         yield _line("error", one["task"], f"attempt {one['attempt']}", one.get("at") or "", one.get("message") or "")
-    yield from (_line("node", name, *_node(one)) for name, one in state["nodes"].items())
+    yield from (_line("node", name, *_node(one)) for name, one in state.get("nodes", {}).items())
     yield from (
         _line("server", name, row["state"], row.get("url") or "", row["reason"])
         for name, row in state["health"].items()

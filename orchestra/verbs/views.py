@@ -382,6 +382,8 @@ def _row(row: Component, test: Test) -> Iterator[str]:
         yield f"{_argv(row.service.run, shell=row.service.shell)} on {row.service.host}{ports}"
     if row.per != "run":
         yield f"one for each {row.per}"
+    if row.where != "shared":
+        yield "one on each node of a cluster"
     if row.reset:
         yield f"reset {' > '.join(map(_reset, row.reset))}"
     if row.url:

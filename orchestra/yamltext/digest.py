@@ -9,6 +9,7 @@ from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from orchestra import nofollow
+from orchestra.outputs import unix
 
 
 def digest_files(root: Path, paths: Sequence[str]) -> str:
@@ -40,7 +41,7 @@ def digest_texts(files: Iterable[tuple[str, bytes]]) -> str:
     """Return the digest of `digest_files` over (path, bytes) pairs that are already read."""
     digest = hashlib.sha256()
     for path, raw in files:
-        text = raw.replace(b"\r\n", b"\n")
+        text = unix(raw)
         name = path.encode()
         digest.update(b"%d %d\n" % (len(name), len(text)) + name)
         digest.update(text)

@@ -95,12 +95,14 @@ class Document:
         data: the content of the file.
         marks: the positions of the data.
         traps: deceptive plain scalars, in the order of the file (values only, not keys).
+        anchored: whether the file has anchors, so that a line can change the meaning of another one.
     """
 
     file: str
     data: Json
     marks: Marks = field(compare=False, repr=False)
     traps: tuple[Trap, ...] = ()
+    anchored: bool = False
 
     def place(self, path: Path, *, key: bool = False) -> Place:
         """Return the place of the value of `path`, or of its nearest existing ancestor.

@@ -16,6 +16,7 @@ from typing import Final
 from orchestra import conflict
 from orchestra.diagnostic import Diagnostic, Place
 from orchestra.errors import SpecError
+from orchestra.outputs import unix
 from orchestra.yamltext.decoding import decode, give_up
 from orchestra.yamltext.document import Document, Marks
 from orchestra.yamltext.event import RefusedError, reading
@@ -38,7 +39,7 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
         SpecError: with every problem that could be found, sorted by place.
     """
     decoded = decode(text, file)
-    if number := conflict.line(text.replace(b"\r\n", b"\n")):
+    if number := conflict.line(unix(text)):
         hint = "resolve it, remove the three marker lines, and run `orchestra compile`"
         place = Place(file, number, 1)
         raise SpecError((Diagnostic(place, "yaml-conflict", "unresolved merge conflict", hint),))
@@ -55,7 +56,7 @@ def parse(text: bytes, file: str, *, pure: bool = False) -> Document:
             raise SpecError(tuple(sorted([*walk.problems, diagnose(error.fault, decoded, walk.place)]))) from None
     if walk.problems:
         raise SpecError(tuple(sorted(walk.problems)))
-    return Document(file, data, marks, walk.traps(data))
+    return Document(file, data, marks, walk.traps(data), walk.anchored)
 
 
 def _without_directive(text: str, walk: Walk) -> str:

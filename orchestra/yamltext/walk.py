@@ -267,6 +267,11 @@ class Walk:
         self.refuse(index, "yaml-duplicate-key", message, "remove or rename one of them")
         return object()
 
+    @property
+    def anchored(self) -> bool:
+        """Whether an anchor was met."""
+        return bool(self._anchors)
+
     def traps(self, data: Json) -> tuple[Trap, ...]:
         """Return the traps with the paths at which they are written. A walk of its own, only where there are any."""
         if not self._traps:

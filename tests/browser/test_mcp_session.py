@@ -19,7 +19,6 @@ from orchestra.ledger.parts import Died
 from orchestra.runtime import bounded
 from orchestra.runtime.attempt import BEGUN
 from orchestra.runtime.driver.http import Http
-from orchestra.runtime.driver.mcp.browser import COLLECT_AFTER
 from orchestra.runtime.driver.mcp.client import (
     TOOLS,
     CallOverError,
@@ -29,6 +28,7 @@ from orchestra.runtime.driver.mcp.client import (
     ServerUnfitError,
     Start,
 )
+from orchestra.runtime.driver.mcp.devtools import COLLECT_AFTER
 from orchestra.runtime.driver.mcp.driver import McpDriver
 from orchestra.runtime.driver.mcp.loop import Loop
 from orchestra.runtime.driver.mcp.result import answer_of
@@ -176,7 +176,7 @@ def test_documents_of_many_tests_do_not_stay_in_the_process_of_the_page(run, war
     for number in range(2 * COLLECT_AFTER):
         passed(run(OPEN))
         if (
-            number >= COLLECT_AFTER / 2 and browser._blanked % COLLECT_AFTER == 0
+            number >= COLLECT_AFTER / 2 and browser.devtools.uses % COLLECT_AFTER == 0
         ):  # it has just collected those of five tests or more
             break
     assert warm.session._loop.run(documents(), 30) <= 3

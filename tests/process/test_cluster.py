@@ -404,3 +404,120 @@ def test_no_scheduler_and_no_such_engine(project):
     project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
     alone = project.run("run", "--scheduler=tcp://10.0.0.1:8786")
     assert (alone.code, "--scheduler needs --engine dask" in alone.err) == (2, True)
+
+
+APP = """
+import http.server, os, pathlib, sys, time
+
+class Handler(http.server.BaseHTTPRequestHandler):
+    def do_GET(self):
+        if self.path == "/end" and not os.path.exists("ended"):
+            pathlib.Path("ended").touch()
+            print("it was asked to end", flush=True)
+            os._exit(7)
+        if self.path == "/wait":
+            pathlib.Path(f"waits-{os.getpid()}").touch()
+            while not os.path.exists("go"):
+                time.sleep(0.05)
+        self.send_response(200)
+        self.end_headers()
+
+http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_forever()
+"""
+"""A server that ends once when it is asked to, and whose page `/wait` comes when there is a file `go`."""
+
+
+def on_each_node(project: SuiteProject, rest: str) -> None:
+    """Write a suite whose server is on each node, and more rows and tests."""
+    (project.root / "app.py").write_text(APP)
+    low, high = free_range(8)
+    project.write(
+        f"""orchestra: 1
+suite: s
+methods: {{cli: {{driver: http}}}}
+health:
+  app:
+    where: worker
+    service: {{run: [python, app.py, "${{port}}"], port_range: {low}-{high}}}
+    ready: {{http: {{path: /}}}}
+    recover: [restart]
+{rest}"""
+    ).compile()
+
+
+def rows_of(project: SuiteProject) -> list[tuple[str, str, str]]:
+    changes = [event["body"] for event in project.events("service_event")]
+    return [(change["component"], change["state"], change["reason"]) for change in changes]
+
+
+def test_each_node_has_its_own_instance_of_a_component(project):
+    """Tests reach the one of their node. It is watched and recovered there, and ends with the run."""
+    low, high = free_range(2)
+    on_each_node(
+        project,
+        f"""  odd:
+    where: worker
+    required: false
+    service: {{run: [python, -c, "raise SystemExit(3)", "${{port}}"], port_range: {low}-{high}}}
+    retries: {{max: 0}}
+tests:
+  a: {{steps: [{{http: {{GET: /, base: app}}}}]}}
+  b: {{steps: [{{http: {{GET: /, base: app}}}}]}}
+  c: {{needs: [a, b], steps: [{{http: {{GET: /end, base: app}}}}]}}
+  d: {{requires: [odd], steps: [{{http: {{GET: /, base: app}}}}]}}
+""",
+    )
+    done = project.run("run", "--engine", "dask")
+    assert done.code == 0, done.out + done.err
+    assert project.verdicts() == {"cli:a": "passed", "cli:b": "passed", "cli:c": "passed", "cli:d": "skipped"}
+    begun = [event["body"] for event in project.events("attempt_started")]
+    assert {one["node"] for one in begun} <= {"node1", "node2"}
+    assert all(one["holds"] == {"app": f"app@{one['node']}"} for one in begun)
+    rows = rows_of(project)
+    ended = begun[-2]["node"]  # the node on which the first attempt at `c` ended the server
+    assert (f"app@{ended}", "unhealthy", "ended with exit code 7 while tests ran") in rows
+    assert {name for name, _, _ in rows} <= {f"{name}@node{number}" for name in ("app", "odd") for number in (1, 2)}
+    assert {state for name, state, _ in rows if name == f"app@{ended}"} >= {
+        "starting",
+        "healthy",
+        "unhealthy",
+        "stopped",
+    }
+    assert {event["body"]["id"] for event in project.events("incident")} == {f"app@{ended}-1"}
+    assert attempts(project, "cli:c")[0] == ("failed", ended)
+    assert "it was asked to end" in (project.folder / "attempts/cli/c/1/services/app.log").read_text()
+    [skipped] = [event["body"] for event in project.events("verdict") if event["body"]["task"] == "cli:d"]
+    assert re.match(r"requires odd@node[12], which ended with exit code 3 at each of 1 starts", skipped["reason"])
+    assert not left_of(project)
+    assert project.run("audit").code == 0
+    assert project.run("run").code == 0, "here it is one, as any other"
+    assert {name for name, _, _ in rows_of(project)} == {"app", "odd"}
+
+
+def test_the_instance_of_a_node_ends_with_it(cluster, project):
+    on_each_node(
+        project,
+        """defaults: {retries: {max: 1, on: [crash]}}
+tests:
+  a: {steps: [{http: {GET: /wait, base: app}}]}
+""",
+    )
+    first = cluster.node("first")
+    run = cluster.run()
+    until(lambda: list(project.root.glob("waits-*")), "the server of the first node to be asked")
+    [served] = project.root.glob("waits-*")
+    assert "\nserver      app@first  healthy  http://127.0.0.1:" in project.run("status").out
+    assert "app@first" in project.run("health").out
+    first.kill()
+    first.wait(SECONDS)
+    until(lambda: not psutil.pid_exists(int(served.name.removeprefix("waits-"))), "its server to end")
+    cluster.node("second")
+    until(lambda: len(list(project.root.glob("waits-*"))) > 1, "the server of the second node to be asked")
+    (project.root / "go").touch()
+    out, err = run.communicate(timeout=SECONDS)
+    assert run.returncode == 0, out + err
+    assert attempts(project, "cli:a") == [("error", "first"), ("passed", "second")]
+    rows = rows_of(project)
+    assert ("app@first", "stopped", "its node is gone") in rows
+    assert [state for name, state, _ in rows if name == "app@second"] == ["starting", "healthy", "stopped"]
+    assert not left_of(project)

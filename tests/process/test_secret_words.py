@@ -125,6 +125,7 @@ FREE_TEXT = {
     "session": "died.reason reason title url",
     "resource": "reason",
     "incident": "reason",
+    "node": "message",
     "note": "data message",
     "rolled_back": "reason restored.reason",
     "baseline": "reason",

@@ -61,7 +61,7 @@ READERS = {
         "runtime/servers/watching.py": "fail_back cool_down_seconds",
         "runtime/servers/up.py": "ready live",
         "runtime/servers/lending.py": "identity shared",
-        "instances.py": "per",
+        "instances.py": "per where",
         "runtime/servers/climb.py": "reset",
     },
     "ResetStep": {"runtime/servers/recovery.py": "run request timeout_seconds"},

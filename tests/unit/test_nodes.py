@@ -6,6 +6,7 @@ import fcntl
 import hashlib
 import os
 import resource
+from collections.abc import Sequence
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from queue import SimpleQueue
@@ -18,18 +19,18 @@ from hypothesis import strategies as st
 
 from orchestra import plan as plans
 from orchestra.errors import MachineError, UsageError
-from orchestra.ledger.event import NodeChanged
+from orchestra.ledger.event import NodeChanged, ServiceChanged
 from orchestra.ledger.running_step import RunningStep, running_steps
-from orchestra.plan import Command, Component, Method, Service
+from orchestra.plan import Command, Component, Job, Method, Service
 from orchestra.remote_address import is_loopback, scheduler_host
 from orchestra.runtime.attempt import EvidenceFile, Request, Result
-from orchestra.runtime.engine.contract import HERE, Beat, Done, Lost, Scene
+from orchestra.runtime.engine.contract import HERE, Beat, Changed, Done, Lost, Scene
 from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.engine.slots import Slots
 from orchestra.runtime.mask.masks import NOTHING, Masks
 from orchestra.runtime.nodes import cluster as cluster_module
 from orchestra.runtime.nodes import visit
-from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Joined, Left, Refused
+from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Joined, Left, Looked, Refused
 from orchestra.runtime.nodes.dask_package import check_address
 from orchestra.runtime.nodes.parcel import Incoming, ParcelError, arrived, below, files_of, piece
 from orchestra.runtime.nodes.proof import (
@@ -42,6 +43,7 @@ from orchestra.runtime.nodes.proof import (
 )
 from orchestra.runtime.nodes.registry import open_engine
 from orchestra.runtime.nodes.words import CHUNK_BYTES, Hello, Proof, Pulse, Sent
+from orchestra.runtime.servers.row import RowChange
 from orchestra.verbs.worker import worker
 from tests.support.plans import small
 
@@ -54,6 +56,11 @@ def request(task: str, *, session: bool = False) -> Request:
     return Request(task, plans.Test(task, "", ("cli",)), method, 1, "/project", f"{RUN}/{task}", names, f"r/{task}/1")
 
 
+def service(state: str, **changes: object) -> ServiceChanged:
+    fields = {"component": "app", "state": state, "pid": 7, "port": 80, "attempt": 1, "reason": "", "seconds": 0.5}
+    return ServiceChanged(**fields | changes)
+
+
 class Wire:
     """A link that goes nowhere: it keeps what it was given."""
 
@@ -61,6 +68,7 @@ class Wire:
         self.sent: list[tuple[str, str]] = []
         self.requests: dict[str, Request] = {}
         self.ended: list[tuple[str, str]] = []
+        self.wanted: list[tuple] = []
         self.stopped = self.closed = 0
 
     def start(self, address: str, lease: str, request: Request, folder: Path) -> None:
@@ -70,6 +78,12 @@ class Wire:
 
     def end(self, address: str, lease: str) -> None:
         self.ended.append((address, lease))
+
+    def want(self, address: str, components: Sequence[str]) -> None:
+        self.wanted.append((address, components))
+
+    def look(self, address: str, components: Sequence[str], number: int) -> None:
+        self.wanted.append((address, components, number))
 
     def stop(self) -> None:
         self.stopped += 1
@@ -113,16 +127,55 @@ def test_an_attempt_goes_to_the_node_with_the_most_free_slots():
     assert ground.wire.ended == [("tcp://a", "l3")]
 
 
-def test_an_attempt_goes_to_the_node_that_it_names_if_that_has_a_slot():
+def test_an_attempt_goes_to_the_node_that_it_names_and_to_no_other():
     ground = Ground()
     method = request("T1").method
     assert ground.cluster.place(method) == ""
     ground.hear(Joined("tcp://a", "a", 1), Joined("tcp://b", "b", 2))
     assert ground.cluster.place(method) == "b"
-    for number, name in enumerate(["a", "a", "gone"]):
+    assert ground.cluster.place(method, {"b": 2}) == "a"
+    assert ground.cluster.place(method, {"a": 1, "b": 2}) == ""
+    for number, name in enumerate(["a", "a", "gone", "b"]):
         ground.cluster.start(msgspec.structs.replace(request(f"T{number}"), node=name), f"l{number}")
-    assert ground.wire.sent == [("tcp://a", "l0"), ("tcp://b", "l1"), ("tcp://b", "l2")]
-    assert ground.cluster.place(method) == ""
+    assert ground.wire.sent == [("tcp://a", "l0"), ("tcp://b", "l3")]
+    assert ground.hear() == [Lost("l2", "gone", "it left before the attempt began")]
+    ground.hear(Answered("l0", "a", Result("T0", 1, "passed", 1.0)))
+    assert ground.wire.sent[2:] == [("tcp://a", "l1")]
+    assert ground.cluster.place(method) == "b"
+
+
+def test_a_single_session_is_placed_on_its_node_while_that_has_a_slot():
+    ground = Ground()
+    ground.hear(Joined("tcp://a", "a", 1), Joined("tcp://b", "b", 3))
+    ground.cluster.start(request("T1", session=True), "l1")
+    method = request("T1", session=True).method
+    assert (ground.cluster.place(method), ground.cluster.place(method, {"b": 2})) == ("b", "")
+
+
+def test_a_node_starts_and_looks_at_its_instances_and_its_changes_come_first():
+    ground, over = Ground(), []
+    ground.cluster.want("a", ["app"])
+    ground.cluster.look("a", ["app"], lambda: over.append("no such node"))
+    assert (ground.wire.wanted, over) == ([], ["no such node"])
+    ground.hear(Joined("tcp://a", "a", 1))
+    ground.cluster.want("a", ["app"])
+    ground.cluster.look("a", ["app"], lambda: over.append("looked"))
+    ground.cluster.look("a", ["app"], lambda: over.append("gone"))
+    ground.cluster.look("a", ["app"], lambda: over.append("ended"))
+    assert ground.wire.wanted == [("tcp://a", ["app"]), *(("tcp://a", ["app"], number) for number in (1, 2, 3))]
+    change = RowChange(service("healthy"))
+    assert ground.hear(Beaten("a", Pulse(changes=(change,))), Looked((1,)), Looked((1, 9))) == [Changed("a", (change,))]
+    assert over[1:] == ["looked"]
+    ground.hear(Left("tcp://a", "gone"))
+    assert over[2:] == ["gone", "ended"]
+    ground.hear(Joined("tcp://a", "a", 1))
+    ground.cluster.look("a", ["app"], lambda: over.append("no cluster"))
+    ground.cluster.stop()
+    ground.hear(Broken(MachineError("gone")))
+    assert over[4:] == ["no cluster"]
+    ground.cluster.close()
+    ground.now += 1000.0
+    assert ground.hear(Beaten("a", Pulse(changes=(change,)))) == [Changed("a", (change,))]
 
 
 def test_the_steps_that_a_node_executes_are_shown_until_it_is_gone(tmp_path):
@@ -288,8 +341,10 @@ class Said:
     def capacity(self):
         return self.free
 
-    def place(self, method):
+    def place(self, method, held):
         return max(self.free, default="")
+
+    want = look = None
 
     def start(self, request, lease):
         self.started.append(lease)
@@ -430,6 +485,7 @@ def test_a_component_that_only_this_machine_reaches():
     assert only_here(plan(Component("app", "", url="http://localhost:80/x")), [test]) == ("app", "localhost")
     assert only_here(plan(Component("app", "", url="https://app.example")), [test]) is None
     assert only_here(plan(Component("app", "")), [test]) is None
+    assert only_here(plan(msgspec.structs.replace(app, where="worker")), [test]) is None
     assert [is_loopback(one) for one in ("::1", "[::1]", "0.0.0.0", "127.9.9.9", "a.localhost", "host")] == [
         *[True] * 5,
         False,
@@ -446,6 +502,11 @@ def test_what_a_node_must_have_for_the_tests(tmp_path):
         )
     ]
     assert programs_of([*tests, plans.Test("S", "", ("cli",))]) == ("tool",)
+    there = [
+        Component("app", "", service=Service(("serve", "x")), failover=Service(("other",), shell=True)),
+        Component("seed", "", job=Job(("make", "seed"))),
+    ]
+    assert programs_of(tests, there) == ("make", "serve", "tool")
     plan = small(tests=tests)
     assert variables_of(plan, {"P": "x", "Q": "y"}) == ("P",)
     hello = Hello("r", "r", "s", "", programs=("tool", "gone"), variables=("P", "PATH"))

@@ -218,7 +218,7 @@ def test_every_mistake_has_its_line():
                 'a.yaml:3:37: "session" is "single"; wanted is a mapping [schema-type]\n    hint: write session: {single: true}',
                 'a.yaml:4:14: unknown key "command" [schema-unknown-key]\n    hint: write service: {run: [PROGRAM, ARGUMENT], port: 3000}',
                 'a.yaml:4:28: unknown key "port" [schema-unknown-key]\n    hint: write it in service: {port: …}',
-                'a.yaml:4:58: unknown key "cmd"; allowed are "title", "needs", "required", "job", "service", "url", "ready", "live", "retries", "between_methods", "recover", "failover", "fail_back", "cool_down_seconds", "shared", "per", "reset", "identity" [schema-unknown-key]',
+                'a.yaml:4:58: unknown key "cmd"; allowed are "title", "needs", "required", "job", "service", "url", "ready", "live", "retries", "between_methods", "recover", "failover", "fail_back", "cool_down_seconds", "shared", "per", "where", "reset", "identity" [schema-unknown-key]',
             ],
         ),
         (

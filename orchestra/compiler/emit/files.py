@@ -10,9 +10,7 @@ from collections.abc import Callable, Iterable, Sequence
 from functools import cache
 from pathlib import PurePosixPath
 from types import MappingProxyType
-from typing import Literal, NamedTuple
-
-import jinja2
+from typing import Any, Literal, NamedTuple
 
 from orchestra import draw, outputs, resources
 from orchestra.compiler.emit import escape, marker
@@ -25,6 +23,7 @@ from orchestra.compiler.emit.tables import (
     plugin_table,
     speed_line,
     speed_table,
+    test_lines,
 )
 from orchestra.drivers import DRIVERS
 from orchestra.errors import UsageError
@@ -116,7 +115,9 @@ def _spec_files(paths: Sequence[str]) -> str:
 
 
 @cache
-def _environment() -> jinja2.Environment:
+def _environment() -> Any:
+    import jinja2  # noqa: PLC0415 - a compile after an edit of some tests renders no template, and this is a tenth of it
+
     environment = jinja2.Environment(  # noqa: S701 - no HTML here; `_finished` demands an escape for each language
         loader=jinja2.FunctionLoader(lambda name: resources.read_text("templates", name)),
         undefined=jinja2.StrictUndefined,
@@ -167,6 +168,13 @@ def files(plans: Sequence[Plan], default: str = "") -> tuple[File, ...]:
     compiled.append(File(f"{FOLDER}/.gitattributes", _ATTRIBUTES.encode(), "ignore"))
     _refuse_clashes(compiled)
     return tuple(sorted([*compiled, index_of(compiled)], key=lambda file: file.path))
+
+
+def lines_of_tests(plan: Plan) -> dict[str, tuple[bytes, bytes]]:
+    """Return, by the id of a test, its line in the task file of doit and its line in the page of the suite."""
+    of_page = test_lines(plan)
+    rows = zip(plan.tests, _dodo_rows(plan), strict=True)
+    return {test.id: (row.encode(), of_page[test.id].encode()) for test, row in rows}
 
 
 def index_of(made: Iterable[File], more: Index = MappingProxyType({})) -> File:

@@ -12,6 +12,8 @@ import hashlib
 import re
 from typing import NamedTuple
 
+from orchestra.outputs import unix
+
 FORMAT = 2
 
 # A file of ours has its mark in its first lines; a foreign file that quotes one further down stays foreign.
@@ -36,11 +38,6 @@ class Mark(NamedTuple):
 
     format: int
     intact: bool | None = None
-
-
-def unix(content: bytes) -> bytes:
-    """Return the content with LF line ends."""
-    return content.replace(b"\r\n", b"\n")
 
 
 def _digest(lines: list[bytes]) -> bytes:

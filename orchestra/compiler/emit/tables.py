@@ -14,6 +14,7 @@ from orchestra.plan import PLAIN_PAGE, Component, Gate, Plan, Probe, ResetStep, 
 _COMMAND_TITLE = 80
 # The head of a table and the rule below it.
 _HEAD = 2
+_HEADS = ("test", "title", "methods", "needs", "after", "requires", "timeout", "notes")
 
 
 def _seconds(value: float) -> str:
@@ -96,12 +97,18 @@ def group_tables(plan: Plan) -> str:
     """Return a table of tests for each group, under its title."""
     parts = []
     groups, after = grouped(plan), followed(plan)
-    heads = ("test", "title", "methods", "needs", "after", "requires", "timeout", "notes")
     for _, title, tests in groups:
-        table = markdown_table(heads, (_test_row(test, after[test.id]) for test in tests))
+        table = markdown_table(_HEADS, (_test_row(test, after[test.id]) for test in tests))
         heading = markdown(title) if title else "Other tests"
         parts.append(f"### {heading}\n\n{table}" if len(groups) > 1 or title else table)
     return "\n\n".join(parts)
+
+
+def test_lines(plan: Plan) -> dict[str, str]:
+    """Return, by the id of a test, its line in those tables."""
+    after = followed(plan)
+    tables = {test.id: markdown_table(_HEADS, [_test_row(test, after[test.id])]) for test in plan.tests}
+    return {name: table.rpartition("\n")[2] for name, table in tables.items()}
 
 
 def _test_row(test: Test, after: After) -> tuple[str, ...]:
@@ -161,12 +168,13 @@ def health_table(plan: Plan) -> str:
 
 def _kind(component: Component) -> str:
     each = f", one for each {component.per}" if component.per != "run" else ""
+    each += ", one on each node of a cluster" if component.where != "shared" else ""
     if component.job is not None:
         return f"job {code(' '.join(component.job.run))}{each}"
     if component.service is not None:
         reset = ", ".join(map(_reset, component.reset))
         return f"service {_service(component.service)}{each}{f', reset by {reset}' if reset else ''}"
-    return f"at {markdown(component.url)}" if component.url else "check"
+    return f"at {markdown(component.url)}{each}" if component.url else f"check{each}"
 
 
 def _reset(step: ResetStep) -> str:

@@ -181,6 +181,7 @@ def lower_component(
         ),
         shared=component.get("shared", False),
         per=component.get("per", "run"),
+        where=component.get("where", "shared"),
         reset=tuple(_reset(step, known) for step in component.get("reset", [])),
         identity=_identity(component, known),
     )

@@ -195,11 +195,11 @@ def _compared(root: Path, file: File, known: Sequence[Entry]) -> Output:
 def _state(file: File, old: bytes | None, mark: marker.Mark | None, known: Sequence[Entry]) -> State:
     if old is None:
         return "missing"
-    if marker.unix(old) == file.content:
+    if outputs.unix(old) == file.content:
         return "same"
     if mark is None:
         return "foreign"
-    if conflict.marked(marker.unix(old)):
+    if conflict.marked(outputs.unix(old)):
         return "conflict"
     if mark.intact is not None:
         return "stale" if mark.intact else "edited"
@@ -304,4 +304,4 @@ def _diff(amiss: Iterable[Output]) -> Iterator[str]:
 
 
 def _lines(content: bytes | None) -> list[str]:
-    return list(io.StringIO(marker.unix(content or b"").decode(errors="replace"), newline="\n"))
+    return list(io.StringIO(outputs.unix(content or b"").decode(errors="replace"), newline="\n"))

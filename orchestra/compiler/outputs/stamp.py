@@ -99,10 +99,23 @@ def unchanged(root: str | os.PathLike[str], specs: Sequence[str]) -> bool:
         root: the project root.
         specs: the spec files of the project, relative to the root, as they are now; includes are known from the stamp.
     """
+    return edited(root, specs) == {}
+
+
+def edited(root: str | os.PathLike[str], specs: Sequence[str]) -> dict[str, str] | None:
+    """Return the files that are not as they were when the outputs were last found, or made, right, with their digests then.
+
+    Args:
+        root: the project root.
+        specs: as of `unchanged`.
+
+    Returns:
+        None if there is no such time, or further files were added since.
+    """
     known, files, beside = _read(root)
-    if not files or known != sorted(specs) or not _same(root, files):
-        return False
-    return siblings(root, files) == beside
+    if not files or known != sorted(specs) or siblings(root, files) != beside:
+        return None
+    return {path: then for path, then in files.items() if digest_of(root, path) != then}
 
 
 def vouches(root: str | os.PathLike[str], paths: Iterable[str]) -> bool:

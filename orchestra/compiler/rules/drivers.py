@@ -392,9 +392,9 @@ def engine_loopback(context: Context) -> Iterator[Problem]:
     """Tests use a component at an address of the loopback device, and `engine` names a scheduler on another machine.
 
     Servers run on the machine of the run, and each node takes `127.0.0.1`, `::1` and `localhost` for itself. A service listens
-    on `127.0.0.1` if it has no `host`. A component that only other components use may stay there. With `--scheduler` on the
-    command line, or where a variable of the environment has the address, the run checks it: it uses no node on another
-    machine then.
+    on `127.0.0.1` if it has no `host`. One with `where: worker` is on each node and may stay there, and so may one that only
+    other components use. With `--scheduler` on the command line, or where a variable of the environment has the address, the
+    run checks it: it uses no node on another machine then.
     """
     known = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
     cluster = text(context.spec.get("engine", {}).get("dask", {}).get("scheduler", ""), known)
@@ -403,11 +403,13 @@ def engine_loopback(context: Context) -> Iterator[Problem]:
         return
     used = _used_by_tests(context)
     for name, row in context.spec.get("health", {}).items():
-        for path, key, address in _addresses(name, row) if name in used else ():
+        if name not in used or row.get("where") == "worker":
+            continue
+        for path, key, address in _addresses(name, row):
             final = text(address, known)
-            hint = "write host: ADDRESS, one of the machine of the run that the nodes reach"
+            hint = "write host: ADDRESS, one that the nodes reach, or where: worker for one on each node"
             if path[-1] == "url":
-                final, hint = _host(final), "write an address that the nodes reach"
+                final, hint = _host(final), "write an address that the nodes reach, or where: worker"
             if remote_address.is_loopback(final):
                 unwritten = ", the default of host" if key else ""
                 message = f'tests use "{name}" at {final}{unwritten}, which each node of {cluster} takes for itself'

@@ -84,6 +84,7 @@ _SUBJECTS = {
     "keys": "Keys without an effect",
     "health": "The health matrix",
     "per_worker": "The health matrix",
+    "on_nodes": "The health matrix",
     "ports": "Ports",
     "files": "Paths and files",
     "pages": "Pages",

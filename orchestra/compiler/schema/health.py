@@ -198,6 +198,15 @@ class ComponentSpec(TypedDict, total=False):
             default=PLAN,
         ),
     ]
+    where: Annotated[
+        Literal["shared", "worker"],
+        Key(
+            "on a cluster: `shared` is one, on the machine of the run; `worker` is one on each node, for its tests alone"
+            " (docs/scale.md)",
+            "worker",
+            default=PLAN,
+        ),
+    ]
     reset: Annotated[
         list[ResetSpec],
         Key(

@@ -14,7 +14,7 @@ from dataclasses import dataclass
 
 import msgspec
 
-from orchestra.instances import component_of
+from orchestra.instances import Worker, component_of
 from orchestra.plan import Test
 from orchestra.runtime.attempt import AttemptFailure, Result
 from orchestra.runtime.servers.row import Row
@@ -34,7 +34,7 @@ class _Attempt:
         began: how often each component that it requires had been started when it began.
         used: the names that it was given, of the components that it asks itself.
         grace: seconds that it has once its servers are well again.
-        worker: whose instances it uses; 0 for none.
+        worker: whose instances it uses, a number or a node; 0 for none.
         well_at: since when they are, after one of them was started again; None for not.
         why: why it is being ended; empty for it is not.
     """
@@ -42,7 +42,7 @@ class _Attempt:
     began: Mapping[str, int]
     used: Mapping[str, str]
     grace: float
-    worker: int
+    worker: Worker
     well_at: float | None = None
     why: str = ""
 
@@ -73,7 +73,7 @@ class Overtaken:
     def __init__(
         self,
         row: Callable[[str], Row],
-        names: Callable[[int], Mapping[str, str]],
+        names: Callable[[Worker], Mapping[str, str]],
         clock: Callable[[], float] = time.monotonic,
     ) -> None:
         self._row = row
@@ -81,7 +81,9 @@ class Overtaken:
         self._clock = clock
         self._attempts: dict[str, _Attempt] = {}
 
-    def began(self, task: str, test: Test, required: Sequence[str], seconds: float | None, *, worker: int = 0) -> None:
+    def began(
+        self, task: str, test: Test, required: Sequence[str], seconds: float | None, *, worker: Worker = 0
+    ) -> None:
         """Take an attempt in, at its start.
 
         Args:

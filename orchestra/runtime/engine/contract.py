@@ -8,19 +8,25 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import NamedTuple, Protocol, TypeAlias
+from types import MappingProxyType
+from typing import Final, NamedTuple, Protocol, TypeAlias
 
 from orchestra.ledger.event import NodeState
 from orchestra.plan import Method, Plan, Test
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.mask import Masks
 from orchestra.runtime.processes.reaper import Reaper
+from orchestra.runtime.servers.row import RowChange
 
 HERE = "here"
 """The node of an engine that carries out attempts on the machine of the run."""
 
 UNBOUNDED = 1 << 20
 """Free slots where the machine, and no engine, bounds how much runs at once."""
+
+
+NO_SLOTS: Final[Mapping[str, int]] = MappingProxyType({})
+"""No slot is held for an attempt that has not begun."""
 
 
 class Done(NamedTuple):
@@ -48,7 +54,14 @@ class Beat(NamedTuple):
     slots: int = 0
 
 
-Message: TypeAlias = Done | Lost | Beat
+class Changed(NamedTuple):
+    """Rows of the health matrix of a node have changed: the node, and the changes in order."""
+
+    node: str
+    changes: Sequence[RowChange]
+
+
+Message: TypeAlias = Done | Lost | Beat | Changed
 
 
 class Engine(Protocol):
@@ -57,14 +70,25 @@ class Engine(Protocol):
     def capacity(self) -> Mapping[str, int]:
         """Return the free slots of each node; less than 0 where attempts wait for a slot."""
 
-    def place(self, method: Method) -> str:
-        """Return the node for the next attempt of a method; empty where none has a free slot, and `HERE` without nodes."""
+    def place(self, method: Method, held: Mapping[str, int] = NO_SLOTS) -> str:
+        """Return the node for the next attempt of a method; empty where none has a free slot, and `HERE` without nodes.
+
+        Args:
+            method: of the plan.
+            held: how many slots of each node are held for others.
+        """
 
     def start(self, request: Request, lease: str) -> None:
-        """Start an attempt, on the node that the request names. `poll` reports any failure, like its end.
+        """Start an attempt, on the node that the request names and on no other. `poll` reports any failure, like its end.
 
-        Without a node, or where that one is gone, it goes to any with a free slot, and waits for one if there is none.
+        Without a node it goes to any with a free slot. It waits where there is no slot.
         """
+
+    def want(self, node: str, components: Sequence[str]) -> None:
+        """Let a node start its instances of these components, if it has not; `poll` reports how their rows change."""
+
+    def look(self, node: str, components: Sequence[str], done: Callable[[], None]) -> None:
+        """Let a node find out whether they are well. `poll` calls `done` after their changes, or when the node is gone."""
 
     def poll(self, timeout: float | None) -> Sequence[Message]:
         """Return what has happened; wait until something has, `wake` was called, or `timeout` seconds are over.

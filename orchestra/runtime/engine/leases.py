@@ -7,7 +7,7 @@ comes later has an old lease. It is noted, and is never a result: no verdict is 
 from __future__ import annotations
 
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from typing import NamedTuple
 
 import msgspec
@@ -15,7 +15,9 @@ import msgspec
 from orchestra.ledger.event import Body, NodeChanged, Note
 from orchestra.plan import Method
 from orchestra.runtime.attempt import AttemptFailure, Request, Result
-from orchestra.runtime.engine.contract import HERE, Beat, Done, Engine, Message
+from orchestra.runtime.engine.contract import HERE, NO_SLOTS, Beat, Changed, Done, Engine, Message
+from orchestra.runtime.servers.matrix import Matrix
+from orchestra.runtime.servers.node_matrix import NodeMatrix
 
 LATE = "late_result"
 """The kind of the note of a result with an old lease."""
@@ -45,7 +47,24 @@ class Leases:
         self._held: dict[str, _Lease] = {}
         self._of: dict[str, str] = {}
         self._ending = False
-        self.roots, self.wake, self.close = engine.roots, engine.wake, engine.close
+        self._rows: NodeMatrix | None = None
+        self.roots, self.wake = engine.roots, engine.wake
+        self.want, self.look = engine.want, engine.look
+
+    def report_to(self, matrix: Matrix) -> None:
+        """Let the matrix of the run have what nodes report of their rows."""
+        self._rows = matrix if isinstance(matrix, NodeMatrix) else None
+
+    def close(self) -> None:
+        """End what still runs, on every node, take what nodes report of their end, and let go of everything."""
+        self._engine.close()
+        if self._rows is not None:
+            for said in self._engine.poll(0.0):
+                self._result(said)
+
+    def nodes(self) -> Mapping[str, int]:
+        """Return the free slots of each node; less than 0 where attempts wait for one."""
+        return self._engine.capacity()
 
     def free(self) -> int:
         """Return how many further attempts the engine can start at once."""
@@ -56,9 +75,14 @@ class Leases:
         free = self._engine.capacity()
         return None if HERE in free else sum(free.values()) + len(self._held)
 
-    def place(self, method: Method) -> str:
-        """Return the node for the next attempt of a method; empty on this machine, and where none has a free slot."""
-        node = self._engine.place(method)
+    def place(self, method: Method, held: Mapping[str, int] = NO_SLOTS) -> str:
+        """Return the node for the next attempt of a method; empty on this machine, and where none has a free slot.
+
+        Args:
+            method: of the plan.
+            held: how many slots of each node are held for others.
+        """
+        node = self._engine.place(method, held)
         return "" if node == HERE else node
 
     def start(self, request: Request) -> None:
@@ -80,6 +104,12 @@ class Leases:
     def _result(self, said: Message) -> Result | None:
         if isinstance(said, Beat):
             self._record(NodeChanged(node=said.node, state=said.state, message=said.message, slots=said.slots))
+            if said.state == "lost" and self._rows is not None:
+                self._rows.gone(said.node)
+            return None
+        if isinstance(said, Changed):
+            if self._rows is not None:
+                self._rows.take(said.node, said.changes)
             return None
         held = self._held.pop(said.lease, None)
         if held is None:

@@ -8,14 +8,14 @@ from __future__ import annotations
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import TypeAlias
 
 from orchestra.errors import OrchestraError
 from orchestra.plan import Command, Method
 from orchestra.runtime.attempt import AttemptFailure, Request, Result
-from orchestra.runtime.engine.contract import HERE, UNBOUNDED, Done
+from orchestra.runtime.engine.contract import HERE, NO_SLOTS, UNBOUNDED, Done
 from orchestra.runtime.engine.job import job_of, result_of
 from orchestra.runtime.engine.reported import Stamp, stamp
 from orchestra.runtime.engine.spare import Spares
@@ -105,10 +105,18 @@ class Local:
         """Return the free slots of this machine: `slots` bounds what runs at once, and not the engine."""
         return {HERE: UNBOUNDED}
 
-    def place(self, method: Method) -> str:
+    def place(self, method: Method, held: Mapping[str, int] = NO_SLOTS) -> str:
         """Return this machine, whatever the method."""
-        del method
+        del method, held
         return HERE
+
+    def want(self, node: str, components: Sequence[str]) -> None:
+        """Do nothing: this machine has no rows but those of the run."""
+
+    def look(self, node: str, components: Sequence[str], done: Callable[[], None]) -> None:
+        """Call `done`: as for `want`."""
+        del node, components
+        done()
 
     def start(self, request: Request, lease: str) -> None:
         """Start an attempt. `poll` reports any failure, like its end."""

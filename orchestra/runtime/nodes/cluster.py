@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import time
 from collections import deque
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from queue import Empty, SimpleQueue
@@ -21,7 +21,7 @@ from orchestra.errors import MachineError
 from orchestra.ledger.running_step import NodeSteps
 from orchestra.plan import Method
 from orchestra.runtime.attempt import Request, Result
-from orchestra.runtime.engine.contract import Beat, Done, Lost, Message, Scene
+from orchestra.runtime.engine.contract import NO_SLOTS, Beat, Changed, Done, Lost, Message, Scene
 from orchestra.runtime.nodes.words import Pulse
 
 NODE_SECONDS: Final = 60.0
@@ -64,6 +64,12 @@ class Beaten(NamedTuple):
     pulse: Pulse
 
 
+class Looked(NamedTuple):
+    """A node has reported all that it knew when it had looked: the numbers of the looks."""
+
+    numbers: tuple[int, ...]
+
+
 class Answered(NamedTuple):
     """An attempt has ended, and its files are here.
 
@@ -95,7 +101,7 @@ class Broken(NamedTuple):
     error: MachineError
 
 
-News: TypeAlias = Joined | Refused | Left | Beaten | Answered | Dropped | Broken | None
+News: TypeAlias = Joined | Refused | Left | Beaten | Looked | Answered | Dropped | Broken | None
 """The content of the inbox; None lets a wait end."""
 
 Inbox: TypeAlias = SimpleQueue[News]
@@ -109,6 +115,12 @@ class Link(Protocol):
 
     def end(self, address: str, lease: str) -> None:
         """Let a node end an attempt."""
+
+    def want(self, address: str, components: Sequence[str]) -> None:
+        """Let a node start its instances of components."""
+
+    def look(self, address: str, components: Sequence[str], number: int) -> None:
+        """Let a node look at them; `Looked` with this number follows what it has to report."""
 
     def stop(self) -> None:
         """Let every node end every attempt."""
@@ -160,6 +172,9 @@ class Cluster:
         self._refused: dict[str, Refused] = {}
         self._out: list[Message] = []
         self._steps = NodeSteps(scene.folder)
+        self._looks = 0
+        self._looking: dict[int, tuple[str, Callable[[], None]]] = {}
+        self._closed = False
         self._bare_since = clock()
         self._end_by: float | None = None
 
@@ -176,16 +191,18 @@ class Cluster:
         """Let a `poll` that waits return. Safe in other threads and in signal handlers."""
         self._inbox.put(None)
 
-    def place(self, method: Method) -> str:
+    def place(self, method: Method, held: Mapping[str, int] = NO_SLOTS) -> str:
         """Return the node with the most free slots, or that of a single session; empty where it has none."""
-        address = self._choose(method)
+        address = self._choose(method, held)
         return self._nodes[address].name if address is not None else ""
 
     def start(self, request: Request, lease: str) -> None:
         """Start an attempt on the node that it names, or on the one with the most free slots; without one it waits."""
-        named = [address for address, node in self._nodes.items() if node.name == request.node and node.free > 0]
-        address = named[0] if named else self._choose(request.method)
-        if address is None:
+        address = self._address(request.node) if request.node else self._choose(request.method)
+        if request.node and address is None:
+            self._out.append(Lost(lease, request.node, "it left before the attempt began"))
+            return
+        if address is None or not self._nodes[address].free:
             self._waiting.append((lease, request))
             return
         self._nodes[address].busy.add(lease)
@@ -206,13 +223,37 @@ class Cluster:
         )
         self._link.start(address, lease, sent, folder)
 
-    def _choose(self, method: Method) -> str | None:
+    def _choose(self, method: Method, held: Mapping[str, int] = NO_SLOTS) -> str | None:
         """Return the address of the node for an attempt of a method: of a single session the one that has it."""
-        held = self._sessions.get(method.id) if method.single_session else None
-        if held in self._nodes:
-            return held if self._nodes[held].free > 0 else None
-        free = [(-node.free, node.name, address) for address, node in self._nodes.items() if node.free > 0]
+        own = self._sessions.get(method.id) if method.single_session else None
+        if own in self._nodes:
+            return own if self._nodes[own].free > held.get(self._nodes[own].name, 0) else None
+        left = {address: node.free - held.get(node.name, 0) for address, node in self._nodes.items()}
+        free = [(-left[address], node.name, address) for address, node in self._nodes.items() if left[address] > 0]
         return min(free)[2] if free else None
+
+    def _address(self, name: str) -> str | None:
+        return next((address for address, node in self._nodes.items() if node.name == name), None)
+
+    def want(self, node: str, components: Sequence[str]) -> None:
+        """Let a node start its instances of components; one that is gone starts none."""
+        if (address := self._address(node)) is not None:
+            self._link.want(address, components)
+
+    def look(self, node: str, components: Sequence[str], done: Callable[[], None]) -> None:
+        """Let a node look at its instances; `poll` calls `done`."""
+        address = self._address(node)
+        if address is None:
+            done()
+            return
+        self._looks += 1
+        self._looking[self._looks] = (address, done)
+        self._link.look(address, components, self._looks)
+
+    def _looked(self, numbers: Iterable[int]) -> None:
+        for number in numbers:
+            _, done = self._looking.pop(number, ("", _nothing))
+            done()
 
     def poll(self, timeout: float | None) -> Sequence[Message]:
         """Return what has happened; waits until something has, `wake` was called, or `timeout` seconds are over.
@@ -242,7 +283,7 @@ class Cluster:
         if isinstance(news, Broken):
             self._give_up("the cluster is gone")
             self._nodes.clear()
-            if self._end_by is None:
+            if self._end_by is None and not self._closed:
                 raise news.error
         elif isinstance(news, Joined):
             self._join(news)
@@ -256,6 +297,10 @@ class Cluster:
         elif isinstance(news, Beaten):
             now = self._time()
             self._steps.show(news.node, (step._replace(since=now - step.since) for step in news.pulse.steps))
+            if news.pulse.changes:
+                self._out.append(Changed(news.node, news.pulse.changes))
+        elif isinstance(news, Looked):
+            self._looked(news.numbers)  # what they wait for is asked after the changes are taken
         elif isinstance(news, Answered):
             self._answer(news)
         elif isinstance(news, Dropped) and news.lease in self._placed:
@@ -288,6 +333,7 @@ class Cluster:
         if node is None:
             return
         self._steps.show(node.name, ())
+        self._looked([number for number, (where, _) in self._looking.items() if where == news.address])
         for lease in node.busy:
             del self._placed[lease]
             self._out.append(Lost(lease, node.name, news.reason))
@@ -310,6 +356,8 @@ class Cluster:
 
     def _check(self) -> None:
         now = self._clock()
+        if self._closed:
+            return
         if self._end_by is not None:
             if now >= self._end_by:
                 self._give_up(f"it did not end its attempts within {END_SECONDS:.0f} s")
@@ -335,6 +383,7 @@ class Cluster:
             node.busy.clear()
         self._placed.clear()
         self._waiting.clear()
+        self._looked(list(self._looking))
 
     def end(self, lease: str) -> None:
         """End an attempt before its time; `poll` gives what came of it."""
@@ -357,5 +406,10 @@ class Cluster:
 
     def close(self) -> None:
         """End what still runs, on every node, and let go of everything."""
+        self._closed = True
         self._link.close()
         self._steps.close()
+
+
+def _nothing() -> None:
+    """Do nothing: a look is over that was called back already."""

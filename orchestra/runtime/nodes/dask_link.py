@@ -10,7 +10,7 @@ import asyncio
 import contextlib
 import threading
 import time
-from collections.abc import Callable, Coroutine, Mapping
+from collections.abc import Callable, Coroutine, Mapping, Sequence
 from pathlib import Path
 from types import ModuleType
 from typing import Any, Final, TypeVar
@@ -18,9 +18,11 @@ from typing import Any, Final, TypeVar
 import msgspec
 
 from orchestra.errors import MachineError
+from orchestra.instances import used_on_nodes
 from orchestra.runtime.attempt import Request
 from orchestra.runtime.engine.contract import Scene
-from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
+from orchestra.runtime.nodes.cluster import Answered, Broken, Cluster, Dropped, Inbox, Joined, Left, Refused
+from orchestra.runtime.nodes.dask_beats import Beats
 from orchestra.runtime.nodes.dask_courier import FETCH_SECONDS, Courier
 from orchestra.runtime.nodes.dask_package import distributed, no_scheduler, told
 from orchestra.runtime.nodes.own_nodes import OwnNodes
@@ -29,7 +31,6 @@ from orchestra.runtime.nodes.proof import TRANSPORT, network, only_here, program
 from orchestra.runtime.nodes.scratch import scratch
 from orchestra.runtime.nodes.words import (
     BEAT_SECONDS,
-    DATA,
     LOST_SECONDS,
     SLOT,
     Answer,
@@ -37,7 +38,6 @@ from orchestra.runtime.nodes.words import (
     Hello,
     Order,
     Proof,
-    Pulse,
 )
 
 CONNECT_SECONDS: Final = 10.0
@@ -133,6 +133,7 @@ class DaskLink:
         self._attended: dict[str, tuple[str, asyncio.Task[None]]] = {}
         self._given_up: set[str] = set()
         self._names: dict[str, str] = {}
+        self._beats: dict[str, Beats] = {}
         self._told: set[asyncio.Task[None]] = set()
         self._scan_task: asyncio.Task[None] | None = None
         self._missed_since: float | None = None
@@ -189,7 +190,7 @@ class DaskLink:
             scene.plan.suite,
             scene.plan.profile,
             tuple(sorted(scene.browsers)),
-            programs_of(scene.tests),
+            programs_of(scene.tests, used_on_nodes(scene.plan.components, scene.tests)),
             variables_of(scene.plan, scene.environment),
         )
         self._versions, self._network = versions(scene.browsers), network()
@@ -269,7 +270,10 @@ class DaskLink:
             return
         self._sessions[address], self._names[address] = proof.session, name
         self._put(Joined(address, name, slots))
-        reason = await self._beats(address, proof.session)
+        beats = self._beats[address] = Beats(
+            self._courier, address, name, proof.session, put=self._put, scheduled=self._scheduled
+        )
+        reason = await beats.follow()
         self._followed.pop(address, None)
         self._leave(address, reason)
 
@@ -277,21 +281,6 @@ class DaskLink:
         return refusal(
             proof, plan=self._plan, versions=self._versions, network=self._network, only_here=self._only_here
         )
-
-    async def _beats(self, address: str, session: str) -> str:
-        """Ask a node for its heartbeat until it is lost, and return why it is."""
-        latest = time.monotonic()
-        while True:
-            await asyncio.sleep(BEAT_SECONDS)
-            try:
-                answer = await self._courier.ask(address, "beat", Ask(session), BEAT_SECONDS)
-                if not answer.startswith(DATA):
-                    return "it was started again, or gave the run up"
-                latest = time.monotonic()
-                self._put(Beaten(self._name(address), msgspec.json.decode(answer.removeprefix(DATA), type=Pulse)))
-            except Exception:  # noqa: BLE001 - whatever Dask raises: there was no heartbeat
-                if time.monotonic() - latest > LOST_SECONDS and await self._scheduled():
-                    return f"no heartbeat for {LOST_SECONDS:.0f} s"
 
     async def _scheduled(self) -> bool:
         """Return whether the scheduler answers: a node ends with it, and then it is no loss of the node."""
@@ -400,6 +389,14 @@ class DaskLink:
         """Let a node end an attempt."""
         self._loop.call_soon_threadsafe(self._tell, address, "end", lease)
 
+    def want(self, address: str, components: Sequence[str]) -> None:
+        """Let a node start its instances of components."""
+        self._loop.call_soon_threadsafe(lambda: self._beats[address].want(components))
+
+    def look(self, address: str, components: Sequence[str], number: int) -> None:
+        """Let a node look at them."""
+        self._loop.call_soon_threadsafe(lambda: self._beats[address].look(components, number))
+
     def stop(self) -> None:
         """Let every node end every attempt."""
         self._loop.call_soon_threadsafe(self._stop)
@@ -442,9 +439,7 @@ class DaskLink:
         for task in tasks:
             task.cancel()
         await asyncio.gather(*tasks, return_exceptions=True)
-        byes = [
-            self._courier.ask(address, "bye", Ask(session), BYE_SECONDS) for address, session in self._sessions.items()
-        ]
+        byes = [self._beats[address].part(BYE_SECONDS) for address in self._sessions]
         await asyncio.gather(*byes, return_exceptions=True)
         if self._client is not None:
             with contextlib.suppress(Exception):

@@ -13,7 +13,7 @@ import os
 import signal
 import socket
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import msgspec
@@ -38,6 +38,7 @@ from orchestra.runtime.nodes.words import (
     Order,
     Parcel,
     Proof,
+    Wanted,
 )
 
 HANDLER = "orchestra"
@@ -83,7 +84,7 @@ class Node:
             return b"gone"
         self._beat = time.monotonic()
         if op == "beat":
-            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse))
+            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse, ask.offset))
         if op == "read":
             return DATA + await asyncio.to_thread(self._read, visit, ask)
         if op == "forget":
@@ -92,8 +93,13 @@ class Node:
             visit.end(ask.lease)
         elif op == "stop":
             visit.stop()
+        elif op == "want":
+            visit.want(msgspec.json.decode(data, type=Wanted).components)
+        elif op == "look":
+            await _looked(visit, msgspec.json.decode(data, type=Wanted).components)
         elif op == "bye":
             await self.leave("the run has ended")
+            return DATA + msgspec.json.encode(await asyncio.to_thread(visit.pulse, ask.offset))
         return b"ok"
 
     async def _hello(self, hello: Hello) -> bytes:
@@ -171,6 +177,19 @@ def _resolve(loop: asyncio.AbstractEventLoop, future: asyncio.Future[Parcel | No
 
     with contextlib.suppress(RuntimeError):  # the loop has ended
         loop.call_soon_threadsafe(give)
+
+
+async def _looked(visit: Visit, components: Sequence[str]) -> None:
+    """Wait until it is known whether components are well. No thread waits: those are for heartbeats."""
+    loop = asyncio.get_running_loop()
+    known = asyncio.Event()
+
+    def done() -> None:
+        with contextlib.suppress(RuntimeError):  # the loop has ended
+            loop.call_soon_threadsafe(known.set)
+
+    visit.look(components, done)
+    await known.wait()
 
 
 _SERVING: list[Node] = []

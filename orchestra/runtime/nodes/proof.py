@@ -16,6 +16,7 @@ from urllib.parse import urlsplit
 import msgspec
 
 from orchestra import __version__
+from orchestra.instances import ON_NODES
 from orchestra.plan import Component, Plan, Test
 from orchestra.remote_address import is_loopback
 from orchestra.runtime.attempt import launches_browser
@@ -45,9 +46,12 @@ def versions(browsers: Mapping[str, str]) -> Versions:
     return Versions(__version__, platform.python_version(), version("playwright"), transport, dict(browsers))
 
 
-def programs_of(tests: Iterable[Test]) -> tuple[str, ...]:
-    """Return the programs that tests start and that PATH must have, sorted."""
+def programs_of(tests: Iterable[Test], components: Iterable[Component] = ()) -> tuple[str, ...]:
+    """Return the programs that tests and components start and that PATH must have, sorted."""
     found = {test.command.argv[0] for test in tests if test.command is not None and not test.command.shell}
+    for component in components:
+        parts = (component.job, component.service, component.failover)
+        found |= {part.run[0] for part in parts if part is not None and not part.shell}
     return tuple(sorted(name for name in found if "/" not in name and "$" not in name and name not in _INTERPRETER))
 
 
@@ -78,7 +82,7 @@ def only_here(plan: Plan, tests: Iterable[Test]) -> tuple[str, str] | None:
     """Return the first component that tests require and that only this machine can reach, and its address. Pure."""
     wanted = {name for test in tests for name in test.requires}
     for component in plan.components:
-        if component.id in wanted and (host := _loopback_host(component)) is not None:
+        if component.id in wanted and component.where != ON_NODES and (host := _loopback_host(component)) is not None:
             return component.id, host
     return None
 

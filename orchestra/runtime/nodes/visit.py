@@ -29,6 +29,7 @@ from orchestra.project import PLAN_FOLDER, Project
 from orchestra.runtime import inherited
 from orchestra.runtime.attempt import AttemptFailure, Request, Result, launches_browser, writes_files
 from orchestra.runtime.attempts.limit import within_limit
+from orchestra.runtime.attempts.window import Mark
 from orchestra.runtime.attempts.without_secrets import without_secrets
 from orchestra.runtime.browsers import finder
 from orchestra.runtime.browsers.finder import Browser
@@ -37,6 +38,7 @@ from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.logins import Shown
 from orchestra.runtime.mask import Masks
+from orchestra.runtime.nodes.own_rows import OwnRows
 from orchestra.runtime.nodes.parcel import files_of
 from orchestra.runtime.nodes.proof import lacking, network, versions
 from orchestra.runtime.nodes.words import Hello, Parcel, Proof, Pulse
@@ -138,9 +140,21 @@ class Visit:
             reaper=self._reaper,
             masks=self._masks,
         )
+        self._rows = OwnRows(
+            ground.plan,
+            root=root,
+            folder=self.folder,
+            mark=self._mark,
+            environment=ground.environment,
+            masks=self._masks,
+            reaper=self._reaper,
+            in_use=self._in_use,
+        )
+        self.want, self.look = self._rows.want, self._rows.look
         self._count = 0
         self._asked: deque[Callable[[], None]] = deque()
         self._under_way: dict[str, tuple[Request, Ended]] = {}
+        self._logs_from: dict[str, Mapping[str, Mark]] = {}
         self._closing = threading.Event()
         self._thread = threading.Thread(target=self._work, name="visit", daemon=True)
         self._thread.start()
@@ -166,11 +180,20 @@ class Visit:
         self._asked.append(self._local.stop)
         self._local.wake()
 
-    def pulse(self) -> Pulse:
-        """Return what the run learns with each heartbeat."""
+    def pulse(self, taken: int = 0) -> Pulse:
+        """Return what the run learns with each heartbeat.
+
+        Args:
+            taken: how many changes of rows it has taken.
+        """
         now = time.time()
         steps = running_steps(self.folder).values()
-        return Pulse(tuple(step._replace(since=max(0.0, now - step.since)) for step in steps))
+        shown = tuple(step._replace(since=max(0.0, now - step.since)) for step in steps)
+        moving = self._rows.moving()  # before the changes: what ends between the two is in them
+        return Pulse(shown, self._rows.changes(taken), moving)
+
+    def _in_use(self, component: str) -> bool:
+        return any(component in self._rows.required(request.test) for request, _ in list(self._under_way.values()))
 
     def folder_of(self, lease_folder: str) -> Path:
         """Return the folder of an attempt."""
@@ -199,6 +222,7 @@ class Visit:
                 self._ended(done.lease, done.result)
             self._local.stop()
             self._local.close()
+            self._rows.close()
             self._reaper.close()
             with suppress(MachineError):
                 self._logins.close()
@@ -216,6 +240,7 @@ class Visit:
             ended(Parcel(_fault(request, reason), fault=without_room(self.folder) and reason))
             return
         self._under_way[lease] = (request, ended)
+        self._logs_from[lease] = self._rows.marks(request.test)
         self._count += 1
         _, _, attempt = request.mark.partition("/")
         browser = self._ground.browsers.get(request.test.browser)
@@ -242,6 +267,7 @@ class Visit:
             for one in result.evidence:
                 if one.apart:
                     settle(Path(one.apart), folder / one.path)
+            result = self._rows.with_logs(request.test, result, folder, self._logs_from.pop(lease, {}))
             result = within_limit(without_secrets(result, self._masks, folder), request.test, folder)
             files = files_of(folder) if result.evidence else ()
             parcel = Parcel(self._masked(request, result), files, self._logins.hidden())

@@ -8,6 +8,7 @@ import msgspec
 
 from orchestra.ledger.running_step import RunningStep
 from orchestra.runtime.attempt import Request, Result
+from orchestra.runtime.servers.row import RowChange
 
 BEAT_SECONDS: Final = 2.0
 """The time between two heartbeats: the run asks, the node answers."""
@@ -81,9 +82,12 @@ class Pulse(msgspec.Struct, frozen=True):
     """The answer to a heartbeat: the steps that the node executes, each with the seconds since its begin as `since`.
 
     The clocks of two machines differ, so no time of day is sent.
+    `changes` are those of its rows after the ones that the run has taken; `moving`: more are about to follow.
     """
 
     steps: tuple[RunningStep, ...] = ()
+    changes: tuple[RowChange, ...] = ()
+    moving: bool = False
 
 
 class Order(msgspec.Struct, frozen=True):
@@ -124,8 +128,18 @@ class Answer(msgspec.Struct, frozen=True):
     bytes: int = 0
 
 
+class Wanted(msgspec.Struct, frozen=True):
+    """Components that a node is to start, or to look at."""
+
+    session: str
+    components: tuple[str, ...] = ()
+
+
 class Ask(msgspec.Struct, frozen=True):
-    """A question to a node about one lease: a part of a file, or of its parcel where `path` is empty."""
+    """A question to a node about one lease: a part of a file, or of its parcel where `path` is empty.
+
+    Of a heartbeat `offset` is how many changes of its rows the run has taken.
+    """
 
     session: str
     lease: str = ""

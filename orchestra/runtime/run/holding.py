@@ -6,10 +6,13 @@ grant of its slot to its verdict. Instances that run already come before those t
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections import Counter
+from collections.abc import Mapping, Sequence
 
-from orchestra.instances import uses_instance
+from orchestra.instances import node_of, used_on_nodes, uses_instance
 from orchestra.plan import Component
+from orchestra.runtime.engine.contract import NO_SLOTS
+from orchestra.runtime.engine.leases import Leases
 from orchestra.runtime.run.opening import Task
 from orchestra.runtime.servers.matrix import Matrix
 
@@ -52,13 +55,17 @@ class Holding:
             if not free and turns.keys() - failed:
                 return False
             free = free or failed - held or failed
-        task.worker = min(free, key=lambda worker: (turns[worker], worker))
-        self._held[task.name] = task.worker
+        chosen = min(free, key=lambda worker: (turns[worker], worker))
+        task.worker = self._held[task.name] = chosen
         return True
 
     def release(self, task: Task) -> None:
         """Take back the instances of a task, if it has any."""
         self._held.pop(task.name, None)
+
+    def slots(self) -> Mapping[str, int]:
+        """Return that no slot of a node is held."""
+        return NO_SLOTS
 
     def _own(self, task: Task, worker: int) -> list[str]:
         """Return the instances of a worker that a task requires, without the components of which there is one."""
@@ -76,3 +83,61 @@ class Holding:
         if _TURN["starting"] in turns.values():
             return False
         return not any(self._matrix.served(row) for worker in self._workers for row in self._own(task, worker))
+
+
+class NodeHolding:
+    """The nodes whose instances of components with `where: worker` tests use. One thread owns it.
+
+    A test holds a slot of its node while its components start there. From its start on the engine counts the slot.
+
+    Args:
+        components: of the plan.
+        engine: has the nodes.
+        matrix: has the instances.
+    """
+
+    def __init__(self, components: Sequence[Component], engine: Leases, matrix: Matrix) -> None:
+        self._components, self._engine, self._matrix = components, engine, matrix
+        self._held: dict[str, str] = {}
+
+    def take(self, task: Task) -> bool:
+        """Give a task a node, or another one for one that is gone or whose instance has failed; whether it has one.
+
+        Where each node has failed ones, it gets one of these.
+        """
+        if not used_on_nodes(self._components, [task.test]):
+            return True
+        nodes = {node: slots for node, slots in self._engine.nodes().items() if slots >= 0}
+        others = self._slots(but=task.name)
+        turns = {node: self._turn(task, node) for node in nodes}
+        free = {node for node, slots in nodes.items() if slots > others[node]}
+        well = {node for node, turn in turns.items() if turn != _TURN["failed"]}
+        if self._held.get(task.name) in free & well:
+            return True
+        self.release(task)
+        if task.method.single_session:  # which stays on its node
+            free &= {self._engine.place(task.method, others)}
+        elif well:
+            free &= well
+        choice = free & well or free
+        if not choice:
+            return False
+        task.worker = self._held[task.name] = min(
+            choice, key=lambda node: (turns[node], others[node] - nodes[node], node)
+        )
+        return True
+
+    def release(self, task: Task) -> None:
+        """Take back the slot of a task that has not begun."""
+        self._held.pop(task.name, None)
+
+    def slots(self) -> Mapping[str, int]:
+        """Return how many slots of each node are held for tests that have not begun."""
+        return self._slots()
+
+    def _slots(self, but: str = "") -> Counter[str]:
+        return Counter(node for name, node in self._held.items() if name != but)
+
+    def _turn(self, task: Task, node: str) -> int:
+        rows = self._matrix.required_by(task.test.requires, node)
+        return max(_TURN[self._matrix.row(row).state] for row in rows if node_of(row))

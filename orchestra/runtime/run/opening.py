@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from orchestra import __version__
+from orchestra.instances import Worker
 from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
 from orchestra.ledger.baseline import place_of
@@ -122,7 +123,7 @@ class Task:
         inner: the cases of its latest attempt, with their excuses.
         throttled: a gate let only one test run at a time when its attempt began.
         unsearched: why its known failures could not be searched for in them.
-        worker: whose instances of components with `per: worker` it holds, or held last; 0 for none.
+        worker: whose instances it holds, or held last: the number of a worker, or the name of a node; 0 for none.
     """
 
     name: str
@@ -134,7 +135,7 @@ class Task:
     inner: Excused = NONE
     unsearched: PatternError | None = None
     throttled: bool = False
-    worker: int = 0
+    worker: Worker = 0
 
 
 @dataclass(frozen=True, slots=True)

@@ -7,7 +7,7 @@ components that it requires, and starts when they are healthy. Every decision is
 
 from __future__ import annotations
 
-from orchestra.instances import component_of, worker_of
+from orchestra.instances import component_of, node_of, worker_of
 from orchestra.ledger.disk import make_folder
 from orchestra.ledger.event import AttemptStarted, HeldBack, Note, Verdict
 from orchestra.plan import Test
@@ -38,11 +38,12 @@ from orchestra.runtime.logins import FOLDER as LOGINS
 from orchestra.runtime.run.between import Between
 from orchestra.runtime.run.decide import Decisions
 from orchestra.runtime.run.ending import SIGNAL_NAMES, Ending
-from orchestra.runtime.run.holding import Holding
+from orchestra.runtime.run.holding import Holding, NodeHolding
 from orchestra.runtime.run.measure import Measures
 from orchestra.runtime.run.opening import Run, Task
 from orchestra.runtime.run.pace import repeat_folder
 from orchestra.runtime.servers.matrix import Matrix
+from orchestra.runtime.servers.node_matrix import NodeMatrix
 from orchestra.steps.look import folder_of as looks_of
 
 
@@ -84,7 +85,12 @@ class Schedule:
         self._outages, self._overtaken = outages, overtaken
         self._measures, self._decisions = measures, decisions
         self._between = Between(run.plan.components, matrix, engine.wake, self._renewed)
-        self._holding = Holding(run.plan.components, instances, matrix)
+        # A suite has components with `per: worker` or with `where: worker`, never both.
+        self._holding: Holding | NodeHolding = (
+            NodeHolding(run.plan.components, engine, matrix)
+            if isinstance(matrix, NodeMatrix)
+            else Holding(run.plan.components, instances, matrix)
+        )
         learned = run.load.methods if run.load is not None else frozenset()
         self._slots = {
             method.id: Slots(method, run.options.workers, nodes=engine.slots, learned=method.id in learned)
@@ -197,7 +203,7 @@ class Schedule:
             while True:
                 busy = self._busy[method.id]
                 free = (1 if gates.throttled() else self._slots[method.id].allowed(busy)) - busy
-                free = min(free, self._engine.free())
+                free = min(free, self._engine.free() - sum(self._holding.slots().values()))
                 if free <= 0:
                     break
                 name = self._queue.take(method.id, None if offered else free)
@@ -275,7 +281,7 @@ class Schedule:
         run, test = self._run, task.test
         held = self._queue.pools.held(task.name)
         required = self.required_by(task)
-        instances = {component_of(row): row for row in required if worker_of(row)}
+        instances = {component_of(row): row for row in required if worker_of(row) or node_of(row)}
         repeat = run.pace.repeating(task.name)
         attempt = run.view.life(task.name).ended + (not repeat)
         folder = self.folder_of(task, attempt)
@@ -283,7 +289,9 @@ class Schedule:
         if writes_files(test):
             make_folder(path)
         browser = run.browsers.get(test.browser) if launches_browser(test, task.method) else None
-        node = self._engine.place(task.method)
+        node = task.worker if isinstance(task.worker, str) else self._engine.place(task.method, self._holding.slots())
+        if isinstance(task.worker, str):
+            self._holding.release(task)  # the engine counts its slot from now on
         if not repeat:
             run.recorder.add(
                 AttemptStarted(

@@ -8,11 +8,12 @@ from __future__ import annotations
 
 import signal
 from collections.abc import Callable, Mapping, Sequence
+from functools import partial
 from pathlib import Path
 
 from orchestra.engines import REQUIRED_ENGINE
 from orchestra.errors import OrchestraError
-from orchestra.instances import most
+from orchestra.instances import most, of_nodes
 from orchestra.ledger import history, integrity, retention, run_record
 from orchestra.ledger.event import Interrupted, Note, RunFinished
 from orchestra.ledger.transaction import LAST_RUN, Transaction
@@ -42,6 +43,7 @@ from orchestra.runtime.run.schedule import Schedule
 from orchestra.runtime.run.sharing import Sharing
 from orchestra.runtime.servers import reuse, up
 from orchestra.runtime.servers.matrix import Matrix
+from orchestra.runtime.servers.node_matrix import NodeMatrix
 
 __all__ = ["Options", "Session"]
 
@@ -102,7 +104,8 @@ class Session:
             engine_of(run, opened, self._reaper, lambda: self.ask(signal.SIGINT) if not ending.asked else None),
             run.recorder.add,
         )
-        self._matrix = matrix = Matrix(
+        matrix_kind = partial(NodeMatrix, nodes=engine) if opened is not None and of_nodes(plan.components) else Matrix
+        self._matrix = matrix = matrix_kind(
             plan.components,
             root=root,
             folder=run.folder,
@@ -120,6 +123,7 @@ class Session:
             lendings=sharing.lendings,
             instances=(instances := _instances(run)),
         )
+        engine.report_to(matrix)
         durations = {task: last.seconds for task, last in run.last_executions.items()}
         queue = Queue(plan, selection, durations, options.seed, options.shard, run.load)
         self._overtaken = overtaken = Overtaken(matrix.row, matrix.names)

@@ -22,7 +22,7 @@ from functools import partial
 from pathlib import Path
 from types import MappingProxyType
 
-from orchestra.instances import component_of, expanded, once, required, worker_of
+from orchestra.instances import Worker, component_of, expanded, once, required, worker_of
 from orchestra.ledger.event import ServiceChanged
 from orchestra.plan import NO_TLS, Component, Tls
 from orchestra.recovery import RECOVERY
@@ -133,14 +133,14 @@ class Matrix:
 
     # ------------------------------------------------------------------------------------------- called by other threads
 
-    def required_by(self, ids: Iterable[str], worker: int = 0) -> tuple[str, ...]:
+    def required_by(self, ids: Iterable[str], worker: Worker = 0) -> tuple[str, ...]:
         """Return the rows of these components and of all that they need, in the order of the plan.
 
         Args:
             ids: components.
             worker: whose instances are meant; 0 leaves components with instances out.
         """
-        return required(self._components, ids, worker)
+        return required(self._components, ids, worker if isinstance(worker, int) else 0)
 
     def request(self, rows: Iterable[str]) -> None:
         """Start these rows and all that they need, in parallel where their needs allow it; returns at once."""
@@ -211,7 +211,7 @@ class Matrix:
         self._loop.call_soon_threadsafe(drain)
         heard.wait(_HEAR_SECONDS)
 
-    def names(self, worker: int = 0) -> dict[str, str]:
+    def names(self, worker: Worker = 0) -> dict[str, str]:
         """Return the names that are bound so far: `backend.url`, `backend.host`, `backend.port`, groups of log probes.
 
         Args:
@@ -220,7 +220,7 @@ class Matrix:
         return {
             f"{component_of(name)}.{part}": value
             for name, member in self._members.items()
-            if worker_of(name) in (0, worker)
+            if worker_of(name) in {0, worker}
             for part, value in member.bound.items()
         }
 

@@ -5,6 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, TypeAlias
 
+import msgspec
+
+from orchestra.ledger.event import ServiceChanged
+
 State: TypeAlias = Literal["idle", "starting", "healthy", "unhealthy", "failed", "stopped"]
 
 
@@ -49,6 +53,24 @@ class Row:
     failovers: int = 0
     incident: str = ""
     latency_seconds: float | None = None
+
+
+class RowChange(msgspec.Struct, frozen=True):
+    """A change of a row on a node, as the node reports it.
+
+    Attributes:
+        event: with the names that the node has for the component and its incident.
+        ago_seconds: how long before it the component was last known to be well.
+        bound: the names that it binds: `url`, `host`, `port`, groups of its log probes.
+        hint: what to do.
+        degraded: it is on its failover.
+    """
+
+    event: ServiceChanged
+    ago_seconds: float = 0.0
+    bound: dict[str, str] = {}
+    hint: str = ""
+    degraded: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -198,10 +198,12 @@ class Survey:
 
 
 def _with_known_instances(components: Iterable[Component], known: Iterable[str]) -> Iterator[Component]:
-    """Yield components; in place of one with `per: worker` its instances in the run in progress, if it has any."""
+    """Yield components; in place of one with instances those of the run in progress, if it has any."""
     for component in components:
-        mine = sorted((row for row in known if component_of(row) == component.id != row), key=worker_of)
-        if component.per != PER_WORKER or not mine:
+        mine = sorted(
+            (row for row in known if component_of(row) == component.id != row), key=lambda row: (worker_of(row), row)
+        )
+        if not mine:
             yield component
         else:
             yield from (msgspec.structs.replace(component, id=row) for row in mine)

@@ -18,7 +18,15 @@ from typing import Any
 import msgspec
 import psutil
 from playwright.async_api import Browser as PlaywrightBrowser
-from playwright.async_api import BrowserContext, Error, Page, Playwright, Route, ViewportSize, async_playwright
+from playwright.async_api import (
+    BrowserContext,
+    Error,
+    Page,
+    Playwright,
+    Route,
+    ViewportSize,
+    async_playwright,
+)
 
 from orchestra.engines import ENGINES
 from orchestra.plan import PLAIN_PAGE, Emulation, Tls
@@ -35,16 +43,12 @@ from orchestra.runtime.driver.emulation import (
     size_of,
     styles,
 )
+from orchestra.runtime.driver.mcp.devtools import Devtools
 from orchestra.runtime.driver.mcp.watch import ANSWER_SECONDS, PageWatch
 from orchestra.runtime.driver.pages import Pages
 from orchestra.runtime.unicode import well_formed
 
 BLANK = "about:blank"
-
-COLLECT_AFTER = 10
-"""The number of tests after which the process of the page collects its garbage. Chromium waits much longer: after 250 tests
-its process is four times as large, and spends half as much time again on a test.
-"""
 
 # Runs before any script of the page can replace its timers. A tool whose call a dialog cut short does not report
 # whether its click was made, so presses are recorded.
@@ -101,11 +105,11 @@ class SharedBrowser:
         self._playwright: Playwright | None = None
         self._browser: PlaywrightBrowser | None = None
         self._context: BrowserContext | None = None
+        self._devtools: Devtools | None = None
         self._roots: set[psutil.Process] = set()
         self._engine = ""
         self._trust = Trust()
         self._traced = False
-        self._blanked = 0
         self._visited: set[str] = set()  # sites that Playwright visits for a copy of what is stored
         self._emulation = PLAIN_PAGE
         self._pages: Pages[Page] | None = None
@@ -224,8 +228,16 @@ class SharedBrowser:
 
     async def _new_page(self) -> None:
         page = await self.context.new_page()
+        self._devtools = None  # that of another page
         self.watch.begin(page)
         self._pages = Pages(page)
+
+    @property
+    def devtools(self) -> Devtools:
+        """The DevTools protocol of the first page."""
+        if self._devtools is None:
+            self._devtools = Devtools(self.pages.main)
+        return self._devtools
 
     async def answers(self, seconds: float = ANSWER_SECONDS) -> bool:
         """Return True if the page executes a script. Earlier events of the page are known when this ends."""
@@ -288,15 +300,11 @@ class SharedBrowser:
         Raises:
             playwright.async_api.Error: it cannot be left.
         """
-        await self.page.set_viewport_size(self.size)
+        if self.page.viewport_size != self.size:
+            await self.page.set_viewport_size(self.size)
         await self.page.goto(BLANK)
         with suppress(Error):  # other engines than Chromium keep their history
-            session = await self.context.new_cdp_session(self.page)
-            await session.send("Page.resetNavigationHistory")
-            self._blanked += 1
-            if self._blanked % COLLECT_AFTER == 0:
-                await session.send("HeapProfiler.collectGarbage")
-            await session.detach()
+            await self.devtools.forget_history()
 
     async def clean(self, *, replaced: bool) -> None:
         """Clear cookies, storage of every kind, permissions, and the records of console and network, of a blank page.
@@ -309,11 +317,7 @@ class SharedBrowser:
         """
         await self.page.evaluate("() => { window.name = ''; }")
         if ENGINES[self._engine].devtools:
-            session = await self.context.new_cdp_session(self.page)
-            for origin in sorted(self.watch.origins):
-                await session.send("Storage.clearDataForOrigin", {"origin": origin, "storageTypes": "all"})
-            await session.send("Network.clearBrowserCache")
-            await session.detach()
+            await self.devtools.clear(sorted(self.watch.origins))
         else:
             await _clean_from_inside(self.page, self.watch.origins)
             await self.blank()
@@ -329,7 +333,8 @@ class SharedBrowser:
         cleared = ENGINES[self._engine].devtools and not self.watch.origins and len(self._visited) <= 1
         if cleared and not any(value for name, value in state.items() if name != "cookies"):
             await self.context.clear_cookies()
-            await self.context.add_cookies(state.get("cookies", []))
+            if state.get("cookies"):
+                await self.context.add_cookies(state["cookies"])
             return
         await self.context.set_storage_state(state)  # it opens a page of its own, and forgets what was visited
         self._visited.clear()
@@ -418,7 +423,7 @@ class SharedBrowser:
         if self._browser is not None:
             with suppress(Exception):  # whatever is wrong with it, it is being given up
                 await self._browser.close()
-        self._browser = self._context = self.watch.page = None
+        self._browser = self._context = self._devtools = self.watch.page = None
         self._traced = False
         self._visited.clear()
         self.watch.origins.clear()

@@ -6,7 +6,7 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from playwright.sync_api import Error, Locator, Page
 from playwright.sync_api import TimeoutError as PlaywrightTimeoutError
@@ -138,13 +138,25 @@ def until_fit(stage: Stage, job: Job, script: str) -> None:
         if job.step.target is None:
             reason = stage.page.evaluate(script)
         else:
-            reason = patiently(stage, job, lambda ms: element_of(stage, job).evaluate(script, timeout=ms))
+            reason = _reason_at_once(stage, job, script)
+            if reason is None:
+                reason = patiently(stage, job, lambda ms: element_of(stage, job).evaluate(script, timeout=ms))
         if not reason:
             return
         failure = unready(job, reason, job.deadline.clock() - begun, waits=stage.watch.waits)
         if failure is not None:
             raise failure
         stage.page.wait_for_timeout(_POLL_MS)
+
+
+def _reason_at_once(stage: Stage, job: Job, script: str) -> Any:
+    """Return what the script returns for the one element that the target matches now; None where another number matches.
+
+    One message to Playwright's process, where a wait for the element, the script and the end of its handle are three.
+    """
+    with suppress(Error):
+        return element_of(stage, job).evaluate_all(f"(found) => found.length === 1 ? ({script})(found[0]) : null")
+    return None
 
 
 def _await_document(stage: Stage, job: Job, moves: int, left: float) -> None:
