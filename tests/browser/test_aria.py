@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both import failed, passed
+from tests.support.nights import by_day
 from tests.support.site import page
 
 pytestmark = pytest.mark.browser
@@ -55,7 +56,8 @@ FAULTS = {
 }
 
 
-@pytest.mark.parametrize("fault", FAULTS)
+# By day a tree that is another one, an element that is not there, and what no tree can be; at night each word for it.
+@pytest.mark.parametrize("fault", by_day(FAULTS, "another level", "no element, negated", "no such attribute"))
 def test_another_tree_fails_with_the_tree_of_the_page(both, fault):
     step, ending, tree = FAULTS[fault]
     cli, mcp = failed(both(PAGE, {"wait": {"text": "ready"}}, step))

@@ -522,6 +522,7 @@ def begin(chromium, folder, site) -> tuple[Process, list[psutil.Process]]:
     return process, living
 
 
+@pytest.mark.nightly  # test_worker.py closes it by day; the next test ends all that this method has
 @browser
 def test_nothing_is_left_when_stdin_is_closed(chromium, tmp_path, site):
     process, living = begin(chromium, tmp_path, site)

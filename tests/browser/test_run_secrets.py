@@ -9,7 +9,6 @@ from urllib.parse import quote
 
 import pytest
 
-from tests.support.nights import at_night
 from tests.support.pages import data_of
 
 SECRET = 's3cr3t/väl ue+&"x'
@@ -32,7 +31,7 @@ setTimeout(() => { throw new Error("no such " + token); }, 0);
 SECRETS = """orchestra: 1
 suite: s
 secrets: [THE_TOKEN]
-methods: {METHODS}
+methods: {cli: {driver: playwright, workers: 1}, mcp: {driver: mcp}}
 health:
   web:
     service: {run: [python, -m, http.server, "${port}", --bind, 127.0.0.1, --directory, web], port_range: 8700-8799}
@@ -61,23 +60,15 @@ tests:
 """
 
 
-METHODS = {"cli": "{driver: playwright, workers: 1}", "mcp": "{driver: mcp}"}
-FILES = {"cli": {"network.jsonl"}, "mcp": {"mcp.jsonl"}}
-"""Files that only a method has."""
-
-
-# By day test_secret_corpus.py has every form of a secret by both methods; the pools are the same by each.
 @pytest.mark.browser
-@pytest.mark.parametrize("methods", [("cli",), at_night(("cli", "mcp"))], ids="-".join)
-def test_a_secret_of_a_page_is_nowhere_in_the_run_folder(project, chromium, methods):
-    rows = ", ".join(f"{method}: {METHODS[method]}" for method in methods)
-    project.write(SECRETS.replace("METHODS", rows)).write(LEAKY, "web/leaky.html").compile()
+def test_a_secret_of_a_page_is_nowhere_in_the_run_folder(project, chromium):
+    project.write(SECRETS).write(LEAKY, "web/leaky.html").compile()
     done = project.run("run", THE_TOKEN=SECRET)
     assert done.code == 1, done.err
     verdicts = project.verdicts()
     assert verdicts == {
         f"{method}:{test}": verdict
-        for method in methods
+        for method in ("cli", "mcp")
         for test, verdict in (
             ("heading", "failed"),
             ("long", "failed"),
@@ -89,9 +80,7 @@ def test_a_secret_of_a_page_is_nowhere_in_the_run_folder(project, chromium, meth
         )
     }, (verdicts, done.err)
     files = [path for path in project.folder.rglob("*") if path.is_file()]
-    assert {path.name for path in files} >= {"console.log", "web.log", "worker-1.log"}.union(
-        *(FILES[method] for method in methods)
-    )
+    assert {path.name for path in files} >= {"console.log", "network.jsonl", "web.log", "worker-1.log", "mcp.jsonl"}
     for path in files:
         name = str(path.relative_to(project.folder))
         assert "s3cr3t" not in name

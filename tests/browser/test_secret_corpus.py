@@ -15,6 +15,9 @@ from tests.support.project import SuiteProject
 
 pytestmark = pytest.mark.browser
 
+of_the_corpus = pytest.mark.nightly
+"""By day test_run_secrets.py has a secret at each place of a page, test_mask_forms.py each form, test_mask_files.py each archive."""
+
 ALL = frozenset(range(len(NAMES)))
 WIDE = frozenset(range(90, 90 + len(BYTES)))
 PLACES = {
@@ -65,9 +68,9 @@ class Kept:
     temporary: list[str]
 
 
-def kept(folder: Path, *, secrets: bool, whole: bool = False) -> Kept:
-    """Run the corpus, look at it with every verb, and read all that it left; the `whole` has each form by both methods."""
-    project = corpus.project(folder / "p", secrets=secrets, whole=whole)
+def kept(folder: Path, *, secrets: bool) -> Kept:
+    """Run the corpus, look at it with every verb, and read all that it left."""
+    project = corpus.project(folder / "p", secrets=secrets)
     temporary = Path(tempfile.mkdtemp(dir="/tmp", prefix="o-"))  # sockets fit into short paths only
     env = {
         "THE_VALUE": corpus.RAW,
@@ -94,7 +97,7 @@ def kept(folder: Path, *, secrets: bool, whole: bool = False) -> Kept:
 
 @pytest.fixture(scope="module")
 def control(chromium, tmp_path_factory) -> Kept:
-    return kept(tmp_path_factory.mktemp("c"), secrets=False, whole=True)
+    return kept(tmp_path_factory.mktemp("c"), secrets=False)
 
 
 @pytest.fixture(scope="module")
@@ -117,29 +120,25 @@ def test_the_scanner_knows_each_form():
     assert shown(b"a page without any") is None
 
 
-@pytest.mark.nightly
+@of_the_corpus
 def test_the_scanner_finds_each_form_where_nothing_is_masked(control):
     assert {place: lacks for place in PLACES if (lacks := missing(place, control.scan.open))} == CUT
 
 
+@of_the_corpus
 def test_each_form_was_there_and_is_masked(masked):
     """One test for all places: several would be divided between processes, and each makes its own run."""
     assert {place: lacks for place in PLACES if (lacks := missing(place, masked.scan.seen))} == {}
     assert {place: open_forms for place, open_forms in masked.scan.open.items() if open_forms} == {}
 
 
-@pytest.mark.nightly
-def test_each_form_is_masked_by_both_methods(chromium, tmp_path):
-    scan = kept(tmp_path, secrets=True, whole=True).scan
-    assert {place: open_forms for place, open_forms in scan.open.items() if open_forms} == {}
-    assert scan.leaks == []
-
-
+@of_the_corpus
 def test_no_byte_of_a_run_shows_a_secret(masked):
     assert masked.scan.leaks == []
     assert masked.temporary == []
 
 
+@of_the_corpus
 def test_what_could_not_be_searched_is_named_and_the_record_holds(masked):
     [files] = [event["body"] for event in masked.project.events("attempt_finished") if event["body"]["test"] == "files"]
     assert [(file["path"], file["kind"]) for file in files["dropped"]] == [("made/c.gz", "attachment")]

@@ -148,8 +148,8 @@ class Scan:
             self.take(f"git object {line.decode()}", content)
 
 
-def spec(*, secrets: bool, whole: bool) -> str:
-    """The spec of the corpus; without `secrets` nothing is masked, without the `whole` each second page is by `mcp` alone."""
+def spec(*, secrets: bool) -> str:
+    """The spec of the corpus; without `secrets` nothing is masked."""
     tests = []
     for number in range(GROUPS):
         command = (
@@ -160,9 +160,8 @@ def spec(*, secrets: bool, whole: bool) -> str:
         )
         steps = f'goto: "${{web.url}}/page#text-{number}"'
         wait = "within_seconds: 0.05"
-        methods = "cli, mcp" if whole or number % 2 else "mcp"  # which alone has the title of its session's page
         tests.append(
-            f"  text{number}:\n    methods: [{methods}]\n    steps:\n      - {steps}\n"
+            f"  text{number}:\n    methods: [cli, mcp]\n    steps:\n      - {steps}\n"
             f"      - expect: {{css: h1, {wait}, to: {{have_text: nothing}}}}"
         )
     tests += [
@@ -218,7 +217,7 @@ tests:
 """
 
 
-def project(root: Path, *, secrets: bool, whole: bool) -> SuiteProject:
+def project(root: Path, *, secrets: bool) -> SuiteProject:
     """The project of the corpus, compiled, in a git repository with one commit."""
     root.mkdir()
     (root / "pyproject.toml").write_text("[tool.orchestra]\n")
@@ -230,7 +229,7 @@ def project(root: Path, *, secrets: bool, whole: bool) -> SuiteProject:
         json.dumps({"raw": RAW, "name": NAME, "texts": texts, "bytes": forms, "each": EACH, "few": FEW})
     )
     (root / ".gitignore").write_text("corpus.json\nout\n.doit*\n__pycache__\n")
-    made = SuiteProject(root).write(spec(secrets=secrets, whole=whole)).compile()
+    made = SuiteProject(root).write(spec(secrets=secrets)).compile()
     made.git("init")
     made.git("add", "-A")
     made.git("commit", "-m", "one")
