@@ -35,6 +35,13 @@ REPORT: Final = "report it to the authors of the package"
 _Kind = TypeVar("_Kind")
 
 
+def rivals(package: str, owner: str) -> str:
+    """Return the hint for two owners of one name: a package can be left out, orchestra cannot."""
+    if owner == "orchestra":
+        return f'remove "{package}" from `plugins:`, and {REPORT}'
+    return f'use only one of the packages "{owner}" and "{package}"'
+
+
 class PluginError(MachineError):
     """A plug-in is not installed, is another version than the plan was compiled with, or cannot be loaded."""
 

@@ -134,7 +134,7 @@ def _load(
             if name in table:
                 owner = next((one.name for one in packages if name in getattr(one, f"{sort}s")), "orchestra")
                 message = f'the plug-in "{package.name}" {package.version} brings a {sort} "{name}", as does {owner}'
-                raise PluginError(message, "use only one of the packages")
+                raise PluginError(message, plugins.rivals(package.name, owner))
             kind: type[Any] = ProbeKind if sort == "probe" else DriverKind
             table[name] = made = plugins.load(sort, name, package.name, kind, root)  # type: ignore[arg-type]
             if isinstance(made, DriverKind):

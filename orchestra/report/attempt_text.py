@@ -8,7 +8,7 @@ from orchestra.draw import duration
 from orchestra.ledger.event import AttemptFinished, Attested, HeldBack
 from orchestra.ledger.life import Life
 from orchestra.ledger.parts import Evidence, numbered
-from orchestra.report.console.lines import detail, details, held_text, line
+from orchestra.report.console.lines import detail, details, held_text, line, retry_reason
 from orchestra.report.findings import finding_text, host_lines, network_text
 from orchestra.report.rows import explained
 
@@ -64,6 +64,10 @@ def _attempt(body: AttemptFinished, folder: str) -> Iterator[str]:
         yield detail("step", ", ".join(part for part in parts if part))
     for name, text in explained(body, ("at", "message", "expected", "found", "log", "hint")):
         yield from details(name, text)
+    if body.infra_suspect and body.retry:
+        yield detail("repeated", f"because of {', '.join(body.incidents)}")
+    elif reason := retry_reason(body):
+        yield detail("retried", reason)
     for finding in body.findings:
         label = "fails" if finding.level == "fail" else "warning"
         yield detail(label, f"{finding.layer}: {finding_text(finding)}")

@@ -67,17 +67,23 @@ def forms_of(plan: Plan, root: str | os.PathLike[str]) -> Mapping[str, Form]:
     if not any(package.formats for package in plan.plugins):
         return FORMS
     forms = dict(FORMS)
+    owners = dict.fromkeys(FORMS, "orchestra")
     for package in plan.plugins:
         for name in package.formats:
             form = plugins.load("format", name, package.name, Form, root)
             title = f'the format "{name}" of the plug-in "{package.name}"'
-            if name in forms or form.file in {one.file for one in forms.values()}:
-                message = f'{title} is written to "{form.file}", which another format has'
-                raise PluginError(message, "use only one of the packages")
+            if name in forms:
+                raise PluginError(
+                    f"{title} has the name of one of {owners[name]}", plugins.rivals(package.name, owners[name])
+                )
+            same = next((other for other, one in forms.items() if one.file == form.file), "")
+            if same:
+                message = f'{title} is written to "{form.file}", as is "{same}" of {owners[same]}'
+                raise PluginError(message, plugins.rivals(package.name, owners[same]))
             if not _FILE.fullmatch(form.file):
                 message = f'{title} names the file "{form.file}", which is not `report.` with an extension'
                 raise PluginError(message, plugins.REPORT)
-            forms[name] = _guarded(title, form)
+            forms[name], owners[name] = _guarded(title, form), package.name
     return forms
 
 

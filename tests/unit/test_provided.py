@@ -7,6 +7,8 @@ import sys
 import pytest
 
 from orchestra.compiler import build as compiler
+from orchestra.plugins import PluginError
+from orchestra.report.forms import forms_of
 
 MODULE = """\
 from orchestra.drivers import DriverKind
@@ -20,6 +22,8 @@ PAGES = DriverKind("pages", "pages", frozenset({"browser"}), "sample_driver", br
 """
 HEAD = "orchestra: 1\nsuite: s\n"
 STEPS = "steps: [{goto: 'http://localhost/'}]"
+LEAVE = 'remove "orchestra-sample" from `plugins:`, and report it to the authors of the package'
+ONE = 'use only one of the packages "orchestra-sample" and "orchestra-twin"'
 TESTS = f"tests: {{A: {{{STEPS}}}}}\n"
 
 
@@ -67,7 +71,7 @@ def test_a_plan_names_the_kinds_that_a_package_brings(project):
 FAULTS = {
     "not installed": ("[orchestra-nowhere]", 'the plug-in "orchestra-nowhere" is not installed (plug-in): pip install orchestra-nowhere'),
     "no plug-in": ("[plain]", 'the package "plain" 1.0 is no plug-in: it has no entry point orchestra.probes, orchestra.drivers, orchestra.formats, orchestra.engines (plug-in): remove it, or correct the name'),
-    "the same kind twice": ("[orchestra-sample, orchestra-twin]", 'the plug-in "orchestra-twin" 1.0 brings a probe "line", as does orchestra-sample (plug-in): use only one of the packages'),
+    "the same kind twice": ("[orchestra-sample, orchestra-twin]", 'the plug-in "orchestra-twin" 1.0 brings a probe "line", as does orchestra-sample (plug-in): use only one of the packages "orchestra-sample" and "orchestra-twin"'),
     "not used": ("[orchestra-sample]", 'the plug-in "orchestra-sample" is not used: it brings probe line and driver pages (plug-in): use it, or remove it from `plugins:`'),
 }  # fmt: skip
 
@@ -77,6 +81,42 @@ def test_a_fault_of_a_plug_in_names_its_package(project, case):
     named, problem = FAULTS[case]
     driver = "pages" if case == "the same kind twice" else "playwright"
     assert problems(project, f"plugins: {named}\nmethods: {{t: {{driver: {driver}}}}}\n{TESTS}") == [problem]
+
+
+FORMAT = """
+from orchestra.report.forms import Form
+
+SAME_NAME = Form("report.other", str)
+SAME_FILE = Form("junit.xml", str)
+"""
+
+
+@pytest.mark.parametrize(
+    "points, said, hint",
+    [
+        ({"orchestra-sample": "junit = sample_kinds:SAME_NAME"}, '"junit" of the plug-in "orchestra-sample" has the name of one of orchestra', LEAVE),
+        ({"orchestra-sample": "own = sample_kinds:SAME_FILE"}, '"own" of the plug-in "orchestra-sample" is written to "junit.xml", as is "junit" of orchestra', LEAVE),
+        ({"orchestra-sample": "own = sample_kinds:SAME_NAME", "orchestra-twin": "own = sample_kinds:SAME_NAME"}, '"own" of the plug-in "orchestra-twin" has the name of one of orchestra-sample', ONE),
+        ({"orchestra-sample": "own = sample_kinds:SAME_NAME", "orchestra-twin": "too = sample_kinds:SAME_NAME"}, '"too" of the plug-in "orchestra-twin" is written to "report.other", as is "own" of orchestra-sample', ONE),
+    ],
+)  # fmt: skip
+def test_a_format_that_another_has_names_its_owner(project, points, said, hint):
+    packages = project.parent / "packages"
+    (packages / "sample_kinds.py").write_text(FORMAT)
+    for name, point in points.items():
+        folder = packages / f"{name.replace('-', '_')}-1.0.dist-info"
+        (folder / "entry_points.txt").write_text(f"[orchestra.formats]\n{point}\n")
+    (plan,) = built(project, f"plugins: [{', '.join(points)}]\n{TESTS}").plans
+    with pytest.raises(PluginError) as caught:
+        forms_of(plan, project)
+    assert (caught.value.message, caught.value.hint) == (f"the format {said}", hint)
+
+
+def test_a_probe_that_orchestra_has_names_orchestra(project):
+    folder = project.parent / "packages" / "orchestra_sample-1.0.dist-info"
+    (folder / "entry_points.txt").write_text("[orchestra.probes]\nhttp = sample_kinds:PROBE\n")
+    said = 'the plug-in "orchestra-sample" 1.0 brings a probe "http", as does orchestra (plug-in)'
+    assert problems(project, f"plugins: [orchestra-sample]\n{TESTS}") == [f"{said}: {LEAVE}"]
 
 
 STEP = """

@@ -100,6 +100,24 @@ def test_a_failed_step_is_named_with_its_section(section, name):
     ]
 
 
+@pytest.mark.parametrize(
+    "recorded, told",
+    [
+        (
+            {"retry": True, "retry_cause": "connection", "retries_left": 0},
+            ["    retried     because of connection, 0 left"],
+        ),
+        ({"retry": True, "infra_suspect": True, "incidents": ["i1"]}, ["    repeated    because of i1"]),
+        ({"infra_suspect": True, "incidents": ["i1"]}, []),
+        ({"retry": True}, []),
+    ],
+)
+def test_the_record_of_a_test_gives_the_cause_of_a_retry(recorded, told):
+    made = samples.attempt("cli:B001", outcome="error", error=samples.failure(), **recorded)
+    life = view_of(events([samples.run_started(), *made])).life("cli:B001")
+    assert [text for text in attempt_text.lines("", life, "") if "because of" in text] == told
+
+
 def test_a_flaky_test_keeps_its_failures_but_nothing_explains_a_bad_verdict():
     found = row(report(*samples.everything()), "mcp:B002")
     assert (found.verdict, found.failure, len(found.failures), found.mark) == ("flaky", None, 1, "😐")

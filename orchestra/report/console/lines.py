@@ -258,9 +258,13 @@ def _retry(body: AttemptFinished) -> str:
     if body.infra_suspect:
         during = f"attempt {body.attempt} {body.outcome} during {', '.join(body.incidents)}, to be repeated"
         return line("held", body.task, during, message)
+    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", retry_reason(body), message)
+
+
+def retry_reason(body: AttemptFinished) -> str:
+    """Return by which entry of `retries.on` a retry follows and how many are left; empty for a record without it."""
     left = f", {body.retries_left} left" if body.retries_left is not None else ""
-    cause = f"because of {body.retry_cause}{left}" if body.retry_cause else ""  # earlier versions recorded none
-    return line("retry", body.task, f"attempt {body.attempt} {body.outcome}", cause, message)
+    return f"because of {body.retry_cause}{left}" if body.retry_cause else ""  # earlier versions recorded none
 
 
 def _service(body: ServiceChanged) -> str:
