@@ -38,6 +38,7 @@ from orchestra import errors
 from orchestra.compiler.build import build
 from orchestra.ledger.event import VERDICTS
 from orchestra.project import find
+from orchestra.report.forms import FORMS
 from tests.support import forks
 from tests.support.paths import DATA, ROOT
 from tests.support.project import SuiteProject, call, environment, needs_process
@@ -453,6 +454,20 @@ def test_every_probe_stands_in_the_page_of_health():
     probes = {key for key, value in ready.items() if value.get("$ref", "").endswith("Probe")}
     assert len(probes) == 7
     assert sorted(probe for probe in probes if f"| `{probe}: " not in page) == []
+    glossary = (ROOT / "docs" / "glossary.md").read_text(encoding="utf-8")
+    (row,) = (line for line in glossary.splitlines() if line.startswith("| probe |"))
+    assert sorted(probe for probe in probes if f"`{probe}`" not in row) == []
+
+
+@pytest.mark.parametrize("name", FORMS)
+def test_every_format_of_the_report_stands_in_its_pages(name):
+    pages = {
+        "docs/cli.md": f"|{name}|" if name != "html" else "`--format html|",
+        "docs/report.md": f"\n- `{FORMS[name].file}`: ",
+        **dict.fromkeys(("docs/run.md", "docs/security.md"), f"`{FORMS[name].file}`"),
+        **dict.fromkeys(("docs/architecture.md", "README.md"), "page" if name == "html" else f"`{FORMS[name].file}`"),
+    }
+    assert [page for page, text in pages.items() if text not in (ROOT / page).read_text(encoding="utf-8")] == []
 
 
 def test_every_key_of_the_health_matrix_stands_in_its_page():

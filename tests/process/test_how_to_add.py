@@ -53,6 +53,9 @@ ADDED = {
     "rule": [
         ("orchestra/compiler/rules/health.py", "RULES = (", '@rule\ndef shouted_title(context: Context) -> Iterator[Problem]:\n    """A title has upper-case letters alone."""\n    for name, row in _rows(context):\n        if row.get("title", "").isupper():\n            yield Problem(context.place(("health", name, "title")), f\'the title of "{name}" is shouted\', "write it in lower case")\n\n\nRULES = (\n    shouted_title,'),
     ],
+    "sentence of a slash command": [
+        ("templates/_command.md.j2", "The runner manages order, ", "Read the spec first. The runner manages order, "),
+    ],
 }  # fmt: skip
 SPEC = """\
 orchestra: 1
@@ -93,7 +96,7 @@ def python(copy: Path, folder: Path, *words: str) -> Ended:
 def test_a_list_is_short_and_names_the_files_that_an_addition_changes(title):
     items = LISTS[title]
     assert 0 < len(items) <= 5
-    named = re.findall(r"`(orchestra/[\w/.]+)`", "\n".join(items))
+    named = re.findall(r"`((?:orchestra|templates)/[\w/.]+)`", "\n".join(items))
     for path in (*named, *re.findall(r"`((?:tests|docs)/[\w/.]+)`", "\n".join(items))):
         assert (ROOT / path).exists(), path
     changed = [name for name, _, _ in ADDED[title]]
@@ -139,10 +142,14 @@ def test_what_was_added_works_from_the_spec_to_the_report(extended, project: Sui
     assert (gate["result"], gate["values"]) == ("passed", {"groups": 0})
 
 
-def test_a_browser_engine_that_was_added_is_looked_for(extended, project: SuiteProject):
+def test_an_added_sentence_is_in_the_commands_and_an_added_engine_is_looked_for(extended, project: SuiteProject):
     step = "{goto: 'http://127.0.0.1:1/'}"
     project.write(f"orchestra: 1\nsuite: s\ntests: {{A: {{browser: servo, steps: [{step}]}}}}\n")
     assert python(extended, project.root, "-P", "-m", "orchestra", "compile").code == 0
+    commands = list((project.root / ".claude/commands").glob("*.md"))
+    assert commands
+    for command in commands:
+        assert "Read the spec first. The runner manages order" in command.read_text(encoding="utf-8")
     done = python(extended, project.root, "-P", "-m", "orchestra", "run")
     assert "no servo on this machine" in done.out + done.err
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import pkgutil
 import re
 import xml.etree.ElementTree as ET
 from html.parser import HTMLParser
@@ -18,6 +19,7 @@ from markdown_it import MarkdownIt
 
 from orchestra import draw, resources
 from orchestra import plan as plans
+from orchestra.report import formats
 from orchestra.report.console import lines
 from orchestra.report.formats.ctrf import ctrf
 from orchestra.report.formats.junit import junit, legal
@@ -93,6 +95,11 @@ def test_a_run_with_everything_is_written_as_agreed(name, tmp_path):
     )
     text = FORMS[name].make(report, FOLDER)
     golden.check(GOLDEN / FORMS[name].file, legible(text) if name == "html" else text)
+
+
+def test_every_module_of_a_format_has_a_row():
+    modules = {f"{formats.__name__}.{module.name}" for module in pkgutil.iter_modules(formats.__path__)}
+    assert sorted(modules - {form.make.__module__ for form in FORMS.values()}) == [], "not in FORMS"
 
 
 @pytest.mark.parametrize("name", FORMS)

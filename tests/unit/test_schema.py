@@ -125,11 +125,7 @@ def test_a_spec_with_every_key_is_valid_and_binds():
 def test_the_spec_with_every_key_has_every_key():
     text = json.dumps(RIGHT)
     missing = {path.rpartition("/")[2] for path, _ in keys(SCHEMA) if f'"{path.rpartition("/")[2]}"' not in text}
-    assert missing == {"override", "plugins", "host", "verify_tls", "stderr"} | {
-        "DELETE",
-        "HEAD",
-        "OPTIONS",
-    }
+    assert missing <= {"override", "plugins", "host", "verify_tls", "stderr", "DELETE", "HEAD", "OPTIONS"}
 
 
 def test_every_mistake_has_its_line():
