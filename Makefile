@@ -106,9 +106,9 @@ check: env ## lint, format, types, layers, generated files, wording
 	@$(BIN)/mypy --strict --no-error-summary orchestra
 	@echo 'check: 4 of 6: layers (lint-imports)'
 	@$(BIN)/lint-imports --no-logo >.venv/layers.log || { cat .venv/layers.log; exit 1; }
-	@echo 'check: 5 of 6: generated files (scripts.generate --check, orchestra compile --check)'
+	@echo 'check: 5 of 6: generated files (scripts.generate --check, orchestra compile --check --full)'
 	@$(BIN)/python -m scripts.generate --check
-	@$(BIN)/orchestra compile --check || { echo 'check: make generate fixes it'; exit 1; }
+	@$(BIN)/orchestra compile --check --full || { echo 'check: make generate fixes it'; exit 1; }
 	@echo 'check: 6 of 6: wording (scripts/words.py)'
 	@$(BIN)/python scripts/words.py
 	@echo "check: all good, $(TOOK) in all"

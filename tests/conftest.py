@@ -95,6 +95,11 @@ def pytest_addoption(parser: pytest.Parser) -> None:
 def pytest_configure(config: pytest.Config) -> None:
     """Choose the examples of property tests."""
     settings.load_profile("nightly" if config.getoption("nightly") else "same")
+    measured = config.pluginmanager.getplugin("_cov")
+    if measured and measured.cov_controller and "PYTEST_XDIST_WORKER" in os.environ:
+        # pytest-cov starts one measurement before it sees that it is in a process of xdist, and then another. The first is
+        # saved nowhere, and goes on whenever the other pauses: no test with `no_cover` would be without one.
+        measured.cov_controller.cov.stop()
 
 
 @pytest.hookimpl(wrapper=True)

@@ -22,6 +22,17 @@ tests:
 """
 
 
+UNTIL_ANOTHER_WAITS = """
+import pathlib, time
+while not pathlib.Path("at_once").exists():
+    record = (max(pathlib.Path(".orchestra/s/runs").glob("2*")) / "events.jsonl").read_text()
+    ended = record.count('"type":"attempt_finished"')
+    if ended == 2 or record.count('"type":"held_back"') > ended:
+        break
+    time.sleep(0.02)
+"""
+
+
 def learn(project, cores: float, megabytes: float = 0.0) -> None:
     """Run once, then let the history say that each test keeps so many processors busy."""
     assert project.run("run").code == 0
@@ -50,8 +61,12 @@ def work(project):
 
 def test_tests_that_want_all_processors_run_one_after_the_other_and_the_record_says_why(work):
     every = float(psutil.cpu_count())
+    (work.root / "until.py").write_text(UNTIL_ANOTHER_WAITS)
+    work.write(SPEC.replace('-c, "sum(range(200000))"', "until.py")).compile()
+    (work.root / "at_once").touch()
     learn(work, every)
     assert work.events("held_back") == []
+    (work.root / "at_once").unlink()
     shown = json.loads(work.run("plan", "--forecast", "--json").out)
     assert shown["waits"].keys() == {"processors"}
     assert len(set(shown["by_workers"].values())) == 1, "no number of workers makes it shorter"
@@ -73,6 +88,7 @@ def test_tests_that_want_all_processors_run_one_after_the_other_and_the_record_s
     )
     assert f"waits       {first['task']}" in work.run("events").out
     assert work.run("audit").code == 0
+    (work.root / "at_once").touch()
     assert work.run("run", "--workers", "3").code == 0
     assert work.events("held_back") == [], "a number of workers is what the user says"
 

@@ -7,13 +7,14 @@ import hashlib
 import os
 import resource
 import shutil
+import sys
 import tempfile
 from pathlib import Path
 
 import msgspec
 import pytest
 
-from orchestra import outputs
+from orchestra import outputs, resources
 from orchestra.compiler.emit import files as emit
 from orchestra.compiler.emit import marker
 from orchestra.compiler.outputs import drift, stamp
@@ -679,3 +680,25 @@ def test_a_disk_that_refuses_the_stamp_is_no_error(project):
     drift.apply(project, compiled(project))
     assert not stamp.unchanged(project, [SPEC])
     assert list((project / ".orchestra").glob("stamp.json.*")) == []
+
+
+def test_every_file_that_decides_the_outputs_is_in_the_fingerprint_of_the_compiler():
+    modules = [
+        Path(module.__file__)
+        for name, module in sys.modules.items()
+        if name.startswith("orchestra.") and module.__file__
+    ]
+    assert any("steps" in file.parts for file in modules)
+    for path in (*modules, resources.folder("templates"), resources.folder("schemas")):
+        assert any(path.is_relative_to(folder) for folder in stamp.folders()), path
+    before = stamp.compiler()
+    assert before == stamp.compiler()
+
+
+def test_the_fingerprint_of_the_compiler_changes_with_a_file(tmp_path, monkeypatch):
+    monkeypatch.setattr(stamp, "folders", lambda: (str(tmp_path),))
+    file = tmp_path / "template.j2"
+    file.write_text("one")
+    before = stamp.compiler()
+    file.write_text("another")
+    assert stamp.compiler() != before

@@ -15,12 +15,13 @@ import os
 import sys
 from collections.abc import Iterable, Mapping, Sequence
 
+import orchestra
 from orchestra import __version__, nofollow, owner
 
 _FOLDER = ".orchestra"
 PATH = f"{_FOLDER}/stamp.json"
 SETTINGS = "pyproject.toml"
-_PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))  # noqa: PTH100, PTH120 - pathlib costs a start
+_PACKAGE = os.path.abspath(next(iter(orchestra.__path__)))  # noqa: PTH100 - pathlib costs a start
 _SKILL = "/SKILL.md"
 _IGNORED = frozenset({"__pycache__", "demo"})
 
@@ -84,11 +85,15 @@ def _entries(folder: str) -> Iterable[str]:
                     yield f"{entry.path} {state.st_size} {state.st_mtime_ns}"
 
 
+def folders() -> tuple[str, ...]:
+    """Return the folders of all files that decide which bytes are generated; an installed package has all in the first."""
+    beside = os.path.dirname(_PACKAGE)  # noqa: PTH120 - pathlib costs a start
+    return _PACKAGE, os.path.join(beside, "schemas"), os.path.join(beside, "templates")  # noqa: PTH118 - as above
+
+
 def compiler() -> str:
     """Return the fingerprint of the running compiler: it differs whenever the compiler may give other bytes."""
-    beside = os.path.dirname(_PACKAGE)  # noqa: PTH120 - pathlib costs a start
-    folders = (_PACKAGE, os.path.join(beside, "schemas"), os.path.join(beside, "templates"))  # noqa: PTH118 - as above
-    lines = [__version__, sys.version, *(line for folder in folders for line in _entries(folder))]
+    lines = [__version__, sys.version, *(line for folder in folders() for line in _entries(folder))]
     return digest("\n".join(lines).encode(errors="surrogateescape"))
 
 
