@@ -402,7 +402,7 @@ def at_its_limit(hang: Hang, folder: Path, patience: float) -> Endured:
     at = {
         event["type"]: _at(event)
         for event in taken
-        if event["body"].get("task", "").endswith(":hang") and event["body"].get("attempt") == 1  # type: ignore[attr-defined]
+        if event["body"].get("task", "").endswith(":hang") and event["body"].get("attempt", 1) == 1  # type: ignore[attr-defined]
     }
     if "attempt_finished" not in at:
         faults.append("the attempt did not end")
