@@ -123,6 +123,14 @@ def attempts(project: SuiteProject, task: str) -> list[tuple[str, str]]:
     return [(end["outcome"], end["node"]) for end in ends if end["task"] == task]
 
 
+def living(pid: int) -> bool:
+    """Whether a process runs. One that has ended stays a zombie where the process of the tests adopts orphans."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 def left_of(project: SuiteProject) -> list[psutil.Process]:
     """The processes that carry the mark of the last run."""
     return carriers(project.folder.name)
@@ -510,7 +518,7 @@ tests:
     assert "app@first" in project.run("health").out
     first.kill()
     first.wait(SECONDS)
-    until(lambda: not psutil.pid_exists(int(served.name.removeprefix("waits-"))), "its server to end")
+    until(lambda: not living(int(served.name.removeprefix("waits-"))), "its server to end")
     cluster.node("second")
     until(lambda: len(list(project.root.glob("waits-*"))) > 1, "the server of the second node to be asked")
     (project.root / "go").touch()

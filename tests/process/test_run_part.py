@@ -328,6 +328,13 @@ tests:
 """
 
 
+def save(project, path: str, text: str) -> None:
+    """Write a file in one step: one that is read while it is written is a change more."""
+    new = project.root.parent / "new"
+    new.write_text(text)
+    new.replace(project.root / path)
+
+
 def test_a_run_watches_its_files(project):
     for name in ("one", "two"):
         (project.root / f"{name}.txt").write_text("good")
@@ -339,19 +346,19 @@ def test_a_run_watches_its_files(project):
     try:
         terminal.wait_for("watching    ")
         assert project.verdicts() == {"cli:one": "passed", "cli:two": "passed"}
-        (project.root / "one.txt").write_text("a bad one")
+        save(project, "one.txt", "a bad one")
         terminal.wait_for("watching    ", 2)
         assert project.verdicts() == {"cli:one": "failed"}
         assert project.events("run_started")[0]["body"]["selected_by"][-1]["by"] == "--watch"
-        (project.root / "two.txt").write_text("better")
+        save(project, "two.txt", "better")
         terminal.wait_for("watching    ", 3)
         assert project.verdicts() == {"cli:one": "failed", "cli:two": "passed"}
-        project.write(WATCHED.replace("inputs: [two", "input: [two"))
+        save(project, "specs/s.yaml", WATCHED.replace("inputs: [two", "input: [two"))
         terminal.wait_for("specs/s.yaml:6:")
         terminal.wait_for("watching    ", 4)
-        (project.root / "one.txt").write_text("good again")  # the last plan knows its files
+        save(project, "one.txt", "good again")  # the last plan knows its files
         terminal.wait_for("watching    ", 5)
-        project.write(WATCHED + "# right\n")
+        save(project, "specs/s.yaml", WATCHED + "# right\n")
         terminal.wait_for("watching    ", 6)
         assert project.verdicts() == {"cli:one": "passed"}
         terminal.press("f")
