@@ -169,6 +169,11 @@ class RunResumed(Body, frozen=True, kw_only=True):
     opening_seconds: Annotated[float, means("what this segment took before this event")] = 0.0
 
 
+def folder_of_attempt(method: str, test: str, attempt: int) -> str:
+    """Return the usual folder of an attempt, relative to the run's; an event with another one has it in `dir`."""
+    return f"attempts/{method}/{test}/{attempt}"
+
+
 class AttemptStarted(Body, frozen=True, kw_only=True):
     """A test begins to execute."""
 
@@ -194,7 +199,7 @@ class AttemptStarted(Body, frozen=True, kw_only=True):
     @property
     def folder(self) -> str:
         """The attempt's folder, relative to the run's."""
-        return self.dir or f"attempts/{self.method}/{self.test}/{self.attempt}"
+        return self.dir or folder_of_attempt(self.method, self.test, self.attempt)
 
 
 class AttemptFinished(Body, frozen=True, kw_only=True):

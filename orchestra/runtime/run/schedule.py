@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from orchestra.instances import component_of, node_of, worker_of
 from orchestra.ledger.disk import make_folder
-from orchestra.ledger.event import AttemptStarted, HeldBack, Note, Verdict
+from orchestra.ledger.event import AttemptStarted, HeldBack, Note, Verdict, folder_of_attempt
 from orchestra.plan import Test
 from orchestra.runtime.attempt import (
     Looks,
@@ -300,7 +300,7 @@ class Schedule:
                     test=test.id,
                     method=task.method.id,
                     attempt=attempt,
-                    dir=folder if folder != f"attempts/{task.method.id}/{test.id}/{attempt}" else "",
+                    dir="" if folder == folder_of_attempt(task.method.id, test.id, attempt) else folder,
                     browser=test.browser if drives_browser(test, task.method) else "",
                     node=node,
                 )
