@@ -6,18 +6,15 @@ import functools
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
-from urllib.parse import urlsplit
 
 from orchestra import remote_address
 from orchestra.compiler.lower import resolve
 from orchestra.compiler.lower.steps import text
 from orchestra.compiler.rules.context import Context, Problem, quoted, rule
-from orchestra.compiler.schema.health import ComponentSpec
 from orchestra.compiler.schema.key import StepSpec
 from orchestra.compiler.schema.tests import TestSpec
 from orchestra.drivers import DriverKind, Needs
 from orchestra.engines import DEFAULT_ENGINE, ENGINES
-from orchestra.plan import Service
 from orchestra.steps.vocabulary import VERBS, on_page
 from orchestra.yamltext.document import Path
 
@@ -387,66 +384,6 @@ def engine_address(context: Context) -> Iterator[Problem]:
         )
 
 
-@rule
-def engine_loopback(context: Context) -> Iterator[Problem]:
-    """Tests use a component at an address of the loopback device, and `engine` names a scheduler on another machine.
-
-    Servers run on the machine of the run, and each node takes `127.0.0.1`, `::1` and `localhost` for itself. A service listens
-    on `127.0.0.1` if it has no `host`. One with `where: worker` is on each node and may stay there, and so may one that only
-    other components use. With `--scheduler` on the command line, or where a variable of the environment has the address, the
-    run checks it: it uses no node on another machine then.
-    """
-    known = {f"vars.{name}": value for name, value in context.spec.get("vars", {}).items()}
-    cluster = text(context.spec.get("engine", {}).get("dask", {}).get("scheduler", ""), known)
-    host = "" if remote_address.scheduler_fault(cluster) else remote_address.scheduler_host(cluster)
-    if not host or remote_address.is_loopback(host):
-        return
-    used = _used_by_tests(context)
-    for name, row in context.spec.get("health", {}).items():
-        if name not in used or row.get("where") == "worker":
-            continue
-        for path, key, address in _addresses(name, row):
-            final = text(address, known)
-            hint = "write host: ADDRESS, one that the nodes reach, or where: worker for one on each node"
-            if path[-1] == "url":
-                final, hint = _host(final), "write an address that the nodes reach, or where: worker"
-            if remote_address.is_loopback(final):
-                unwritten = ", the default of host" if key else ""
-                message = f'tests use "{name}" at {final}{unwritten}, which each node of {cluster} takes for itself'
-                yield Problem(context.place(path, key=key), message, hint)
-
-
-def _addresses(name: str, row: ComponentSpec) -> Iterator[tuple[Path, bool, str]]:
-    """Yield hosts and `url` of a component as written: path, whether the place is that of the key, and text."""
-    service: Mapping[str, Any] = row.get("service") or {}
-    for part, given in (("service", service), ("failover", row.get("failover", {}))):
-        path = ("health", name, part)
-        if "host" in given:
-            yield (*path, "host"), False, given["host"]
-        elif part == "service" and service:
-            yield path, True, Service(()).host
-    if "url" in row:
-        yield ("health", name, "url"), False, row["url"]
-
-
-def _host(url: str) -> str:
-    try:
-        return urlsplit(url).hostname or ""
-    except ValueError:
-        return ""
-
-
-def _used_by_tests(context: Context) -> set[str]:
-    """Return the names of which some are components that tests use: by `requires`, by `base`, or in a text."""
-    lists = [context.spec.get("defaults", {}), *context.spec["tests"].values()]
-    used = {name for one in lists for name in one.get("requires", ())}
-    used.update(step.body["base"] for step in context.steps("http") if "base" in step.body)
-    for one, references in context.references:
-        if one.path[0] != "health":
-            used.update(reference.name.partition(".")[0] for reference in references)
-    return used
-
-
 RULES = (
     driver_lacks_step,
     unreachable_test,
@@ -460,5 +397,4 @@ RULES = (
     connect_no_page,
     connect_ca_file,
     engine_address,
-    engine_loopback,
 )
