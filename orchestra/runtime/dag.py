@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import doit.cmd_run
@@ -244,8 +245,9 @@ class Reporter:
         self._outlet = Outlet(sys.stderr)
         atexit.register(self._outlet.finish)  # if the end of the run is never reached
         sys.stderr = self._outlet
+        heard: list[int] = []
         try:
-            with _heard() as heard:
+            with _hearing(heard):
                 self._open(tasks, selected_tasks)
         except OrchestraError as error:
             launch.told = error
@@ -279,10 +281,7 @@ class Reporter:
         suite, names = _selected(tasks, selected_tasks)
         plan = launch.plan or launch.load(launch.project, suite, launch.profile)
         selection = [
-            name
-            for method in plan.methods
-            for test in plan.tests
-            if (name := task_name(method.id, test.id)) in names
+            name for method in plan.methods for test in plan.tests if (name := task_name(method.id, test.id)) in names
         ]
         if len(selection) != len(names):
             raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
@@ -351,19 +350,18 @@ class Reporter:
 
 
 @contextmanager
-def _heard() -> Iterator[list[int]]:
-    """Give the SIGINTs that are heard in the block, each raised as usual: Python loses one that comes in a callback of its own."""
-    heard: list[int] = []
+def _hearing(heard: list[int]) -> Iterator[None]:
+    """Add each SIGINT of the block to a list, and raise it as usual: Python loses one in a callback of its own."""
     usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
 
-    def hear(number: int, frame: object) -> None:
+    def hear(number: int, frame: FrameType | None) -> None:
         heard.append(number)
-        signal.default_int_handler(number, None)
+        signal.default_int_handler(number, frame)
 
     if usual:
         signal.signal(signal.SIGINT, hear)
     try:
-        yield heard
+        yield
     finally:
         if usual:
             signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -531,7 +531,8 @@ sys.exit(dag.run(dag.Launch(here, watch, Options()), "s", load_plan(here, "s", "
 
 def test_an_interrupt_that_python_loses_before_the_run_is_open_ends_it(project):
     project.write(f"{HEAD}tests:\n  x: {py('pass')}\n").compile()
-    done = subprocess.run([sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK], cwd=project.root, env=environment())
+    words = [sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK]
+    done = subprocess.run(words, cwd=project.root, env=environment(), check=False)
     assert done.returncode == 130
     assert project.verdicts() == {"cli:x": "interrupted"}
 
