@@ -110,8 +110,8 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
         for task, one in record.executions.items()
         if task in tasks
     }
-    rest = {name: getattr(record, name) for name in record.__struct_fields__ if name != "executions"}
-    return {**rest, "executions": shown}
+    rest = {name: getattr(record, name) for name in record.__struct_fields__ if name not in {"shards", "executions"}}
+    return {**rest, **({"shards": record.shards} if record.shards else {}), "executions": shown}
 
 
 _OFTEN_NONE: Final = frozenset({"under", "held_seconds", "cpu_seconds", "megabytes"})

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -330,7 +331,10 @@ def test_shards_are_merged_once_and_in_their_own_project(shards):
     last = project.run("merge", ".orchestra/s/runs/last").err
     assert last.startswith('error: ".orchestra/s/runs/last" is a link, or has one in it\n')
     assert "run last has one method, cli" in project.run("compare").err, "it is not compared with its own shards"
+    gone = project.run("status", next(one.name for one in folders if "cli:T3" in started(one).selection)).out
+    assert re.search(r"\ngo on       orchestra run --resume \S+\n", gone)
     told = project.run("wait", folders[0].name, "--all", "--brief")
     assert "after:rate  pending" in told.out + told.err
     assert "after:all_judged" not in told.out + told.err
+    assert "go on" not in project.run("status").out, "its shards are runs of their own"
     assert f"orchestra run --resume {folders[0].name}`" in project.run("rollback", folders[0].name, "cli:more").err
