@@ -141,6 +141,21 @@ def ratio(name: str, timing: Timing, base: Timing, limit: float, *, at_least: bo
     return Figure(name, timing.wall / base.wall, timing.cpu / base.cpu, limit, at_least)
 
 
+def against(
+    name: str, value: float, limit: float | None, *, digits: int = 2, at_least: bool = False
+) -> tuple[str, ...]:
+    """Return a row of `goals`: a value, and whether its limit holds, if it has one. `at_least` turns the limit round."""
+    if limit is None:
+        return name, f"{value:.{digits}f}", "", ""
+    held = value >= limit if at_least else value <= limit
+    return name, f"{value:.{digits}f}", f"{'>=' if at_least else '<='} {limit:g}", "held" if held else "MISSED"
+
+
+def goals(title: str, rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of single figures beside their limits."""
+    return table(title, ("figure", "found", "limit", ""), rows)
+
+
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table that reads well on a terminal too."""
     widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
