@@ -158,7 +158,7 @@ def against(
 
 
 def goals(title: str, rows: Sequence[Sequence[str]]) -> str:
-    """Return a table of single figures beside their limits."""
+    """Return a table of single figures next to their limits."""
     return table(title, ("figure", "found", "limit", ""), rows)
 
 
