@@ -19,6 +19,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 from typing import Final
 
+import msgspec
+
 from bench.ledger import plan_of, verdict
 from bench.measure import table
 from orchestra.ledger import plan_store
@@ -39,6 +41,7 @@ from orchestra.ledger.runs import LEDGER
 from orchestra.plan import Plan
 from orchestra.runtime.shards.merge import merge, sources_of
 from orchestra.runtime.shards.partition import split
+from orchestra.steps.step import Step
 
 SIGMA: Final = 1.0
 """Of the logarithms of the durations: the longest of a thousand tests takes some twenty times as long as the median."""
@@ -52,6 +55,9 @@ LIMIT: Final = 1.15
 SEEDS: Final = 5
 ERRORS: Final = 10
 """Samples of the errors for each sample of the durations."""
+
+STEPS: Final = 10
+"""Steps of a test, where tests have some."""
 
 NOW: Final = datetime(2026, 1, 2, tzinfo=UTC)
 
@@ -133,9 +139,17 @@ def _events(plan: Plan, run: str, place: Sharding, tasks: tuple[str, ...]) -> It
     yield RunFinished(exit_code=0, counts={"passed": len(tasks)}, seconds=1.0, gates={})
 
 
-def written(home: Path, number: int, each: int) -> list[Path]:
-    """Write the records of shards, and return their folders."""
+def written(home: Path, number: int, each: int, steps: int = 0) -> list[Path]:
+    """Write the records of shards by a plan whose tests have so many steps, and return their folders."""
     plan, folders = plan_of(number * each), []
+    if steps:
+        clicks = tuple(
+            Step(verb="click", args={"role": "button", "name": f"Add {index}"}) for index in range(steps - 1)
+        )
+        done = (*clicks, Step(verb="expect", args={"text": "Thank you"}))
+        plan = msgspec.structs.replace(
+            plan, tests=tuple(msgspec.structs.replace(test, steps=done) for test in plan.tests)
+        )
     tasks = tuple(f"cli:{test.id}" for test in plan.tests)
     for index in range(1, number + 1):
         run = f"20260102T03040{index}Z-1a2b"
@@ -173,6 +187,25 @@ def _read_once(folders: list[Path]) -> float:
     return time.process_time() - begun
 
 
+def _merge_rows(each: int, rounds: int, steps: int) -> list[list[str]]:
+    """Return the rows of reading, auditing and merging four shards, by turns."""
+    with tempfile.TemporaryDirectory() as folder:
+        folders = written(Path(folder), 4, each, steps)
+        turns = [
+            (_read_once(folders), _audit_once(folders), _merge_once(Path(folder) / f"home-{turn}", folders))
+            for turn in range(rounds)
+        ]
+    return [
+        [
+            f"{name}, {steps} steps a test" if steps else name,
+            f"{statistics.median(seconds):.2f} s",
+            f"{statistics.median(seconds) / (4 * each) * 1e6:.0f} µs",
+            f"{statistics.median(taken / turn[0] for taken, turn in zip(seconds, turns, strict=True)):.1f}",
+        ]
+        for name, seconds in zip(("read", "audit", "merge"), zip(*turns, strict=True), strict=True)
+    ]
+
+
 def run(
     tests: int = 1000, numbers: tuple[int, ...] = (2, 3, 4, 6, 8, 12, 16), each: int = 2500, rounds: int = 5
 ) -> str:
@@ -186,19 +219,5 @@ def run(
     ]
     heads += ["expected at best", f"above {LIMIT:g}", "at best"]
     balance = table(f"Balance: {tests:,} tests, log-normal", heads, list(_balance(tests, numbers)))
-    with tempfile.TemporaryDirectory() as folder:
-        folders = written(Path(folder), 4, each)
-        turns = [
-            (_read_once(folders), _audit_once(folders), _merge_once(Path(folder) / f"home-{turn}", folders))
-            for turn in range(rounds)
-        ]
-    rows = [
-        [
-            name,
-            f"{statistics.median(seconds):.2f} s",
-            f"{statistics.median(seconds) / (4 * each) * 1e6:.0f} µs",
-            f"{statistics.median(taken / turn[0] for taken, turn in zip(seconds, turns, strict=True)):.1f}",
-        ]
-        for name, seconds in zip(("read", "audit", "merge"), zip(*turns, strict=True), strict=True)
-    ]
+    rows = [*_merge_rows(each, rounds, 0), *_merge_rows(each, rounds, STEPS)[1:]]
     return f"{balance}\n\n{table('Merge', [f'4 shards of {each:,} tests', 'CPU time', 'for a test', 'ratio'], rows)}"

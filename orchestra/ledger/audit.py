@@ -86,9 +86,7 @@ class Examined(NamedTuple):
 
 def impossible(view: View, body: Body) -> str | None:
     """Return the contradiction of an event to those that the view has seen; None if there is none."""
-    if isinstance(body, Unknown):
-        return None
-    if view.start is None and not isinstance(body, RunStarted | Note):
+    if view.start is None and not isinstance(body, RunStarted | Note | Unknown):
         return f'the first event of a run is "run_started", and not "{type_of(body)[0]}"'
     fault = _FAULTS.get(type(body))
     return fault(view, body) if fault is not None else None
@@ -177,21 +175,24 @@ def _settled(view: View, task: str) -> str | None:
 def _execution_fault(life: Life, body: VerdictGiven) -> str | None:
     """Return the contradiction of a verdict to the executions before it."""
     task, verdict, attempts = body.task, body.verdict, body.attempts
-    after = f'{task} is "{verdict}" after {attempts} attempts, but {life.ended} have ended'
     if verdict in _NOT_EXECUTED:
         return f'{task} is "{verdict}", but has {attempts} attempts' if attempts else None
     if verdict not in _EXECUTED:
-        return None if life.ended <= attempts <= max(life.ended, life.running) else after
+        return None if life.ended <= attempts <= max(life.ended, life.running) else _ended_otherwise(life, body)
     if not attempts:
         return f'{task} is "{verdict}" without an execution'
     if life.running or attempts != life.ended or life.last is None:
-        return after
+        return _ended_otherwise(life, body)
     if life.last.outcome != _EXECUTED[verdict]:
         return f'{task} is "{verdict}", but its last attempt ended as "{life.last.outcome}"'
     excused = 1 + life.suspects  # what failed during an incident is repeated and does not make a pass flaky
     if (verdict == "flaky" and attempts == 1) or (verdict == "passed" and attempts > excused):
         return f'{task} passed on attempt {attempts}: that is not "{verdict}"'
     return None
+
+
+def _ended_otherwise(life: Life, body: VerdictGiven) -> str:
+    return f'{body.task} is "{body.verdict}" after {body.attempts} attempts, but {life.ended} have ended'
 
 
 _FAULTS: Final[Mapping[type[Body], Callable[[View, Any], str | None]]] = {
@@ -248,7 +249,7 @@ def examined(
             view.see(event)
             if keep or (view.start is not None and view.start.merged is not None):
                 events.append(event)
-            if isinstance(body, Logs | Reports):
+            if type(body) in _BOUND_AGAIN:
                 bound[type(body)] = tail.path, tail.line
             seal = tail.text if view.sealed else seal
     except LedgerError as error:
@@ -291,6 +292,9 @@ def _ending_fault(tail: Tail, view: View) -> Damage | None:
         return Damage(tail.path, line, "the run has no end: the seal is missing")
     return None
 
+
+_BOUND_AGAIN: Final = frozenset({Logs, Reports})
+"""The events that bind files which later ones of their type bind again."""
 
 _BINDING: Final = frozenset({AttemptFinished, Repeated, Attested, RunStarted, RunResumed, Seal})
 """The events that bind what is outside of them, and is looked at in its turn."""

@@ -124,14 +124,15 @@ def _plain(value: Any) -> bool:  # noqa: C901, PLR0912 - asked for every value o
         kind = type(item)
         if kind in _PLAIN:
             continue
-        if kind is float:
-            if not (_SHORT <= item < _LONG) or item == int(item):
+        if kind in _CONTAINERS:
+            if item and not _plain(item):  # most of most events are empty
+                return False
+        elif kind is float:
+            if not (_SHORT <= item < _LONG) or item.is_integer():
                 return False
         elif kind is int:
             if not -EXACT < item < EXACT:
                 return False
-        elif kind in _CONTAINERS and not item:
-            continue  # most fields of most events
         elif not _plain(item):
             return False
     return True

@@ -74,9 +74,14 @@ def link(
     back = _behind_hash(tip.hash, seq, stamp, kind, version)
     digest = hashlib.sha256(front + back).hexdigest()
     mac = owner.mac(secret, digest) if secret else ""
+    event = Event(seq, stamp, kind, version, tip.hash, digest, body, mac)
+    return event, _whole(front, digest, mac, back) + b"\n"
+
+
+def _whole(front: bytes, digest: str, mac: str, back: bytes) -> bytes:
+    """Return a line of what is before its hash, its hash, its MAC, and the rest."""
     own = f',"mac":"{mac}"' if mac else ""
-    line = b'%b,"hash":"%b"%b%b\n' % (front, digest.encode(), own.encode(), back)
-    return Event(seq, stamp, kind, version, tip.hash, digest, body, mac), line
+    return b'%b,"hash":"%b"%b%b' % (front, digest.encode(), own.encode(), back)
 
 
 def _behind_hash(prev: str, seq: int, time: str, kind: str, version: int) -> bytes:
@@ -174,6 +179,5 @@ def _is_as_written(line: bytes, event: Event) -> bool:
         front = b'{"body":' + canonical(event.body)
     except ValueError:
         return False
-    mac = f',"mac":"{event.mac}"' if event.mac else ""
-    middle = f'{_HASH_KEY.decode()}{event.hash}"{mac}'.encode()
-    return line == b"%b%b%b" % (front, middle, _behind_hash(event.prev, event.seq, event.time, event.type, event.v))
+    back = _behind_hash(event.prev, event.seq, event.time, event.type, event.v)
+    return line == _whole(front, event.hash, event.mac, back)

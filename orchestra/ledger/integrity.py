@@ -86,8 +86,10 @@ def _expectations(facts: Facts) -> Iterator[str]:
 
 def judges(step: Step) -> bool:
     """Return True if a step checks the output of the product."""
-    by = _JUDGES_BY.get(step.verb, frozenset())
-    return step.verb in _JUDGES or any(step.args.get(name) is not None for name in by)
+    if step.verb in _JUDGES:
+        return True
+    by = _JUDGES_BY.get(step.verb)
+    return by is not None and any(step.args.get(name) is not None for name in by)
 
 
 def _time_taken(facts: Facts) -> Iterator[str]:

@@ -25,7 +25,6 @@ from orchestra.ledger.event import (
     AttemptStarted,
     Attested,
     Body,
-    Compared,
     Event,
     GateJudged,
     HeldBack,
@@ -52,6 +51,21 @@ from orchestra.ledger.view import View
 
 RANK: Final = {"not_applicable": 0, "passed": 1, "warned": 2, "failed": 3}
 """Results of gates, the worst last: a gate of the shards has the worst of its results."""
+
+_ALL_KEPT: Final = frozenset(
+    {
+        ServiceChanged,
+        Incident,
+        SessionChanged,
+        HeldBack,
+        ResourceSampled,
+        NodeChanged,
+        Note,
+        Interrupted,
+        Attested,
+    }
+)
+"""The events of a shard that are all a part of the merged run; of those of a task only what counts is."""
 
 _PLACE: Final = itemgetter(0, 1, 2)
 """Time, shard and number of a row of `derived`."""
@@ -150,6 +164,8 @@ def start_of(run: str, sources: Sequence[Source]) -> RunStarted:
     return msgspec.structs.replace(
         first.start,
         run=run,
+        plan_digest=first.view.segment.plan_digest,  # of shards that were resumed by a changed plan that one
+        source_digest=first.view.segment.source_digest,
         selection=first.shard.selection,
         workers=0,
         argv=("orchestra", "merge", *(source.start.run for source in sources)),
@@ -231,30 +247,16 @@ def _kept(one: Source) -> Iterator[tuple[int, str, Body]]:
     valid = {id(body) for body in _valid(one.view)}
     started: dict[str, Event] = {}
     for event in one.events:
-        match event.body:
-            case AttemptStarted(task=task):
-                started[task] = event
-            case AttemptFinished() | Repeated() | Compared() | VerdictGiven() as body:
-                if id(body) not in valid:
-                    continue
-                valid.discard(id(body))
-                if isinstance(body, AttemptFinished) and (begun := started.pop(body.task, None)) is not None:
-                    yield begun.seq, begun.time, begun.body
-                yield event.seq, event.time, body
-            case (
-                ServiceChanged()
-                | Incident()
-                | SessionChanged()
-                | HeldBack()
-                | ResourceSampled()
-                | NodeChanged()
-                | Note()
-                | Interrupted()
-                | Attested()
-            ):
-                yield event.seq, event.time, event.body
-            case _:
-                pass
+        body = event.body
+        if isinstance(body, AttemptStarted):
+            started[body.task] = event
+        elif id(body) in valid:
+            valid.discard(id(body))
+            if isinstance(body, AttemptFinished) and (begun := started.pop(body.task, None)) is not None:
+                yield begun.seq, begun.time, begun.body
+            yield event.seq, event.time, body
+        elif type(body) in _ALL_KEPT:
+            yield event.seq, event.time, body
     for seen in (life.given for task, life in one.view.lives.items() if task in one.view.verdicts):
         if seen is not None and id(seen.body) in valid:  # a rollback gave it back, without the executions before it
             yield seen.seq, seen.time, seen.body
@@ -327,14 +329,14 @@ def _renamed(body: Body, shard: Sharding) -> Body:
                     "incidents": _incidents(incidents, shard),
                     "node": _node(node, shard),
                 }
+        case VerdictGiven(incidents=incidents):
+            change = {"incidents": _incidents(incidents, shard)} if incidents else {}
         case NodeChanged(node=node):
             change = {"node": _node(node, shard)}
         case Repeated(evidence=files, dir=folder):
             change = {"evidence": _files(files, shard), "dir": _path(folder, shard)}
         case Attested(evidence=files):
             change = {"evidence": _files(files, shard)}
-        case VerdictGiven(incidents=incidents):
-            change = {"incidents": _incidents(incidents, shard)} if incidents else {}
         case ServiceChanged(component=name, incident=incident):
             change = {"component": _component(name, shard), "incident": _incident(incident, shard)}
         case Incident(component=name, id=incident):

@@ -6,6 +6,7 @@ A run that was resumed under a changed spec has one file for each plan.
 
 from __future__ import annotations
 
+import functools
 from pathlib import Path
 
 import msgspec
@@ -43,10 +44,20 @@ def load(folder: Path, digest: str) -> Plan:
         data = nofollow.read(file)
     except OSError as error:
         raise PlanError(f'the plan of the run cannot be read: "{file}": {error.strerror}') from error
-    plan = plan_file.load(data, str(file))
-    if plan.digest() != digest:
-        raise PlanError(f'"{file}" holds the plan {plan.digest()}, and not {digest}, which the run executed')
+    try:
+        plan, found = _digested(data, file.name)
+    except PlanError as error:
+        raise PlanError(f"{folder}/{error.message}", error.hint) from error
+    if found != digest:
+        raise PlanError(f'"{file}" holds the plan {found}, and not {digest}, which the run executed')
     return plan
+
+
+@functools.lru_cache(maxsize=1)
+def _digested(data: bytes, name: str) -> tuple[Plan, str]:
+    """Return the plan in a file, and its digest. The shards of a selection have the same bytes: they are decoded once."""
+    plan = plan_file.load(data, name)
+    return plan, plan.digest()
 
 
 def latest(root: Path, folder: Path) -> Plan:

@@ -227,6 +227,8 @@ class View:
 
     def segment_of(self, seq: int) -> int:
         """Return the index of the segment that an event belongs to."""
+        if len(self.segments) == 1:
+            return 0
         return max(0, bisect_right(self.segments, seq, key=lambda one: one.seq) - 1)
 
     @property

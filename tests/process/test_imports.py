@@ -49,3 +49,16 @@ def test_a_run_does_not_import_the_compiler_a_server_or_a_terminal_it_does_not_n
         "jinja2",
     }
     assert not modules & heavy
+
+
+def test_a_worker_imports_the_http_library_for_a_request_alone_and_without_its_command_line():
+    program = (
+        "import sys, orchestra.runtime.worker; print(*sys.modules); "
+        "from orchestra.runtime.http_library import library; print(library().Client.__name__); print(*sys.modules)"
+    )
+    done = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True, cwd=ROOT)
+    before, name, after = done.stdout.splitlines()
+    assert name == "Client"
+    assert not {"httpx", "rich", "click", "pygments"} & set(before.split())
+    assert "httpx" in after.split()
+    assert not {"rich", "click", "pygments"} & set(after.split())

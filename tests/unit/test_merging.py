@@ -29,6 +29,7 @@ from orchestra.ledger.event import (
     Incident,
     Note,
     RunFinished,
+    RunResumed,
     RunStarted,
     ServiceChanged,
     Sharding,
@@ -238,6 +239,25 @@ def test_a_merged_ledger_in_several_files_is_audited_and_has_the_same_events(tmp
         for folder in (whole, parts)
     ]
     assert bodies[0] == bodies[1]
+
+
+def test_shards_that_were_resumed_by_a_changed_plan_are_merged_by_that_plan(tmp_path):
+    changed = plan_of(6, "pass_rate >= 0.1")
+
+    def resumed(_: int, bodies: list[Body]) -> list[Body]:
+        start = bodies[0]
+        assert isinstance(start, RunStarted)
+        again = RunResumed(
+            run=start.run, rerun=(), plan_digest=changed.digest(), source_digest=changed.source_digest, changed=("t0",)
+        )
+        return [*bodies[:-1], again, bodies[-1]]
+
+    folders = shards(tmp_path, 1, change=resumed)
+    for folder in folders:
+        plan_store.store(folder, changed)
+    folder = merged(tmp_path / "home", folders)
+    assert audit(folder).damage is None
+    assert plan_store.load(folder, look(folder).segment.plan_digest) == changed
 
 
 @pytest.mark.parametrize("refusal", [None, OSError(errno.EXDEV, "Invalid cross-device link")], ids=["kernel", "here"])

@@ -91,11 +91,11 @@ class _Method:
 
 def page_figures(plan: Plan, view: View) -> dict[str, Any]:
     """Return the metrics of pages, logs and tool calls that have a value: over the attempts that verdicts rest on."""
-    looked = {(test.id, method): bool(patterns_of(test, method)) for test in plan.tests for method in test.methods}
+    looked = {(test.id, method) for test in plan.tests for method in test.methods if patterns_of(test, method)}
     found = _Pages()
     for life in view.lives.values():
         if (last := life.last) is not None and not last.retry:
-            found.take(last, life, logs=looked.get((last.test, last.method), False))
+            found.take(last, life, logs=(last.test, last.method) in looked)
     return found.figures()
 
 
@@ -117,9 +117,10 @@ class _Pages:
     def take(self, body: AttemptFinished, life: Life, *, logs: bool) -> None:
         """Take in the last attempt of a life; `logs`: something was looked for in logs."""
         self._logs += logs
-        for one in body.findings:
-            self._layers[one.layer] += one.count
-        self._warned += bool(body.findings) and any(finding.level == "warn" for finding in body.findings)
+        if body.findings:
+            for one in body.findings:
+                self._layers[one.layer] += one.count
+            self._warned += any(finding.level == "warn" for finding in body.findings)
         if "mcp_calls" in body.facts:
             self._methods.setdefault(body.method, _Method()).take(life.sums, body.facts)
         if body.network is None:

@@ -14,8 +14,6 @@ from pathlib import Path
 from typing import Any, NamedTuple
 from urllib.parse import urlsplit
 
-import httpx
-
 from orchestra.errors import UsageError
 from orchestra.plan import Tls
 from orchestra.runtime import certificates, proxies
@@ -27,6 +25,7 @@ from orchestra.runtime.driver.contract import Job, StepError, unfit, unmet
 from orchestra.runtime.driver.cookies import cookie_of, written
 from orchestra.runtime.driver.wording import quoted, seconds_text
 from orchestra.runtime.files import inside, open_plain
+from orchestra.runtime.http_library import library
 from orchestra.steps.verbs.runner import graphql_body
 from orchestra.steps.vocabulary import argument
 
@@ -53,7 +52,7 @@ class Http:
 
     def __init__(self, env: Mapping[str, str] = os.environ) -> None:
         self._env = env
-        self._clients: dict[bool, httpx.Client] = {}
+        self._clients: dict[bool, Any] = {}  # of httpx, which only a test that sends a request needs
         self._given: list[Cookie] = []
         self._tls: ssl.SSLContext | None = None
         self._root, self._trusted = Path(), Tls()
@@ -72,7 +71,7 @@ class Http:
             client.cookies.clear()
             self._give(client)
 
-    def _give(self, client: httpx.Client) -> None:
+    def _give(self, client: Any) -> None:
         for cookie in self._given:
             client.cookies.jar.set_cookie(cookie)
 
@@ -86,13 +85,13 @@ class Http:
             client.close()
         self._calls.close()
 
-    def _client(self, url: str) -> httpx.Client:
-        """Return the client for an address: with the proxies of the environment, or without.
+    def _client(self, url: str) -> Any:
+        """Return the client of httpx for an address: with the proxies of the environment, or without.
 
         Raises:
             StepError: the environment names a proxy that is none, or the certificates of the suite cannot be read.
         """
-        direct = proxies.is_direct(urlsplit(url).hostname or "", self._env)
+        direct, httpx = proxies.is_direct(urlsplit(url).hostname or "", self._env), library()
         if direct not in self._clients:
             try:
                 self._clients[direct] = httpx.Client(verify=self._context(), trust_env=not direct)
@@ -112,7 +111,7 @@ class Http:
         if self._trusted.ignore_https_errors:
             return False
         if self._tls is None:
-            context = httpx.create_ssl_context()
+            context = library().create_ssl_context()
             self._tls = (
                 certificates.add(context, self._root, self._trusted.ca_file) if self._trusted.ca_file else context
             )
@@ -173,7 +172,7 @@ class Http:
                 return reply
 
     def _send(self, what: str, url: str, job: Job, left: float) -> Reply:
-        client, files = self._client(url), _files(job)
+        httpx, client, files = library(), self._client(url), _files(job)
         own = min(float(job.args["within_seconds"]), max(0.001, left))
         seconds, limit = job.deadline.limit(own), float(job.args["limit_megabytes"])
         try:
@@ -238,7 +237,7 @@ def _files(job: Job) -> list[tuple[str, Any]] | None:
 
 
 def _fetch(
-    client: httpx.Client,
+    client: Any,
     url: str,
     args: dict[str, Any],
     seconds: float,

@@ -83,17 +83,22 @@ def figures(plan: Plan, view: View, rows: Mapping[str, HealthRow]) -> dict[str, 
         bad = {verdict.task for verdict in ran if verdict.verdict not in GOOD}
         burned = sum(executions.good == executions.executed and task not in bad for task, executions in burn_in.items())
         values["burned_in"] = burned / len(burn_in)
+    return {**values, **_agreement(view, ran), **page_figures(plan, view)}
+
+
+def _agreement(view: View, ran: Sequence[VerdictGiven]) -> dict[str, float]:
+    """Return the part of the tests that all of their methods agree on; of none that has several no value."""
+    if len({verdict.method for verdict in ran}) < 2 and not any(verdict.cases for verdict in ran):
+        return {}
     executed = ((verdict.method, verdict.test, verdict.verdict, _cases(view, verdict), None) for verdict in ran)
     pairs = compared(with_cases(executed, lambda item, _: item))
-    if pairs:
-        values["agreement"] = sum(agree for agree, _ in pairs) / len(pairs)
-    return {**values, **page_figures(plan, view)}
+    return {"agreement": sum(agree for agree, _ in pairs) / len(pairs)} if pairs else {}
 
 
 def _mocked(view: View, given: VerdictGiven) -> bool:
     """Return whether a mock answered a request in the attempt that decided a verdict."""
     last = view.lives[given.task].last
-    return last is not None and any(last.facts.get("mocks", {}).values())
+    return last is not None and "mocks" in last.facts and any(last.facts["mocks"].values())
 
 
 def _cases(view: View, given: VerdictGiven) -> Sequence[Case]:

@@ -28,6 +28,7 @@ from orchestra.runtime.body import Body, BodyError
 from orchestra.runtime.bounded import patterns
 from orchestra.runtime.bounded.patterns import PatternError
 from orchestra.runtime.certificates import CertificateError
+from orchestra.runtime.http_library import library
 from orchestra.runtime.processes.ends import end, exit_of
 from orchestra.runtime.processes.orphan import strays
 from orchestra.runtime.processes.pipe import Pipe
@@ -79,7 +80,7 @@ class Scene:
         """Send a request; the body is read up to `BODY_LIMIT`. `verify_tls` overrides `tls` of the spec."""
         if self.prober is None:
             raise RuntimeError("a scene sends requests only within a probe")
-        parts, library = urlsplit(url), _library()
+        parts, httpx = urlsplit(url), library()
         try:
             verify = not self.prober.tls.ignore_https_errors if verify_tls is None else verify_tls
             client = self.prober.client(
@@ -97,7 +98,7 @@ class Scene:
                     read.feed(block)
                     if read.over:
                         break
-        except (library.HTTPError, library.InvalidURL, OSError, ValueError) as error:
+        except (httpx.HTTPError, httpx.InvalidURL, OSError, ValueError) as error:
             return Reply(fault=_cause(error), hint=_fix(error))
         except BodyError as error:
             return Reply(fault=f"its answer cannot be decoded: {error}")
@@ -181,7 +182,7 @@ class Prober:
             args = filled(probe.args, scene.lookup)
             kind = self.kind_of(probe)
             if kind.address == "url" and not self._clients:
-                await asyncio.to_thread(_library)  # not within the probe's time
+                await asyncio.to_thread(library)  # not within the probe's time
             return await self._answer(kind, probe, args, replace(scene, prober=self))
         except OrchestraError as error:
             return Answer(error.message, error.hint, final=True)
@@ -238,7 +239,7 @@ class Prober:
             CertificateError: the certificates of the suite cannot be read.
         """
         if (verify, direct) not in self._clients:
-            httpx = _library()
+            httpx = library()
             # Without one to check, the certificates of the whole world are not read.
             context = httpx.create_ssl_context() if verify else None
             if context is not None and self.tls.ca_file:
@@ -250,15 +251,6 @@ class Prober:
                 limits=httpx.Limits(max_keepalive_connections=0),
             )
         return self._clients[verify, direct]
-
-
-def _library() -> Any:
-    """Import the HTTP library: 120 to 400 ms, only in runs with an http probe, in parallel with the start of their
-    services.
-    """
-    import httpx  # noqa: PLC0415 - see the docstring
-
-    return httpx
 
 
 def _chain(error: BaseException) -> Iterator[BaseException]:

@@ -125,10 +125,11 @@ def merge(
     if nofollow.is_folder(folder):
         remove_tree(folder)  # of a merge that a crash cut off
     make_folder(folder)
-    plan = plan_store.load(sources[0].folder, sources[0].view.segment.plan_digest)
+    first, digest_of_plan = sources[0].folder, sources[0].view.segment.plan_digest
+    plan, stored = plan_store.load(first, digest_of_plan), plan_store.file_name(digest_of_plan)
     try:
-        copy_files({copy: old for one in sources for copy, old in _bound(one, folder / folder_of(one.shard.index))})
-        plan_store.store(folder, plan)
+        bound = {copy: old for one in sources for copy, old in _bound(one, folder / folder_of(one.shard.index))}
+        copy_files({**bound, folder / stored: first / stored})
         code = _write(home, folder, plan, sources, author, observers)
     except BaseException:
         remove_tree(folder)
