@@ -15,7 +15,7 @@ import statistics
 from typing import Final, NamedTuple
 
 from bench.makespan import sample
-from bench.measure import table
+from bench.measure import against, goals, table
 from orchestra.ledger.baseline import key_of
 from orchestra.ledger.run_record import Attempt, Execution, RunRecord
 from orchestra.plan import Method, Plan, Test
@@ -29,6 +29,8 @@ ENOUGH: Final = 0.8
 """The part of its promised seconds that a change is to save."""
 
 SIGMAS: Final = (0.05, 0.1, 0.2, 0.3)
+GOAL_SIGMA: Final = 0.1
+"""Of the spread at which a forecast is to be within 10 %."""
 
 
 class _Guess(NamedTuple):
@@ -84,7 +86,8 @@ def _guess(seed: int, sigma: float) -> _Guess:
 
 def run(suites: int = 100) -> str:
     """Return the table: for each spread of durations the errors, and how many intervals held."""
-    rows = []
+    rows, found = [], []
+    all_kept = list[float]()
     for sigma in SIGMAS:
         guesses = [_guess(seed, sigma) for seed in range(suites)]
         errors = sorted(guess.error for guess in guesses)
@@ -93,6 +96,12 @@ def run(suites: int = 100) -> str:
         worst = errors[-1]
         kept = [guess.kept for guess in guesses if guess.kept is not None]
         enough = sum(one >= ENOUGH for one in kept)
+        all_kept += kept
+        if sigma == GOAL_SIGMA:
+            found.append(
+                against(f"within 10 % at sigma {sigma:g}, % of the runs", within, 100, digits=0, at_least=True)
+            )
+        found.append(against(f"in the interval at sigma {sigma:g}, %", held, 90, digits=0, at_least=True))
         rows.append(
             [
                 f"{sigma:g}",
@@ -104,4 +113,8 @@ def run(suites: int = 100) -> str:
             ]
         )
     heads = ("sigma", "median error", "worst error", "within 10 %", "in the interval", "first change kept 80 %")
-    return table(f"Forecast: {suites} simulated suites for each sigma", heads, rows)
+    if all_kept:
+        name = "saved by first changes, x the promise, median"
+        found.append(against(name, statistics.median(all_kept), ENOUGH, at_least=True))
+    title = f"Forecast: {suites} simulated suites for each sigma"
+    return "\n".join([table(title, heads, rows), goals("Forecast: goals", found)])

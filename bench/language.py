@@ -22,7 +22,7 @@ from typing import Any, NamedTuple
 import msgspec
 from playwright.sync_api import sync_playwright
 
-from bench.measure import BenchmarkError, table
+from bench.measure import BenchmarkError, against, goals
 from orchestra.plan import Login, Method
 from orchestra.runtime.attempt import Request, Result
 from orchestra.runtime.browsers.finder import Browser, find, launch_options
@@ -190,17 +190,11 @@ def run(tests: int = 30, requests: int = 50, rounds: int = 10) -> str:
                 without, signed, checked = map(sum, zip(*logins(of, tests), strict=True))
                 network, mock, handler = medians(mocks(of, requests, rounds))
             rows += [
-                _row(f"{method}: {tests} tests with a login, x the same without", signed / without, LOGIN_RATIO),
-                _row(f"{method}: with a login and its check, x the same without", checked / without, None),
-                _row(f"{method}: a mocked request, ms more than one of the network", mock - network, MOCK_MS),
-                _row(f"{method}: a mocked request, x plain Playwright", mock / handler, None),
+                against(f"{method}: {tests} tests with a login, x the same without", signed / without, LOGIN_RATIO),
+                against(f"{method}: with a login and its check, x the same without", checked / without, None),
+                against(f"{method}: a mocked request, ms more than one of the network", mock - network, MOCK_MS),
+                against(f"{method}: a mocked request, x plain Playwright", mock / handler, None),
                 (f"{method}: ms of a test without a login", f"{without / tests * 1e3:.1f}", "", ""),
                 (f"{method}: ms of a mocked request", f"{mock:.2f}", "", ""),
             ]
-    return table(f"{tests} tests with a login, {requests} mocked requests", ("figure", "found", "limit", ""), rows)
-
-
-def _row(name: str, value: float, limit: float | None) -> tuple[str, ...]:
-    if limit is None:
-        return name, f"{value:.2f}", "", ""
-    return name, f"{value:.2f}", f"<= {limit:g}", "held" if value <= limit else "MISSED"
+    return goals(f"{tests} tests with a login, {requests} mocked requests", rows)

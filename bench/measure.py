@@ -7,7 +7,9 @@ A ratio holds within one run of the benchmark only.
 
 from __future__ import annotations
 
+import math
 import os
+import resource
 import statistics
 import subprocess
 import sys
@@ -41,7 +43,10 @@ class Case:
 
 @dataclass(frozen=True)
 class Timing:
-    """Medians over the rounds: seconds of wall and CPU time, and the greatest resident memory in MiB."""
+    """Medians over the rounds: seconds of wall and CPU time, and the greatest resident memory in MiB.
+
+    The system counts that of the benchmark itself for a process that it starts, so a smaller one is not known: not a number.
+    """
 
     wall: float
     cpu: float
@@ -84,11 +89,12 @@ def once(case: Case) -> Timing:
     if process.stdout:
         process.stdout.close()
     if process.returncode != case.exit_code:
-        tail = output[-2000:].decode(errors="replace")
+        tail = output[-6000:].decode(errors="replace")
         raise BenchmarkError(f"exit {process.returncode} of {' '.join(case.argv)}:\n{tail}")
     unit = 1 if sys.platform == "darwin" else 1024
     cpu = used.ru_utime + used.ru_stime + _orphans(before)
-    return Timing(wall, cpu, used.ru_maxrss * unit / 2**20)
+    own = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss
+    return Timing(wall, cpu, used.ru_maxrss * unit / 2**20 if used.ru_maxrss > own else math.nan)
 
 
 def _orphans(before: set[int]) -> float:
@@ -141,6 +147,21 @@ def ratio(name: str, timing: Timing, base: Timing, limit: float, *, at_least: bo
     return Figure(name, timing.wall / base.wall, timing.cpu / base.cpu, limit, at_least)
 
 
+def against(
+    name: str, value: float, limit: float | None, *, digits: int = 2, at_least: bool = False
+) -> tuple[str, ...]:
+    """Return a row of `goals`: a value, and whether its limit holds, if it has one. `at_least` turns the limit round."""
+    if limit is None:
+        return name, f"{value:.{digits}f}", "", ""
+    held = value >= limit if at_least else value <= limit
+    return name, f"{value:.{digits}f}", f"{'>=' if at_least else '<='} {limit:g}", "held" if held else "MISSED"
+
+
+def goals(title: str, rows: Sequence[Sequence[str]]) -> str:
+    """Return a table of single figures next to their limits."""
+    return table(title, ("figure", "found", "limit", ""), rows)
+
+
 def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> str:
     """Return a Markdown table that reads well on a terminal too."""
     widths = [max(len(row[index]) for row in (heads, *rows)) for index in range(len(heads))]
@@ -159,7 +180,10 @@ def table(title: str, heads: Sequence[str], rows: Sequence[Sequence[str]]) -> st
 
 def timings(title: str, taken: Mapping[str, Timing]) -> str:
     """Return a table of milliseconds and memory."""
-    rows = [(name, f"{one.wall * 1e3:.0f}", f"{one.cpu * 1e3:.0f}", f"{one.memory:.0f}") for name, one in taken.items()]
+    rows = [
+        (name, f"{one.wall * 1e3:.0f}", f"{one.cpu * 1e3:.0f}", "" if math.isnan(one.memory) else f"{one.memory:.0f}")
+        for name, one in taken.items()
+    ]
     return table(title, ("process", "wall ms", "CPU ms", "peak MiB"), rows)
 
 

@@ -19,7 +19,19 @@ import tempfile
 from collections.abc import Callable
 from pathlib import Path
 
-from bench.measure import ORCHESTRA, SCRIPTS, Case, Figure, Timing, alternate, environment, figures, ratio, timings
+from bench.measure import (
+    ORCHESTRA,
+    SCRIPTS,
+    Case,
+    Figure,
+    Timing,
+    against,
+    alternate,
+    environment,
+    figures,
+    goals,
+    timings,
+)
 
 _HEAD = """\
 orchestra: 1
@@ -153,12 +165,25 @@ def processes(tests: int, rounds: int) -> str:
             },
             rounds,
         )
+        [folder] = (path for path in (work / ".orchestra" / "work" / "runs").iterdir() if not path.is_symlink())
+        sizes = [path.stat().st_size for path in folder.rglob("*") if path.is_file()]
     ours, popen = taken["orchestra run"], taken["a loop of Popen, two at a time"]
+    base = taken["ninja -j2"]
     found = [
-        ratio(f"{tests:,} processes, x ninja -j2", ours, taken["ninja -j2"], 3),
+        Figure(f"{tests:,} processes, x ninja -j2", ours.wall / base.wall, ours.cpu / base.cpu, 2.5, by_cpu=True),
         Figure(f"{tests:,} processes, x a loop of Popen", ours.wall / popen.wall, ours.cpu / popen.cpu, None),
     ]
-    return "\n".join([timings(f"{tests:,} tests that run `true`", taken), figures("Process tests: ratio", found)])
+    left = [
+        against("files of the run", len(sizes), 20, digits=0),
+        against("MB of the run", sum(sizes) / 1e6, 2),
+    ]
+    return "\n".join(
+        [
+            timings(f"{tests:,} tests that run `true`", taken),
+            figures("Process tests: ratio", found),
+            goals("Process tests: the folder of the run", left),
+        ]
+    )
 
 
 def run(tests: int = 10_000, commands: int = 1000, rounds: int = 3) -> str:

@@ -37,6 +37,7 @@ from bench.measure import (
     Case,
     Figure,
     Timing,
+    against,
     alternate,
     environment,
     figures,
@@ -265,9 +266,7 @@ def soak(count: int = 2000, part: int = HUNDRED) -> str:
             }
             for unit, values in measured.items():
                 early, late = found.part(values, part, part), found.part(values, len(values) - part, part)
-                held = "held" if late <= STEADY * early else "MISSED"
-                rows.append(
-                    (f"{method}: {unit}", f"{early:.0f}", f"{late:.0f}", f"{late / early:.3f}", f"<= {STEADY:g}", held)
-                )
+                row, *judged = against(f"{method}: {unit}", late / early, STEADY, digits=3)
+                rows.append((row, f"{early:.0f}", f"{late:.0f}", *judged))
     heads = ("median of", f"the second {part}", f"the last {part}", "ratio", "limit", "")
     return table(f"Soak: {count:,} tests in one run", heads, rows)

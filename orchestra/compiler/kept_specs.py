@@ -64,9 +64,12 @@ def keep(root: Path, kept: Mapping[str, Kept]) -> None:
     fresh = f"{path}.{os.getpid()}"
     with contextlib.suppress(OSError):
         nofollow.unlink(fresh)
-        with os.fdopen(nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
-            file.write(owner.mac(secret, _text(root, content)).encode() + content)
-        nofollow.replace(fresh, path)
+        try:
+            with os.fdopen(nofollow.open_file(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL), "wb") as file:
+                file.write(owner.mac(secret, _text(root, content)).encode() + content)
+            nofollow.replace(fresh, path)
+        except OSError:
+            nofollow.unlink(fresh)  # no later compile has its name
 
 
 def load(root: Path) -> dict[str, Kept]:

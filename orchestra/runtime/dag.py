@@ -21,6 +21,7 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from pathlib import Path
+from types import FrameType
 from typing import Any
 
 import doit.cmd_run
@@ -30,7 +31,7 @@ from doit.doit_cmd import DoitMain
 from doit.exceptions import TaskFailed, UnmetDependency
 from doit.runner import Runner
 
-from orchestra.errors import EXIT_BUG, EXIT_OK, MachineError, OrchestraError, PlanError, UsageError
+from orchestra.errors import EXIT_BUG, EXIT_OK, EXIT_SIGINT, MachineError, OrchestraError, PlanError, UsageError
 from orchestra.ledger.author import signer_of
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -62,6 +63,7 @@ class Launch:
         several: carries out several runs in place of one, and returns their exit code; None for one.
         code: the exit code, once the run is closed.
         told: an error that ended the run, to be reported once.
+        bug: an unknown error, by which the session could not be opened.
     """
 
     project: Project
@@ -75,6 +77,7 @@ class Launch:
     several: Callable[[Launch, Plan, Sequence[str]], int] | None = None
     code: int | None = None
     told: OrchestraError | None = None
+    bug: Exception | None = None
 
 
 def _noop() -> None:
@@ -242,49 +245,63 @@ class Reporter:
         self._outlet = Outlet(sys.stderr)
         atexit.register(self._outlet.finish)  # if the end of the run is never reached
         sys.stderr = self._outlet
+        heard: list[int] = []
         try:
-            if launch.refused is not None:
-                raise launch.refused
-            if launch.only is not None and set(selected_tasks) != set(launch.only):
-                raise UsageError(
-                    f"ORCHESTRA_SELECT and the tasks of doit are two selections: {', '.join(selected_tasks[:3])}",
-                    "unset ORCHESTRA_SELECT, or name no task",
-                )
-            suite, names = _selected(tasks, selected_tasks)
-            plan = launch.plan or launch.load(launch.project, suite, launch.profile)
-            selection = [
-                name
-                for method in plan.methods
-                for test in plan.tests
-                if (name := task_name(method.id, test.id)) in names
-            ]
-            if len(selection) != len(names):
-                raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
-            inherits = inherited.of_plan(launch.project.root, plan, os.environ)
-            options = dataclasses.replace(launch.options, sign=signer_of(os.environ), secrets=inherits.secrets)
-            if self.workers is not None:
-                options = dataclasses.replace(options, workers=self.workers)
-            root = launch.project.root
-            if launch.several is not None:
-                alone = dataclasses.replace(launch, options=options, plan=plan, only=None, several=None)
-                launch.code = launch.several(alone, plan, launch.only or selection)
-                return
-            self.session = Session(
-                root,
-                plan,
-                selection,
-                options=options,
-                environment=inherits.environment,
-                observers=lambda folder: launch.watch(root, plan, folder),
-            )
+            with _hearing(heard):
+                self._open(tasks, selected_tasks)
         except OrchestraError as error:
             launch.told = error
             launch.code = error.exit_code
+        # doit goes on to `complete_run`, whose code would hide any other end of the opening, too.
+        except KeyboardInterrupt:
+            sys.stderr.write("interrupted\n")
+            launch.code = EXIT_SIGINT
+        except SystemExit as stop:
+            launch.code = stop.code if isinstance(stop.code, int) else EXIT_BUG
+        except Exception as error:  # noqa: BLE001 - as above
+            launch.bug = error
+        if self.session is None:
             return
         # The plan and doit's graph stand until the end: the collector of cycles need not search them again and again.
         gc.freeze()
         for number in SIGNALS:
             self._handlers[number] = signal.signal(number, self._signalled)
+        if heard:
+            self.session.ask(signal.SIGINT)
+
+    def _open(self, tasks: Mapping[str, Any], selected_tasks: Sequence[str]) -> None:
+        launch = self.launch
+        if launch.refused is not None:
+            raise launch.refused
+        if launch.only is not None and set(selected_tasks) != set(launch.only):
+            raise UsageError(
+                f"ORCHESTRA_SELECT and the tasks of doit are two selections: {', '.join(selected_tasks[:3])}",
+                "unset ORCHESTRA_SELECT, or name no task",
+            )
+        suite, names = _selected(tasks, selected_tasks)
+        plan = launch.plan or launch.load(launch.project, suite, launch.profile)
+        selection = [
+            name for method in plan.methods for test in plan.tests if (name := task_name(method.id, test.id)) in names
+        ]
+        if len(selection) != len(names):
+            raise PlanError("dodo.py lists tests that its plan does not have", "run `orchestra compile`")
+        inherits = inherited.of_plan(launch.project.root, plan, os.environ)
+        options = dataclasses.replace(launch.options, sign=signer_of(os.environ), secrets=inherits.secrets)
+        if self.workers is not None:
+            options = dataclasses.replace(options, workers=self.workers)
+        root = launch.project.root
+        if launch.several is not None:
+            alone = dataclasses.replace(launch, options=options, plan=plan, only=None, several=None)
+            launch.code = launch.several(alone, plan, launch.only or selection)
+            return
+        self.session = Session(
+            root,
+            plan,
+            selection,
+            options=options,
+            environment=inherits.environment,
+            observers=lambda folder: launch.watch(root, plan, folder),
+        )
 
     def _signalled(self, number: int, frame: object) -> None:
         """End the run in order at the first signal; at a second one exit at once, and the reaper cleans up."""
@@ -307,6 +324,8 @@ class Reporter:
             signal.signal(number, handler)
         if launch.told is not None:
             sys.stderr.write(f"{letter(launch.told.message, launch.told.hint)}\n")
+        if launch.bug is not None:
+            sys.stderr.write(f"{letter(f'the run could not be opened: {type(launch.bug).__name__}')}\n")
         if self._outlet is not None:
             self._outlet.finish()
             sys.stderr = self._outlet.stream
@@ -328,6 +347,24 @@ class Reporter:
 
     def cleanup_error(self, exception: Any) -> None:
         """Ignore teardown failures: there are no teardowns."""
+
+
+@contextmanager
+def _hearing(heard: list[int]) -> Iterator[None]:
+    """Add each SIGINT of the block to a list, and raise it as usual: Python loses one in a callback of its own."""
+    usual = signal.getsignal(signal.SIGINT) is signal.default_int_handler
+
+    def hear(number: int, frame: FrameType | None) -> None:
+        heard.append(number)
+        signal.default_int_handler(number, frame)
+
+    if usual:
+        signal.signal(signal.SIGINT, hear)
+    try:
+        yield
+    finally:
+        if usual:
+            signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def _selected(tasks: Mapping[str, Any], selected: Sequence[str]) -> tuple[str, set[str]]:
@@ -420,4 +457,6 @@ def run(launch: Launch, suite: str, plan: Plan, tasks: Sequence[str]) -> int:
         code = stop.code if isinstance(stop.code, int) else EXIT_OK
     finally:
         forget(settings)
+    if launch.bug is not None:
+        raise launch.bug
     return EXIT_BUG if launch.code is None and not code else int(code)  # nothing ran, so nothing is good

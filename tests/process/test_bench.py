@@ -16,9 +16,11 @@ from bench import (
     cluster,
     cluster_cost,
     faults,
+    forecast,
     language,
     ledger,
     look,
+    makespan,
     measure,
     page,
     patterns,
@@ -67,7 +69,7 @@ def test_compile_prints_its_tables():
         "check-jsonschema of N tests, x compile",
         "compile N tests, x its imports",
     ]
-    assert all(float(row[1]) > 0 and float(row[3]) > 0 for row in rows(text, "Compile, 3 tests")[2:])
+    assert all(float(row[1]) > 0 and float(row[2]) > 0 for row in rows(text, "Compile, 3 tests")[2:])
 
 
 def test_the_slash_commands_of_this_repository_are_short():
@@ -119,6 +121,35 @@ def test_process_tests_print_their_tables():
         "a loop of Popen, two at a time",
         "orchestra run",
     ]
+    left = rows(text, "Process tests: the folder of the run")[2:]
+    assert [(row[0], row[-1]) for row in left] == [("files of the run", "held"), ("MB of the run", "held")]
+
+
+@pytest.mark.skipif(shutil.which("ninja", path=str(measure.SCRIPTS)) is None, reason="ninja has no wheel here")
+@pytest.mark.nightly
+def test_a_schedule_is_set_beside_its_goals(monkeypatch):
+    monkeypatch.setattr(makespan, "TESTS", 6)
+    monkeypatch.setattr(makespan, "SECONDS", 0.5)
+    text = makespan.run(seeds=1)
+    assert [row[0] for row in rows(text, "Schedule: 6 sleeping tests, 4 workers")[2:]] == [
+        "sparse, seed 1",
+        "deep, seed 1",
+        "median",
+        "worst",
+    ]
+    assert [row[2] for row in rows(text, "Schedule: goals")[2:]] == ["<= 1.015", "<= 1.03", "<= 1.05", "<= 1"]
+
+
+def test_forecasts_are_set_beside_their_goals():
+    text = forecast.run(suites=1)
+    assert [row[0] for row in rows(text, "Forecast: 1 simulated suites for each sigma")[2:]] == [
+        "0.05",
+        "0.1",
+        "0.2",
+        "0.3",
+    ]
+    [within] = [row for row in rows(text, "Forecast: goals")[2:] if row[0].startswith("within")]
+    assert within[2] == ">= 100"
 
 
 def test_rules_are_right_as_often_as_their_goals_say():

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import re
 import signal
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator, Sequence
@@ -299,8 +300,9 @@ def test_a_scheduler_that_is_killed_ends_the_run_which_is_resumed(cluster, proje
     cluster.scheduler.wait(SECONDS)
     out, err = run.communicate(timeout=SECONDS)
     assert run.returncode == 3, out + err
-    assert f"error: the Dask scheduler at {cluster.address} is gone" in err
-    assert "hint: start it and its nodes again, then `orchestra run --resume`" in err
+    assert f"error: the Dask scheduler at {cluster.address} is gone: it has closed the connection\n" in err
+    resume = f"orchestra run --resume --engine dask --scheduler {cluster.address}"
+    assert f"hint: start it and its nodes again, then `{resume}`" in err
     assert node.wait(SECONDS) == 3
     assert f"error: the scheduler at {cluster.address} is gone" in node.stderr.read()
     until(lambda: not left_of(project), "the node to end what it had")
@@ -382,6 +384,18 @@ def test_nodes_that_do_not_fit_are_refused_and_why(cluster, project):
     assert f"error: the cluster at {cluster.address} has had no node for 8 s: none that can be used (" in done.err
     with pytest.raises(AssertionError, match=r'error: a node "poor" is at tcp://.* already'):
         cluster.node("poor")
+
+
+def test_an_interrupt_in_the_wait_for_a_scheduler_ends_the_run(project):
+    project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
+    with socket.create_server(("127.0.0.1", 0)) as mute:
+        mute.settimeout(SECONDS)
+        run = project.start("run", "--engine=dask", f"--scheduler=tcp://127.0.0.1:{mute.getsockname()[1]}")
+        with mute.accept()[0]:
+            run.send_signal(signal.SIGINT)
+            out, err = run.communicate(timeout=SECONDS)
+    assert (run.returncode, out, err) == (130, "", "interrupted\n")
+    assert not project.root.joinpath(".orchestra/s/runs").exists()
 
 
 def test_no_scheduler_and_no_such_engine(project):

@@ -54,3 +54,26 @@ def test_the_end_by_a_signal_is_an_exit_code_and_the_next_fork_runs(project):
 def test_what_python_reads_when_it_starts_needs_a_process(name):
     assert forks.suits(environment())
     assert not forks.suits(environment(**{name: "other"}))
+
+
+KILLS = """\
+import os, psutil, time
+run = psutil.Process(os.getppid())
+while not (others := [one for one in run.children() if os.getsid(one.pid) == one.pid != os.getpid() and one.children()]):
+    time.sleep(0.05)
+[worker] = others
+assert "tests.support.forks" in " ".join(worker.cmdline())
+worker.kill()
+"""
+
+
+@pytest.mark.browser
+def test_a_worker_is_a_fork_and_as_a_process_its_run_s_child(project, chromium):
+    hangs = "{steps: [{goto: about:blank}, {evaluate: 'new Promise(() => {})'}]}"
+    project.write(
+        "orchestra: 1\nsuite: s\nmethods: {cli: {driver: playwright, workers: 2}}\n"
+        f"tests:\n  page: {hangs}\n  kills: {py(KILLS)}\n"
+    ).compile()
+    done = project.run("run")
+    assert project.verdicts() == {"cli:page": "error", "cli:kills": "passed"}, done.err
+    assert "the worker died (exit -9)" in project.reasons()["cli:page"]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import signal
+import subprocess
 import sys
 import time
 from pathlib import Path
@@ -508,6 +509,32 @@ def test_the_pump_stands_where_doit_looks_for_its_runners():
     dag.seam()
     assert doit.cmd_run.Runner is doit.cmd_run.MRunner is doit.cmd_run.MThreadRunner is dag.Pump
     assert sys.modules["doit.cmd_run"].Run  # the command that looks the names up
+
+
+INTERRUPTED_IN_A_CALLBACK = """
+import contextlib, signal, sys
+from pathlib import Path
+from orchestra import project
+from orchestra.runtime import dag
+from orchestra.runtime.load_plan import load_plan
+from orchestra.runtime.run.session import Options
+
+def watch(*_):
+    with contextlib.suppress(KeyboardInterrupt):  # as Python does with an exception of a callback of its own
+        signal.raise_signal(signal.SIGINT)
+    return ()
+
+here = project.find(Path.cwd())
+sys.exit(dag.run(dag.Launch(here, watch, Options()), "s", load_plan(here, "s", ""), ["cli:x"]))
+"""
+
+
+def test_an_interrupt_that_python_loses_before_the_run_is_open_ends_it(project):
+    project.write(f"{HEAD}tests:\n  x: {py('pass')}\n").compile()
+    words = [sys.executable, "-c", INTERRUPTED_IN_A_CALLBACK]
+    done = subprocess.run(words, cwd=project.root, env=environment(), check=False)
+    assert done.returncode == 130
+    assert project.verdicts() == {"cli:x": "interrupted"}
 
 
 def test_a_verdict_names_the_backup_that_a_component_it_requires_stands_on(project):

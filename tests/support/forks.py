@@ -2,6 +2,8 @@
 
 A short run costs 0.7 s of processor time, of which the imports are 0.55 s. A fork has its own signals, environment,
 streams and exit code, and ends as a program of Python ends.
+
+The workers of its run are forks of a nursery, which is as the server was: their imports cost up to 1.2 s.
 """
 
 from __future__ import annotations
@@ -20,21 +22,36 @@ import socket
 import subprocess
 import sys
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from typing import IO, NoReturn
+from typing import IO, Any, NoReturn
+
+from orchestra.runtime.engine import spare
+from orchestra.runtime.processes.mark import marked
+from orchestra.runtime.processes.orphan import forking, started
+from orchestra.runtime.processes.process import Process
+
+WORKER = "orchestra.runtime.worker"
 
 MODULES = (
     *("orchestra.cli", "orchestra.verbs.group", "orchestra.verbs.runs", "orchestra.verbs.health", "orchestra.dodo"),
+    *("orchestra.start", "orchestra.report.html", "encodings.unicode_escape"),
     *("cel_expr_python.cel", "doit.doit_cmd", "httpx", "httpcore", "rich.console", "tomllib", "_strptime"),
+    *(WORKER, "orchestra.runtime.driver.playwright.driver", "orchestra.runtime.driver.mcp.driver"),
 )
-"""The imports of a run and of a health matrix, also those that only some of them make."""
+"""The imports of a run, of its workers and of a health matrix, also those that only some of them make."""
+
+BROWSERS = (b"driver: playwright", b"driver: mcp")
+"""In the spec of a run that has workers."""
 
 OF_THE_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
 """Beginnings of variables that are read when Python starts: with others than those of the server, nothing is forked."""
 
 UNBUFFERED = "PYTHONUNBUFFERED"
 """Such a variable, which a fork follows."""
+
+MOST_BYTES = 1 << 18
+"""The most of what a worker is to be, as JSON: its environment is nearly all of it."""
 
 ENVIRONMENT = dict(os.environ)
 """The environment of the server."""
@@ -130,6 +147,14 @@ def main() -> NoReturn:
         importlib.import_module(module)
     gc.freeze()
     request, streams = _serve(connection)
+    specs = [spec.read_bytes() for spec in Path(request["folder"], "specs").glob("*.yaml") if spec.is_file()]
+    if any(word in spec for spec in specs for word in BROWSERS):
+        request, streams = _with_nursery(request, streams)
+    _be(request, streams)
+
+
+def _be(request: Mapping[str, Any], streams: Sequence[int]) -> NoReturn:
+    """Be `python -m PROGRAM WORDS`."""
     for number, descriptor in enumerate(streams):
         os.dup2(descriptor, number)
         os.close(descriptor)
@@ -140,11 +165,87 @@ def main() -> NoReturn:
     sys.stdout.reconfigure(write_through=UNBUFFERED in os.environ)
     gc.enable()
     program, *words = request["words"]
-    if program != "orchestra":  # which takes it away
+    if program not in {"orchestra", WORKER}:  # which take it away
         sys.path.insert(0, request["folder"])
     sys.argv = [program, *words]
     runpy.run_module(program, run_name="__main__", alter_sys=True)
     sys.exit()
+
+
+# ------------------------------------------------------------------------------------------------- the workers of a run
+class _Worker:
+    """A worker that was forked, with what a run asks of a `subprocess.Popen`."""
+
+    def __init__(self, pid: int, stdin: int, stdout: int) -> None:
+        self.pid = pid
+        self.stdin, self.stdout = os.fdopen(stdin, "wb"), os.fdopen(stdout, "rb")
+        self.returncode: int | None = None
+
+    def poll(self) -> int | None:
+        if self.returncode is None:
+            ended, status = os.waitpid(self.pid, os.WNOHANG)
+            self.returncode = os.waitstatus_to_exitcode(status) if ended else None
+        return self.returncode
+
+
+def _with_nursery(request: dict[str, Any], streams: list[int]) -> tuple[dict[str, Any], list[int]]:
+    """Fork a nursery before the run begins, and return what the run is to be; in a worker, what that one is to be.
+
+    The nursery ends with its run.
+    """
+    asks, asked = socket.socketpair(type=socket.SOCK_SEQPACKET)
+    if number := os.fork():
+        asked.close()
+        spare.spawn = functools.partial(_spawn, asks, spare.spawn)
+        atexit.register(lambda: (asks.close(), os.waitpid(number, 0)))
+        return request, streams
+    for descriptor in (*streams, asks.detach()):
+        os.close(descriptor)
+    while body := (received := socket.recv_fds(asked, MOST_BYTES, 3))[0]:
+        told, tells = os.pipe()
+        between = os.fork()
+        if between == 0:
+            if os.fork():
+                os._exit(0)  # a run is a subreaper, and gets what its descendants leave behind
+            os.setsid()
+            os.write(tells, str(os.getpid()).encode())
+            for descriptor in (told, tells, asked.detach()):
+                os.close(descriptor)
+            del sys.modules[WORKER]  # as if it began now
+            return json.loads(body), received[1]
+        os.waitpid(between, 0)
+        asked.send(os.read(told, 16))
+        for descriptor in (told, tells, *received[1]):
+            os.close(descriptor)
+    os._exit(0)
+
+
+def _spawn(
+    asks: socket.socket,
+    usual: Callable[..., Process],
+    argv: Sequence[str],
+    *,
+    cwd: Path,
+    env: Mapping[str, str],
+    stdin: int,
+    stdout: int,
+    stderr: int | IO[bytes],
+    mark: str,
+) -> Process:
+    """Start a worker as `processes.process.spawn` does, as a fork if its Python would start as this one did."""
+    environment = marked(env, mark)
+    if not suits(environment):
+        return usual(argv, cwd=cwd, env=env, stdin=stdin, stdout=stdout, stderr=stderr, mark=mark)
+    request = {"words": argv[argv.index(WORKER) :], "folder": str(cwd), "env": environment, "packages": []}
+    (takes, writes), (reads, gives) = os.pipe(), os.pipe()
+    with forking:
+        errors = stderr if isinstance(stderr, int) else stderr.fileno()
+        socket.send_fds(asks, [json.dumps(request).encode()], [takes, gives, errors])
+        worker = _Worker(int(asks.recv(16)), writes, reads)
+        started(worker)
+    for descriptor in (takes, gives):
+        os.close(descriptor)
+    return Process(worker, mark)
 
 
 # -------------------------------------------------------------------------------------------------------- in the tests

@@ -435,6 +435,15 @@ def test_copies_count_only_with_the_mac_of_the_user(shop, monkeypatch):
     assert not path.exists()
 
 
+def test_copies_that_cannot_be_written_leave_no_file(shop):
+    kept = kept_specs.load(shop.root)
+    (shop.root / kept_specs.PATH).unlink()
+    (shop.root / kept_specs.PATH).mkdir()
+    there = sorted(shop.root.rglob("*"))
+    kept_specs.keep(shop.root, kept)
+    assert sorted(shop.root.rglob("*")) == there
+
+
 def test_without_a_clean_compile_before_it_is_left_to_a_whole_one(shop):
     assert shop.edited() is None, "nothing was edited"
     shop.write(SHOP.replace("Plain M", "Simple M"))

@@ -107,6 +107,11 @@ def _check_versions(address: str, theirs: Mapping[str, Any]) -> None:
             raise MachineError(message, "install the same version on both")
 
 
+def _why_gone(error: Exception, *, closed: bool) -> str:
+    """Return why a scheduler does not answer: of a client that has closed itself, each call fails in another way."""
+    return "it has closed the connection" if closed or isinstance(error, AttributeError) else told(error)
+
+
 class DaskLink:
     """A connection to a scheduler, in a thread of its own.
 
@@ -220,7 +225,7 @@ class DaskLink:
                 now = time.monotonic()
                 self._missed_since = self._missed_since or now
                 if now - self._missed_since > LOST_SECONDS or self._client.status == "closed":
-                    self._put(Broken(self._gone(told(error))))
+                    self._put(Broken(self._gone(_why_gone(error, closed=self._client.status == "closed"))))
                     return
                 found = None
             if found is not None:
@@ -230,7 +235,7 @@ class DaskLink:
     def _gone(self, reason: str) -> MachineError:
         return MachineError(
             f"the Dask scheduler at {self.address} is gone: {reason}",
-            "start it and its nodes again, then `orchestra run --resume`",
+            f"start it and its nodes again, then `orchestra run --resume --engine dask --scheduler {self.address}`",
         )
 
     async def _nodes(self) -> dict[str, tuple[str, int]]:

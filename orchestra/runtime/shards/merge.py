@@ -77,9 +77,12 @@ def sources_of(folders: Sequence[Path], *, incomplete: bool) -> list[Source]:
             raise LedgerError(audited.damage)
         sources.append(source_of(folder, events, view))
     sources.sort(key=lambda source: (source.shard.index, source.start.run, source.view.head))
-    if fault := fault_of(sources, incomplete=incomplete):
-        hint = "" if incomplete else "; --allow-incomplete gives each test that is missing the verdict error"
-        raise MergeError(f"these runs cannot be merged: {fault}", f"give each shard of one selection once{hint}")
+    if fault := fault_of(sources, incomplete=True):
+        hint = "give each shard of one selection once, of the same commit, plan and durations"
+        raise MergeError(f"these runs cannot be merged: {fault}", hint)
+    if not incomplete and (fault := fault_of(sources, incomplete=False)):
+        hint = "run what is missing again; --allow-incomplete gives each test that is missing the verdict error"
+        raise MergeError(f"these runs cannot be merged: {fault}", hint)
     return sources
 
 
