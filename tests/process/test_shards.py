@@ -307,7 +307,10 @@ def test_missing_tests_of_an_incomplete_merge_never_ran(shards, tmp_path):
     assert "no record of shard 3/3" in err
     assert "has no end" in refused(shards, tmp_path / "b", [first, tmp_path / second.name, third])
     project = copied(shards[0], tmp_path / "c" / "p")
-    assert project.run("merge", str(first), str(tmp_path / second.name), "--allow-incomplete").code == 1
+    begun = tmp_path / third.name
+    begun.mkdir()
+    (begun / "events.jsonl").touch()  # a kill before the first event
+    assert project.run("merge", str(first), str(tmp_path / second.name), str(begun), "--allow-incomplete").code == 1
     reasons = {name: reason for name, reason in project.reasons().items() if reason.startswith("never ran")}
     lost = list(started(second).selection)
     lost.remove(json.loads(lines[cut])["body"]["task"])
