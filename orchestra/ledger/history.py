@@ -110,8 +110,8 @@ def plain(record: RunRecord, tasks: Container[str]) -> dict[str, Any]:
         for task, one in record.executions.items()
         if task in tasks
     }
-    rest = {name: getattr(record, name) for name in record.__struct_fields__ if name != "executions"}
-    return {**rest, "executions": shown}
+    rest = {name: getattr(record, name) for name in record.__struct_fields__ if name not in {"shards", "executions"}}
+    return {**rest, **({"shards": record.shards} if record.shards else {}), "executions": shown}
 
 
 _OFTEN_NONE: Final = frozenset({"under", "held_seconds", "cpu_seconds", "megabytes"})
@@ -178,8 +178,13 @@ def with_record(home: Path, record: RunRecord) -> bytes:
 def _encoded(lines: Iterable[bytes]) -> bytes:
     by_run = {_run_of(line): line for line in lines}
     kept: list[bytes] = []
+    merged: set[str] = set()
     size = 0
     for run in sorted(by_run, reverse=True)[:KEPT_RUNS]:
+        shards = stored.decode(by_run[run], _RunOnly).shards
+        if not merged.isdisjoint(shards):
+            continue  # they were merged again, and each execution counts once
+        merged.update(shards)
         size += len(by_run[run]) + 1
         if size > KEPT_BYTES and kept:
             break
@@ -191,6 +196,7 @@ def _encoded(lines: Iterable[bytes]) -> bytes:
 class _RunOnly(msgspec.Struct, frozen=True):
     run: str
     finished: bool = False
+    shards: tuple[str, ...] = ()
 
 
 def _run_of(line: bytes) -> str:

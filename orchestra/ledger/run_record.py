@@ -145,6 +145,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
         exit_code: None when it did not finish.
         seconds: of the whole run.
         workers: of the command line; 0 for those of the spec.
+        shards: the ids of the runs that it was merged from; none for others.
         executions: by task, sorted.
     """
 
@@ -159,6 +160,7 @@ class RunRecord(msgspec.Struct, frozen=True, omit_defaults=True):
     exit_code: int | None = None
     seconds: float = 0.0
     workers: int = 0
+    shards: tuple[str, ...] = ()
     executions: dict[str, Execution] = {}
 
     @property
@@ -199,6 +201,7 @@ def record_of(view: View) -> RunRecord | None:
         exit_code=finish.exit_code if finish is not None else None,
         seconds=round(finish.seconds, 6) if finish is not None else 0.0,
         workers=view.start.workers,
+        shards=tuple(one.run for one in view.start.merged.shards) if view.start.merged is not None else (),
         executions={task: one for task, one in executions.items() if one.attempts},
     )
 

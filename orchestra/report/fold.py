@@ -179,7 +179,7 @@ def report(plan: Plan, view: View, place_of: Callable[[str], str] = nowhere) -> 
         started=view.begun,
         ended=view.ended,
         seconds=None if segment.finish is None else segment.finish.seconds,
-        expected=start.expected if start is not None and len(view.segments) == 1 else None,
+        expected=start.expected if start is not None and start.merged is None and len(view.segments) == 1 else None,
         exit_code=None if segment.finish is None else segment.finish.exit_code,
         interrupted=segment.interrupted,
         plan_digest=segment.plan_digest,

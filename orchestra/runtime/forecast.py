@@ -242,7 +242,8 @@ def _rests(known: Known, number: int) -> Iterator[float]:
     """Yield what each of the latest runs took beyond its tests; so many of them at most."""
     order = [task_name(method.id, test.id) for method in known.plan.methods for test in known.plan.tests]
     tasks = frozenset(order)
-    usable = [run for run in known.earlier if run.finished and run.executions and run.executions.keys() <= tasks]
+    whole = [run for run in known.earlier if run.finished and not run.shards]  # shards are of several machines
+    usable = [run for run in whole if run.executions and run.executions.keys() <= tasks]
     for run in usable[-number:]:
         took = {
             task: math.fsum(attempt.seconds for attempt in found.attempts) for task, found in run.executions.items()

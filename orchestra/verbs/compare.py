@@ -141,8 +141,14 @@ def _print(made: Sequence[Comparison], agreed: Sequence[Agreement], form: Form) 
 def _last_two(home: Path) -> tuple[str, ...]:
     """Return the run before the last one that ended, and the last one; nothing if there are no two."""
     last = last_ended(home)
-    before = [name for name in runs_of(home) if last is not None and name < last.name]
-    return (before[0], last.name) if last is not None and before else ()
+    before = (name for name in runs_of(home) if last is not None and name < last.name and not _is_shard(home, name))
+    first = next(before, "")
+    return (first, last.name) if last is not None and first else ()
+
+
+def _is_shard(home: Path, run: str) -> bool:
+    start = look(find_run(home, run), steps=False).start
+    return start is not None and start.shard is not None
 
 
 def _has(home: Path, word: str) -> bool:

@@ -179,6 +179,11 @@ def look_back(project: Project, folder: Path) -> tuple[str, Expected | None, Hin
         raise UsageError(
             f"run {folder.name} has no end, is a shard, or executed no test", "name a run that ran tests to its end"
         )
+    if record.shards:
+        raise UsageError(
+            f"run {folder.name} was merged from shards, which no forecast of one machine is about",
+            "name a run that no shards were merged into",
+        )
     plan = plan_store.latest(project.root, folder)
     before = history.before(home, record.run, forecast.EARLIER)
     expected = view.start.expected if view.start is not None else None
@@ -195,7 +200,11 @@ def _looked_back(run: str, expected: Expected | None, found: Hindsight) -> Itera
     before = expected_text(expected) or "no duration was known before"
     yield f"run       {run}  took {duration(found.seconds)}, {before}"
     beyond = found.seconds - found.simulated
-    rest = f"{duration(beyond)} beyond them" if beyond >= 0 else "more than it took: it ran more tests at once"
+    rest = (
+        f"{duration(beyond)} beyond them"
+        if beyond >= 0
+        else "more than it took: it ran more tests at once, or in another order"
+    )
     yield f"tests     {duration(found.simulated)} simulated with the durations that they had, {rest}"
     yield f"rests on  {found.known} of {len(found.tests)} tests had a known duration before; those furthest off come first:"
     for test in found.tests[:_SHOWN]:

@@ -46,6 +46,8 @@ def merge(ctx: click.Context, folders: tuple[Path, ...], *, allow_incomplete: bo
     absolute = [Path(os.path.abspath(folder)) for folder in folders]  # noqa: PTH100 - links are not followed
     for folder, given in zip(absolute, folders, strict=True):
         if not nofollow.is_file(folder / LEDGER):
+            if os.path.exists(folder / LEDGER):  # noqa: PTH110 - of a folder that cannot be read it is false
+                raise UsageError(f'"{given}" is a link, or has one in it', "give the folder of the run itself")
             raise UsageError(
                 f'"{given}" is no folder of a run: it has no {LEDGER}', "give folders of `.orchestra/SUITE/runs`"
             )

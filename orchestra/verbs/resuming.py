@@ -17,7 +17,7 @@ class Target:
 
     Attributes:
         run: the id of the resumed run; empty if there is nothing to resume.
-        selection: its tasks.
+        selection: its tasks; where nothing is left of it, those of the new run.
         profile: the profile that it ran with.
         why: why nothing goes on, for people.
     """
@@ -44,9 +44,10 @@ def target(home: Path, word: str, profile: str) -> Target:
         return Target(profile=profile, why="no run is recorded yet")
     folder = find_run(home, word)
     before = look(folder, steps=False)
-    if (why := nothing_to_resume(before)) or before.start is None:
-        return Target(profile=profile, why=f"run {folder.name} has nothing left to do: {why}")
-    ran_with = before.start.profile or ""
+    ran_with = before.start.profile or "" if before.start is not None else ""
+    if why := nothing_to_resume(before):
+        why = f"run {folder.name} has nothing left to do: {why}"
+        return Target(selection=before.selection, profile=profile or ran_with, why=why)
     if profile and profile != ran_with:
         with_it = f'with profile "{ran_with}"' if ran_with else "without a profile"
         raise UsageError(f'run {folder.name} ran {with_it}, not with "{profile}"', "remove --profile")

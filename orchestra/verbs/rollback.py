@@ -12,7 +12,7 @@ import click
 from orchestra.errors import EXIT_OK, UsageError
 from orchestra.ledger.author import author_of
 from orchestra.ledger.checkpoint import choose, go_back
-from orchestra.ledger.runs import LAST
+from orchestra.ledger.runs import LAST, runs_of
 from orchestra.ledger.view import look
 from orchestra.printing import unbroken
 from orchestra.project import Project
@@ -68,7 +68,8 @@ def rollback(
     say(f"{folder.name}: back at {point.body.method}:{point.body.group} (event {point.seq}); {len(view.pending)} wait")
     if durations:
         say(unbroken(durations))
-    warn("hint: continue with `orchestra run --resume`")
+    newest = runs_of(home)[:1] == [folder.name]
+    warn(f"hint: continue with `orchestra run --resume{'' if newest else f' {folder.name}'}`")
     return EXIT_OK
 
 

@@ -13,6 +13,7 @@ import click
 from click.shell_completion import CompletionItem
 
 from orchestra.errors import EXIT_OK, OrchestraError, UsageError
+from orchestra.ledger.event import Selector
 from orchestra.ledger.runs import LAST
 from orchestra.ledger.view import Observer
 from orchestra.plan import Plan
@@ -235,7 +236,7 @@ def run(
     if resume is not None:
         goal = target(home, resume, profile)
         if goal.why:
-            warn(f"nothing to resume: {goal.why}; a new run starts")
+            warn(f"nothing to resume: {goal.why}; a new run {'of its tests ' if goal.selection else ''}starts")
         options = dataclasses.replace(options, resume=goal.run, allow_changed=allow_changed, trust=trust)
     choice = Choice(selection, methods, titles, since=since, looks=update_looks)
     if last_failed or failed_in is not None:
@@ -257,7 +258,8 @@ def run(
     options = _pausing(options, plan, tasks, project.root, Pausing(pause_on_fail, step, until or 0))
     if detach:
         words = [*detaching.words_of(options), *choice.words_of_options(), *_named(name, goal.profile, brief=brief)]
-        return detaching.detach(project, plan, [*words, "--", *selection])
+        words_of_tasks = tasks if goal.selection and not goal.run and options.selected_by else selection
+        return detaching.detach(project, plan, [*words, "--", *words_of_tasks])
     page = LivePage()
     usual = partial(watch.observers, drawn=options.pauser is None)
     observers = detaching.observers if detached else page.observers if opened else usual
@@ -295,9 +297,11 @@ def _tasks(
     project: Project, plan: Plan, choice: Choice, goal: Target, options: Options
 ) -> tuple[Sequence[str], Options]:
     """Return the tasks to run, and the options with how they were selected."""
-    if goal.run:  # a task that the plan lost is refused by the run, which knows what it was
-        every = select(plan, ())
-        return [task for task in every if task in set(goal.selection)] or every, options
+    if goal.selection:  # a task that the plan lost is refused by a resumed run, which knows what it was
+        every, of_run = select(plan, ()), set(goal.selection)
+        tasks = [task for task in every if task in of_run] or every
+        by = () if goal.run or len(tasks) == len(every) else (Selector("--resume", "leaves", len(tasks)),)
+        return tasks, dataclasses.replace(options, selected_by=by)
     chosen = choose(plan, choice, project)
     return chosen.tasks, dataclasses.replace(options, selected_by=chosen.by)
 

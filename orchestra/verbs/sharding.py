@@ -14,6 +14,7 @@ from orchestra.ledger.event import Sharding
 from orchestra.plan import Plan
 from orchestra.printing import unbroken
 from orchestra.project import PLAN_FOLDER, Project
+from orchestra.runtime.engine.pools import enough
 from orchestra.runtime.expected import Durations, durations_of, expected
 from orchestra.runtime.shards.partition import Split, Unit, cut, group_once, services, split
 from orchestra.verbs.group import say, say_json
@@ -34,11 +35,20 @@ def sharded(project: Project, plan: Plan, tasks: Sequence[str], number: int) -> 
 
     Raises:
         MachineError: that file is damaged or cannot be read.
-        UsageError: there are too many shards.
+        UsageError: there are too many shards, or one has too few entries of a pool.
     """
     durations = durations_of(plan, baseline.load(project.root / PLAN_FOLDER / plan.suite / baseline.FILE))
     seconds = expected(plan, durations)
-    return Sharded(split(plan, tasks, number, seconds), durations, seconds)
+    found = Sharded(split(plan, tasks, number, seconds), durations, seconds)
+    tests = {test.id: test for test in plan.tests}
+    for index, shard in enumerate(found.split.shards, 1):
+        enough(plan, (tests[task.partition(":")[2]] for task in shard.tasks), _place(found, index))
+    return found
+
+
+def _place(found: Sharded, index: int) -> Sharding:
+    split, digest = found.split, found.durations.digest
+    return Sharding(index=index, of=len(split.shards), durations=digest, selection=split.tasks)
 
 
 def shard_of(
@@ -49,8 +59,7 @@ def shard_of(
         return None, tasks
     index, number = shard
     found = sharded(project, plan, tasks, number)
-    place = Sharding(index=index, of=number, durations=found.durations.digest, selection=found.split.tasks)
-    return place, list(found.split.shards[index - 1].tasks)
+    return _place(found, index), list(found.split.shards[index - 1].tasks)
 
 
 def print_split(plan: Plan, sharded: Sharded) -> None:

@@ -21,7 +21,7 @@ from orchestra import nofollow
 from orchestra.errors import EXIT_OK, MachineError, UsageError
 from orchestra.ledger.disk import disk_error
 from orchestra.ledger.lock import under_way
-from orchestra.ledger.quick import STATE, state_fields
+from orchestra.ledger.quick import STATE, recorded, state_fields
 from orchestra.ledger.running_step import RunningStep, running_steps
 from orchestra.printing import one_line
 from orchestra.verbs.chosen_run import require_methods, run_argument, run_folder
@@ -83,7 +83,7 @@ def status(
         going = under_way(folder)
         _fresh(folder, going=going)
         steps = running_steps(folder) if going else {}
-        text = _json(folder) if as_json else "\n".join(lines(_state(folder, methods), steps, going=going))
+        text = _json(folder) if as_json else "\n".join(_lines(folder, methods, steps, going=going))
         if text != shown:
             say_data("\x1b[2J\x1b[H" if watch and sys.stdout.isatty() else "", end="")
             if as_json:
@@ -95,6 +95,14 @@ def status(
         if not watch or not going:
             return EXIT_OK
         time.sleep(WATCH_SECONDS)
+
+
+def _lines(folder: Path, methods: Collection[str], steps: Mapping[str, RunningStep], *, going: bool) -> Iterator[str]:
+    yield from lines(state := _state(folder, methods), steps, going=going)
+    merged = nofollow.is_folder(folder / "shards")  # they have runs of their own
+    if not going and not merged and (not state["sealed"] or state["exit_code"]):
+        newest = recorded(os.fspath(folder.parent.parent))[:1] == [folder.name]
+        yield _line("go on", "orchestra run --resume" if newest else f"orchestra run --resume {folder.name}")
 
 
 def _json(folder: Path) -> str:
@@ -177,13 +185,17 @@ def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: 
     current, pending = state["current"], state["pending"]
     total = sum(counts.values()) + len(current) + len(pending)
     parts = [f"{count} {verdict}" for verdict, count in counts.items()]
-    parts += [f"{len(current)} running"] * bool(current) + [f"{len(pending)} waiting"] * bool(pending)
+    parts += [f"{len(current)} {'running' if going else 'cut off'}"] * bool(current) + [
+        f"{len(pending)} waiting"
+    ] * bool(pending)
     yield _line("run", state["run"], _phase(state, going=going), f"since {state['started'][:19]}Z")
     yield _line("tests", f"{', '.join(parts) or 'none yet'}; {total} in all")
     for task, one in list(current.items())[:_CURRENT]:
         step = steps[task].words() if task in steps else ""
         on = f"on {one['node']}" if one.get("node") else ""
-        yield _line("now", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}", on, step)
+        yield _line(
+            "now" if going else "cut off", task, f"attempt {one['attempt']}", f"since {one['since'][11:19]}", on, step
+        )
     for task, reason in list(state["blocked"].items())[:_LATEST]:
         yield _line("blocked", task, reason)
     latest = {one["task"]: one for one in state["errors"] if one["task"] not in current}
@@ -209,9 +221,7 @@ def lines(state: Mapping[str, Any], steps: Mapping[str, RunningStep], *, going: 
             f"{len(state['checkpoints'])} in all",
         )
     if state["resumes"]:
-        yield _line("resumed", f"{state['resumes']} times")
-    if not going and (not state["sealed"] or state["exit_code"]):
-        yield _line("go on", "orchestra run --resume")
+        yield _line("resumed", f"{state['resumes']} time{'s' * (state['resumes'] != 1)}")
 
 
 def _node(one: Mapping[str, Any]) -> tuple[str, ...]:
@@ -235,7 +245,7 @@ def _use(use: Mapping[str, Any]) -> str:
         return ""
     peak = f"(at most {use['cpu_percent_peak']:.0f} % and {use['memory_percent_peak']:.0f} %)"
     now = f"cpu {use['cpu_percent']:.0f} %, memory {use['memory_percent']:.0f} %"
-    return _line("machine", now, peak, f"{use['workers']} workers")
+    return _line("machine", now, peak, f"{use['workers']} worker{'s' * (use['workers'] != 1)}")
 
 
 def _line(word: str, *parts: str) -> str:

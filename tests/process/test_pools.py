@@ -66,5 +66,7 @@ def test_a_shard_has_its_part_of_the_entries_and_an_entry_needs_its_variable(poo
     where = 'specs/s.yaml:6:39: the pool "users" uses ${env.BEN}, and the environment variable BEN is not set'
     assert (unset.code, where in unset.err) == (2, True), unset.err
     shard = pooled.run("run", "--shard", "2/2", BEN="ben-4711-secret")
-    assert (shard.code, "shard 2/2 has 1 entries of the pool users" in shard.err) == (2, True), shard.err
+    assert (shard.code, "shard 2/2 has 1 entry of the pool users" in shard.err) == (2, True), shard.err
+    for words in (("run", "--shard", "1/2", "--list"), ("plan", "--shards", "2")):
+        assert pooled.run(*words).err == shard.err
     assert "takes      friend=users user=users" in pooled.run("show", "t0").out

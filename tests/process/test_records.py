@@ -123,7 +123,8 @@ def test_status_after_a_kill_is_the_fold_of_the_ledger(project):
     (project.folder_now() / "state.json").unlink()
     told = project.run("status")
     assert "not running; it stopped at" in told.out
-    assert "1 skipped, 1 running" in told.out
+    assert "1 skipped, 1 cut off" in told.out
+    assert "\ncut off     cli:" in told.out
     (project.root / "go").touch()
     assert project.run("run", "--resume").code == 0
 

@@ -212,7 +212,10 @@ def test_nothing_to_resume_starts_a_run_and_says_so(project):
     assert "nothing to resume: no run is recorded yet; a new run starts" in first.err
     second = project.run("run", "--resume")
     assert (second.code, ran(project)) == (0, "abcabc")
-    assert "has nothing left to do: it is complete; a new run starts" in second.err
+    assert "has nothing left to do: it is complete; a new run of its tests starts" in second.err
+    assert project.run("run", "a").code == 0
+    third = project.run("run", "--resume")
+    assert (third.code, ran(project)) == (0, "abcabcaa")
 
 
 def test_a_changed_spec_is_refused_by_name_and_allowed_on_request(failed):

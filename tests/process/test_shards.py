@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
+import re
 import shutil
 from datetime import datetime
 from pathlib import Path
@@ -260,6 +261,7 @@ def test_verbs_read_a_merged_run_like_any_other(merged):
     assert json.loads((folder / "ctrf.json").read_text(encoding="utf-8"))["results"]["summary"]["tests"] == 6
     assert "no checkpoint" in project.run("rollback", "last", "cli:basics").err
     assert "nothing to resume" in project.run("run", "--resume", "--list").err
+    assert "was merged from shards" in project.run("plan", "--forecast", "--run", "last").err
 
 
 def refused(shards, tmp_path: Path, folders, *words: str) -> str:
@@ -272,7 +274,8 @@ def refused(shards, tmp_path: Path, folders, *words: str) -> str:
 
 def test_a_missing_and_a_double_shard_are_refused_by_name(shards, tmp_path):
     first, second, third = shards[1]
-    assert "no record of shard 2/3 is given" in refused(shards, tmp_path / "a", [first, third])
+    missing = refused(shards, tmp_path / "a", [first, third])
+    assert "no record of shard 2/3 is given\nhint: run what is missing again; --allow-incomplete" in missing
     twice = refused(shards, tmp_path / "b", [first, second, third, third])
     assert f"shard 3/3 is there twice: run {third.name} (shard 3/3, {third}) and" in twice
 
@@ -282,7 +285,9 @@ def test_another_plan_a_whole_run_and_a_damaged_chain_are_refused(shards, tmp_pa
     other = copied(shards[0], tmp_path / "other" / "p")
     other.write(SPEC.replace("cpu_percent < 1000.0", "cpu_percent < 999.0")).compile()
     assert other.run("run", "--shard", "3/3").code in {0, 1}
-    assert f"run {other.folder.name} (shard 3/3" in refused(shards, tmp_path / "a", [first, second, other.folder])
+    odd = refused(shards, tmp_path / "a", [first, second, other.folder])
+    assert f"run {other.folder.name} (shard 3/3" in odd
+    assert "hint: give each shard of one selection once, of the same commit, plan and durations\n" in odd
     assert other.run("run", "T2").code == 1, "the gate that counts all tests"
     assert "it is the run of a whole selection" in refused(shards, tmp_path / "b", [first, other.folder])
     shutil.copytree(first, tmp_path / first.name)
@@ -302,7 +307,10 @@ def test_missing_tests_of_an_incomplete_merge_never_ran(shards, tmp_path):
     assert "no record of shard 3/3" in err
     assert "has no end" in refused(shards, tmp_path / "b", [first, tmp_path / second.name, third])
     project = copied(shards[0], tmp_path / "c" / "p")
-    assert project.run("merge", str(first), str(tmp_path / second.name), "--allow-incomplete").code == 1
+    begun = tmp_path / third.name
+    begun.mkdir()
+    (begun / "events.jsonl").touch()  # a kill before the first event
+    assert project.run("merge", str(first), str(tmp_path / second.name), str(begun), "--allow-incomplete").code == 1
     reasons = {name: reason for name, reason in project.reasons().items() if reason.startswith("never ran")}
     lost = list(started(second).selection)
     lost.remove(json.loads(lines[cut])["body"]["task"])
@@ -323,3 +331,13 @@ def test_shards_are_merged_once_and_in_their_own_project(shards):
     records = [json.loads(line) for line in project.run("history", "--json").out.splitlines()]
     assert [record["run"] for record in records] == [merged.name], "shards are counted again"
     assert "is no folder of a run" in project.run("merge", str(project.root)).err
+    last = project.run("merge", ".orchestra/s/runs/last").err
+    assert last.startswith('error: ".orchestra/s/runs/last" is a link, or has one in it\n')
+    assert "run last has one method, cli" in project.run("compare").err, "it is not compared with its own shards"
+    gone = project.run("status", next(one.name for one in folders if "cli:T3" in started(one).selection)).out
+    assert re.search(r"\ngo on       orchestra run --resume \S+\n", gone)
+    told = project.run("wait", folders[0].name, "--all", "--brief")
+    assert "after:rate  pending" in told.out + told.err
+    assert "after:all_judged" not in told.out + told.err
+    assert "go on" not in project.run("status").out, "its shards are runs of their own"
+    assert f"orchestra run --resume {folders[0].name}`" in project.run("rollback", folders[0].name, "cli:more").err

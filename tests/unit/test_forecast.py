@@ -6,6 +6,7 @@ import itertools
 import math
 import random
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -203,6 +204,9 @@ def test_what_a_run_takes_beyond_its_tests_is_learned_with_the_workers_that_it_h
     assert found.low is not None
     assert found.high is not None
     assert found.low < 5.0 < found.high
+    merged = msgspec.structs.replace(record(took, 99.0), shards=("1", "2"))
+    found = forecast.forecast(known_of(plan, {}, [earlier[0], merged], PLACE), list(took), {"m": 2})
+    assert (found.rest, found.runs) == (1.0, 1)
     assert found.seconds == pytest.approx(5.55, rel=0.03), "the longer of two that vary takes longer than each"
     assert forecast.forecast(known, list(took), {"m": 1}).seconds == pytest.approx(9.0, rel=0.1)
     assert forecast.forecast(known, list(took), {"m": 1}).waits() == {"workers": 4.0}

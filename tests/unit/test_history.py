@@ -189,6 +189,12 @@ def test_the_cache_keeps_the_latest_runs(tmp_path, monkeypatch):
     assert [execution.run for execution in history.executions(tmp_path)] == ["d"]
 
 
+def test_shards_that_were_merged_again_count_once(tmp_path):
+    for name, shards in (("a", ("1", "2")), ("c", ("2", "3")), ("b", ("3", "4")), ("d", ("5",))):
+        (tmp_path / history.EXECUTIONS).write_bytes(history.with_record(tmp_path, RunRecord(name, shards=shards)))
+    assert [execution.run for execution in history.executions(tmp_path)] == ["c", "d"]
+
+
 def test_last_executions_come_from_the_other_cache_when_their_file_is_gone(tmp_path):
     runs = [
         RunRecord("1", executions={"cli:a": Execution("passed", inputs="d", attempts=(Attempt("passed", 1.0),))}),

@@ -31,7 +31,7 @@ from orchestra.runtime.mask.masks import NOTHING, Masks
 from orchestra.runtime.nodes import cluster as cluster_module
 from orchestra.runtime.nodes import visit
 from orchestra.runtime.nodes.cluster import Answered, Beaten, Broken, Cluster, Dropped, Joined, Left, Looked, Refused
-from orchestra.runtime.nodes.dask_package import check_address
+from orchestra.runtime.nodes.dask_package import check_address, told
 from orchestra.runtime.nodes.parcel import Incoming, ParcelError, arrived, below, files_of, piece
 from orchestra.runtime.nodes.proof import (
     lacking,
@@ -661,3 +661,9 @@ def test_a_file_that_is_not_what_was_sent_is_refused(tmp_path):
     other.close()
     with pytest.raises(ParcelError, match="another content"):
         other.check()
+
+
+def test_an_error_of_dask_is_one_line_in_words():
+    assert told(OSError("Timed out\nmore")) == "OSError: Timed out"
+    assert told(TimeoutError()) == "no answer in time"
+    assert told(OSError()) == "OSError"

@@ -144,7 +144,7 @@ def closing(report: Report, paths: Sequence[str]) -> Iterator[str]:
         if rows:
             yield line(verdict, clip(", ".join(names), LIST_LENGTH))
     for gate in report.gates:
-        if gate.result not in {"passed", "not_applicable"}:
+        if gate.result not in {"passed", "not_applicable"} and not gate.quiet:
             values = values_text(gate.values)
             said = gate_remark(gate.result, gate.expression, gate.message)
             yield line(

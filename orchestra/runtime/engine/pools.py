@@ -119,32 +119,35 @@ def values_of(held: Mapping[str, Entry], known: Mapping[str, str]) -> dict[str, 
     }
 
 
+def enough(plan: Plan, tests: Iterable[Test], shard: Sharding) -> None:
+    """Check that the entries of a shard suffice for each of its tests. Raises UsageError."""
+    counts = Pools(plan, shard).counts()
+    for test in tests:
+        short = next((name for name, number in wanted(test).items() if name in counts and counts[name] < number), "")
+        if short:
+            entries = f"{counts[short]} entr{'y' if counts[short] == 1 else 'ies'}"
+            message = f'shard {shard.name} has {entries} of the {short}, and "{test.id}" takes more'
+            raise UsageError(message, "add entries, or run fewer shards")
+
+
 def check(
     plan: Plan,
     tests: Iterable[Test],
-    shard: Sharding | None,
     environment: Mapping[str, str],
     place: Callable[[str], Place | None],
 ) -> None:
-    """Check that the entries suffice for each test, and that the variables in them are set.
+    """Check that the variables in the entries are set.
 
     Args:
         plan: the suite.
         tests: that will run.
-        shard: the part of the selection that this run is; None for a whole one.
         environment: of the run.
         place: where a JSON pointer is in the spec.
 
     Raises:
-        UsageError: an entry cannot be used, or a test could never start.
+        UsageError: an entry cannot be used.
     """
-    counts, used = Pools(plan, shard).counts(), dict[str, None]()
-    for test in tests:
-        used |= dict.fromkeys(test.takes.values())
-        short = next((name for name, number in wanted(test).items() if name in counts and counts[name] < number), "")
-        if short and shard is not None:
-            message = f'shard {shard.name} has {counts[short]} entries of the {short}, and "{test.id}" takes more'
-            raise UsageError(message, "add entries, or run fewer shards")
+    used = {pool for test in tests for pool in test.takes.values()}
     for pool in plan.pools:
         for index, entry in enumerate(pool.entries if pool.id in used else ()):
             late = (name for text in entry.values() for name in names.names_in(text))

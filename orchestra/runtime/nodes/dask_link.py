@@ -51,6 +51,9 @@ BYE_SECONDS: Final = 20.0
 
 SCAN_SECONDS: Final = 1.0
 
+RELEASE_SECONDS: Final = 0.05
+"""So long a result stays with Dask. Its client sends at most once in 10 ms: to let go at once would hold up the next attempt."""
+
 _T = TypeVar("_T")
 
 
@@ -334,9 +337,10 @@ class DaskLink:
             retries=0,
             pure=False,
         )
+        answered = False
         try:
             answer = msgspec.json.decode(await future.result(), type=Answer)
-            future.release()
+            answered = True
             await self._received(address, Ask(session, lease), answer, folder)
         except MachineError as error:
             self._put(Broken(error))
@@ -348,7 +352,7 @@ class DaskLink:
         except Exception as error:  # noqa: BLE001 - whatever Dask raises
             await self._drop(address, lease, f"Dask gave the attempt up: {told(error)}")
         finally:
-            future.release()
+            self._loop.call_later(RELEASE_SECONDS if answered else 0, future.release)
 
     async def _drop(self, address: str, lease: str, reason: str) -> None:
         """Report an attempt without a result. If its node or the scheduler is gone, that is reported, and not this."""

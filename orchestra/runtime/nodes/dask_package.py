@@ -59,4 +59,6 @@ def no_scheduler(address: str, reason: str) -> MachineError:
 def told(error: BaseException) -> str:
     """Return an error of Dask in one line."""
     text = str(error).strip().splitlines()
+    if isinstance(error, TimeoutError) and not text:
+        return "no answer in time"
     return f"{type(error).__name__}: {text[0][:200]}" if text else type(error).__name__

@@ -261,7 +261,9 @@ def open_run(
         remove_left(home, own=options.resume)
         own_folders.remove_left(home, own=options.resume)
         tests = [task.test for task in tasks.values()]
-        pools.check(plan, tests, options.shard, environment, Places(root, plan.sources, plan.profile).find)
+        if options.shard is not None:  # resumed with a changed spec, it may have fewer entries than when it was split
+            pools.enough(plan, tests, options.shard)
+        pools.check(plan, tests, environment, Places(root, plan.sources, plan.profile).find)
         last_executions, places = history.load(home / history.LAST), Places(root, plan.sources, plan.profile)
         masks = Masks(options.secrets or plan.secrets, environment, growing=bool(plan.logins))
         wanted = [task.test.browser if launches_browser(task.test, task.method) else "" for task in tasks.values()]

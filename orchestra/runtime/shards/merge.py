@@ -75,11 +75,18 @@ def sources_of(folders: Sequence[Path], *, incomplete: bool) -> list[Source]:
         audited, events, view = examined(folder, going=incomplete)
         if audited.damage is not None and not _lacks_an_end(folder, audited.damage.message):
             raise LedgerError(audited.damage)
+        if incomplete and view.start is None and len(folders) > 1:
+            continue  # a kill before its first event: there is no record of it
         sources.append(source_of(folder, events, view))
+    if not sources:
+        raise MergeError("these runs cannot be merged: none of them has a beginning", "run the shards again")
     sources.sort(key=lambda source: (source.shard.index, source.start.run, source.view.head))
-    if fault := fault_of(sources, incomplete=incomplete):
-        hint = "" if incomplete else "; --allow-incomplete gives each test that is missing the verdict error"
-        raise MergeError(f"these runs cannot be merged: {fault}", f"give each shard of one selection once{hint}")
+    if fault := fault_of(sources, incomplete=True):
+        hint = "give each shard of one selection once, of the same commit, plan and durations"
+        raise MergeError(f"these runs cannot be merged: {fault}", hint)
+    if not incomplete and (fault := fault_of(sources, incomplete=False)):
+        hint = "run what is missing again; --allow-incomplete gives each test that is missing the verdict error"
+        raise MergeError(f"these runs cannot be merged: {fault}", hint)
     return sources
 
 
