@@ -63,11 +63,31 @@ NPM = ROOT / "tests" / "npm"
 FOLDERS = ("unit", "browser", "process", "agent", "docs")
 """In this order the tests run: what fails quickly first, and what takes longest not last."""
 
+UNMEASURED = frozenset(
+    f"test_{name}"
+    for name in (
+        *("agent_install", "architecture", "audit", "cases", "forecast", "history", "ledger_event", "ledger_log"),
+        *("ledger_segment", "ledger_state", "mask_files", "mask_forms", "mask_stream", "merging", "probes", "queue"),
+        *("recorded_runs", "registries", "report_formats"),
+    )
+)
+"""Files of tests/unit whose subject is no pure part: they reach those by chance, and take twice as long when measured."""
+
 
 def compares(item: pytest.Function) -> bool:
     """Return whether a test compares something with a golden file."""
     names = {name for name, value in vars(item.module).items() if value is golden or value is golden.check}
     return not names.isdisjoint(item.function.__code__.co_names)
+
+
+def is_measured(item: pytest.Item) -> bool:
+    """Return whether the coverage of a test counts: it is a unit test of a pure part, and not of random examples.
+
+    To measure those takes as long again as to run them; what only random examples reach has none that a reader finds.
+    """
+    if item.path.parent.name != "unit" or item.path.stem in UNMEASURED:
+        return False
+    return not getattr(getattr(item, "obj", None), "is_hypothesis_test", False)
 
 
 def pytest_terminal_summary(terminalreporter: pytest.TerminalReporter) -> None:
@@ -135,7 +155,7 @@ def pytest_collection_modifyitems(config: pytest.Config, items: list[pytest.Item
                 " below tests/, by what its tests need (CONTRIBUTING.md); what several share is in tests/support/"
             )
         item.add_marker(where[0])
-        if where[0] != "unit":  # a tenth of the time of all tests, for parts that they cover by chance
+        if not is_measured(item):
             item.add_marker("no_cover")
         fixtures = getattr(item, "fixturenames", ())
         if "chromium" in fixtures:

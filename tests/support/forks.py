@@ -41,7 +41,7 @@ MODULES = (
 )
 """The imports of a run, of its workers and of a health matrix, also those that only some of them make."""
 
-BROWSERS = (b"driver: playwright", b"driver: mcp")
+STEPS = b"steps:"
 """In the spec of a run that has workers."""
 
 OF_THE_INTERPRETER = ("PYTHON", "COVERAGE", "LC_", "LANG", "LD_", "TZ")
@@ -148,7 +148,7 @@ def main() -> NoReturn:
     gc.freeze()
     request, streams = _serve(connection)
     specs = [spec.read_bytes() for spec in Path(request["folder"], "specs").glob("*.yaml") if spec.is_file()]
-    if any(word in spec for spec in specs for word in BROWSERS):
+    if any(STEPS in spec for spec in specs):
         request, streams = _with_nursery(request, streams)
     _be(request, streams)
 

@@ -82,6 +82,13 @@ def test_the_same_plans_give_the_same_bytes_in_any_order():
     assert files.files([one, two]) == files.files([two, one])
 
 
+def test_a_suite_without_one_client_has_no_commands_for_it():
+    plan = plan_samples.market()
+    outputs = msgspec.structs.replace(plan.outputs, hosts=("agent-skills",))
+    made = files.files([msgspec.structs.replace(plan, outputs=outputs)])
+    assert {file.kind for file in made} == {file.kind for file in files.files([plan])} - {"command"} | {"skill"}
+
+
 def test_sorted_by_path_with_lf_and_a_line_end():
     made = files.files([plan_samples.market()])
     assert [file.path for file in made] == sorted(file.path for file in made)

@@ -177,6 +177,12 @@ def test_an_unknown_driver_names_the_package_that_brings_it(project):
     assert problem.endswith("write `plugins: [orchestra-sample]`, which brings the driver pages")
 
 
+def test_an_unknown_probe_names_the_package_that_brings_it(project):
+    health = "health: {web: {service: {run: [web], port: 8000}, ready: {line: {send: PING}}}}\n"
+    _lacks, unknown = problems(project, f"{health}{TESTS}")
+    assert unknown.endswith("write `plugins: [orchestra-sample]`, which brings the probe line")
+
+
 def test_a_page_of_a_plug_in_cannot_begin_with_a_login(project):
     head = "plugins: [orchestra-sample]\nmethods: {t: {driver: pages}}\nlogins: {a: {steps: [{set: {x: 1}}]}}\n"
     (problem,) = problems(project, f"{head}tests: {{A: {{login: a, steps: [{{goto: 'http://localhost/'}}]}}}}\n")

@@ -156,6 +156,18 @@ def test_cycles_are_found_where_they_are_and_nowhere_else(edges):
     )
 
 
+def test_a_node_between_two_cycles_is_in_none():
+    edges = {"a": ["b"], "b": ["a", "c"], "c": ["d"], "d": ["e"], "e": ["d"]}
+    assert list(cycles(edges, str)) == [["a", "b"], ["d", "e"]]
+
+
+def test_a_cycle_may_lead_through_a_group_that_waits():
+    tests = {"a": {"group": "g"}, "b": {"group": "h", "needs": ["a"]}}
+    spec = {"orchestra": 1, "suite": "s", "groups": {"g": {"after": ["h"]}, "h": {}}, "tests": tests}
+    (problem,) = RULES["dependency-cycle"](Context(spec, Nowhere()))
+    assert problem.message == 'cycle in "needs" and "after": "a" -> group "g" -> "b" -> "a"'
+
+
 def reaches(edges, start, goal):
     seen, stack = set(), [start]
     while stack:
