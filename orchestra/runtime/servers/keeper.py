@@ -11,12 +11,12 @@ from __future__ import annotations
 import os
 import signal
 import sys
-import threading
 import time
 from collections.abc import Sequence
 from contextlib import suppress
 from datetime import UTC, datetime
 from pathlib import Path
+from queue import SimpleQueue
 
 import msgspec
 
@@ -70,7 +70,7 @@ class Keeper:
         self._home = Path(order.home)
         self._root = Path(order.root)
         self._components = {component.id: component for component in order.components}
-        self._changed = threading.Event()
+        self._news: SimpleQueue[None] = SimpleQueue()  # a signal handler may put at any moment; an Event may hold its lock
         self._done: Wanted = {}
         self._builds: dict[str, tuple[str, float]] = {}
         self.ended = False
@@ -92,7 +92,7 @@ class Keeper:
             env=os.environ,
             masks=Masks(order.secrets, os.environ),
             on_event=lambda *_: None,
-            wake=self._changed.set,
+            wake=lambda: self._news.put(None),
             reaper=self._reaper,
             tls=order.tls,
         )
@@ -104,19 +104,19 @@ class Keeper:
             self.asked = True
         else:
             self.ended = True
-        self._changed.set()
+        self._news.put(None)
 
     def keep(self) -> None:
         """Do what is wanted until the end is asked for."""
         try:
             while not self.ended:
-                self._changed.clear()
                 if self.asked:
                     self.asked = False
                     self._obey(up.wanted(self._home))
                 self._write()
-                if not self._changed.is_set():
-                    self._changed.wait()
+                self._news.get()
+                while not self._news.empty():  # one look for all that has come
+                    self._news.get()
         finally:
             self._matrix.close()
             self._reaper.close()
