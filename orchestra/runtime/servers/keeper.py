@@ -70,7 +70,8 @@ class Keeper:
         self._home = Path(order.home)
         self._root = Path(order.root)
         self._components = {component.id: component for component in order.components}
-        self._news: SimpleQueue[None] = SimpleQueue()  # a signal handler may put at any moment; an Event may hold its lock
+        # A signal handler may put at any moment; the lock of an Event may be held then.
+        self._news = SimpleQueue[None]()
         self._done: Wanted = {}
         self._builds: dict[str, tuple[str, float]] = {}
         self.ended = False
