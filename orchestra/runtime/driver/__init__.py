@@ -20,14 +20,16 @@ from orchestra.runtime.driver.contract import Driver
 
 
 def _imported(module: str) -> ModuleType:
-    """Import a module without the collector of cycles: modules are no garbage, and to search those of the MCP client for
-    some takes 70 ms of 640.
+    """Import a module, which is no garbage: the collector of cycles searches it neither now nor later.
+
+    With the MCP client that saves 25 ms of 620 at the start, and each later search of all that there is.
     """
     was_on = gc.isenabled()
     gc.disable()
     try:
         return importlib.import_module(module)
     finally:
+        gc.freeze()
         if was_on:
             gc.enable()
 
