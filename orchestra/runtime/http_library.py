@@ -13,8 +13,7 @@ def library() -> Any:
     (click, rich, pygments) are installed, and does without where the import fails. A name that is None in `sys.modules`
     cannot be imported.
     """
-    if "httpx" not in sys.modules:
-        sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # Python's own way to refuse an import
+    sys.modules.setdefault("httpx._main", None)  # type: ignore[arg-type] # Python's own way to refuse an import
     import httpx  # noqa: PLC0415 - see the docstring
 
     return httpx
