@@ -540,7 +540,8 @@ tests:
     run = cluster.run()
     until(lambda: list(project.root.glob("waits-*")), "the server of the first node to be asked")
     [served] = project.root.glob("waits-*")
-    assert "\nserver      app@first  healthy  http://127.0.0.1:" in project.run("status").out
+    healthy = "\nserver      app@first  healthy  http://127.0.0.1:"  # a node tells it with its next heartbeat
+    until(lambda: healthy in project.run("status").out, "the news of the node")
     assert "app@first" in project.run("health").out
     first.kill()
     first.wait(SECONDS)
