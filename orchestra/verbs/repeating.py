@@ -37,12 +37,14 @@ class Tally:
         good: passes of each task.
         executed: executions of each task.
         codes: exit codes of the runs.
+        recorded: number of the runs that have a record; one that was refused or interrupted before has none.
         failed: ids of the runs that were not good.
     """
 
     good: Counter[str] = field(default_factory=Counter)
     executed: Counter[str] = field(default_factory=Counter)
     codes: list[int] = field(default_factory=list)
+    recorded: int = 0
     failed: list[str] = field(default_factory=list)
 
     def add(self, home: Path, run_once: Callable[[], int]) -> bool:
@@ -52,6 +54,7 @@ class Tally:
         last = last_ended(home)
         if last is None or last == before:  # refused before its record was open
             return False
+        self.recorded += 1
         if self.codes[-1]:
             self.failed.append(last.name)
         for task, given in look(last, steps=False).verdicts.items():
@@ -69,11 +72,10 @@ class Tally:
 
     def show(self) -> None:
         """Print how often each task was good."""
-        number = len(self.codes)
         sys.stdout.flush()
         say("")
         failed = ", ".join(self.failed) or "none"
-        say(line("repeated", f"{number} run{'s' * (number != 1)}, {len(self.failed)} not good: {failed}"))
+        say(line("repeated", f"{self.recorded} run{'s' * (self.recorded != 1)}, {len(self.failed)} not good: {failed}"))
         say(
             terminal_table(
                 ("test", "passed"), [(task, f"{self.good[task]} of {self.executed[task]}") for task in self.executed]

@@ -24,7 +24,7 @@ from orchestra.runtime import dag
 from orchestra.runtime.attempt import Pausing
 from orchestra.runtime.dag import Launch
 from orchestra.runtime.load_plan import load_plan
-from orchestra.runtime.run.session import Options
+from orchestra.runtime.run.opening import Options, refuse_address
 from orchestra.runtime.select import select, with_needs
 from orchestra.verbs import detaching
 from orchestra.verbs.all_suites import run_all
@@ -254,6 +254,7 @@ def run(
     part, tasks = shard_of(project, plan, tasks, shard)
     options = dataclasses.replace(options, shard=part)
     if listing or dry_run:
+        refuse_address(plan, options)
         return _print_tasks(project, plan, tasks, dry_run=dry_run, workers=workers)
     options = _pausing(options, plan, tasks, project.root, Pausing(pause_on_fail, step, until or 0))
     if detach:

@@ -110,7 +110,7 @@ def plan(
     if workers is not None and not foretold:
         raise UsageError("--workers is about a forecast", "add --forecast, or remove it")
     if ended is not None and (not foretold or workers is not None or selection or methods or profile):
-        hint = "add --forecast, and remove the selection, --method, --profile and --workers"
+        hint = f"{'' if foretold else 'add --forecast, and '}remove the selection, --method, --profile and --workers"
         raise UsageError("--run is about the forecast of a whole run that has ended", hint)
     project = project_of(ctx)
     if ended is not None:

@@ -31,20 +31,21 @@ def test_a_page_without_violations_passes_and_parts_can_be_left_out(both):
     )
 
 
-@pytest.mark.parametrize("opened, nodes", [(BAD, ["#one", "#two"]), (FRAMED, ["iframe #inner"])], ids=["page", "frame"])
-def test_a_violation_fails_with_its_elements(both, opened, nodes):
-    for result in failed(both(opened, a11y(0.2, standard="wcag2a", impact="critical"))):
-        message = "the page violates 1 accessibility rule of wcag2a after 0.2 s: image-alt (critical, "
-        assert result.failure.message == f"{message}{len(nodes)} found)"
-        assert result.failure.expected == "no violation of wcag2a of impact critical or higher"
-        head, *found = result.failure.found.splitlines()
-        assert head == "image-alt: Images must have alternative text"
-        assert [line.split("  ")[1] for line in found] == nodes
-        assert result.failure.hint.startswith("read https://dequeuniversity.com/rules/axe/")
-
-
-def test_a_part_that_is_not_there_fails(both):
-    cli, mcp = failed(both(GOOD, a11y(0.2, include=["#nowhere"])))
+def test_a_violation_fails_with_its_elements_and_so_does_a_part_that_is_not_there(both):
+    pages = {"page": (BAD, ["#one", "#two"]), "frame": (FRAMED, ["iframe #inner"])}
+    said = [[opened, a11y(0.2, standard="wcag2a", impact="critical")] for opened, _ in pages.values()]
+    *violated, (no_part, _) = both.cases(*said, [GOOD, a11y(0.2, include=["#nowhere"])], opened=False)
+    for case, (results, _) in zip(pages, violated, strict=True):
+        nodes = pages[case][1]
+        for result in failed(results, case=case):
+            message = "the page violates 1 accessibility rule of wcag2a after 0.2 s: image-alt (critical, "
+            assert result.failure.message == f"{message}{len(nodes)} found)", case
+            assert result.failure.expected == "no violation of wcag2a of impact critical or higher", case
+            head, *found = result.failure.found.splitlines()
+            assert head == "image-alt: Images must have alternative text", case
+            assert [line.split("  ")[1] for line in found] == nodes, case
+            assert result.failure.hint.startswith("read https://dequeuniversity.com/rules/axe/"), case
+    cli, mcp = failed(no_part, case="no part")
     assert cli.failure.message == mcp.failure.message
     assert cli.failure.message.startswith("the accessibility rules cannot be checked: ")
 

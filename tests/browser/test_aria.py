@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both import failed, passed
-from tests.support.nights import by_day
+from tests.support.nights import in_one
 from tests.support.site import page
 
 pytestmark = pytest.mark.browser
@@ -57,11 +57,14 @@ FAULTS = {
 
 
 # By day a tree that is another one, an element that is not there, and what no tree can be; at night each word for it.
-@pytest.mark.parametrize("fault", by_day(FAULTS, "another level", "no element, negated", "no such attribute"))
-def test_another_tree_fails_with_the_tree_of_the_page(both, fault):
-    step, ending, tree = FAULTS[fault]
-    cli, mcp = failed(both(PAGE, {"wait": {"text": "ready"}}, step))
-    assert mcp.failure.message == cli.failure.message
-    assert f" within {ending}" in cli.failure.message
-    for result in (cli, mcp):
-        assert result.failure.found.strip('"').replace("\\n", "\n").replace('\\"', '"').startswith(tree)
+@pytest.mark.parametrize("faults", in_one(FAULTS, "another level", "no element, negated", "no such attribute"))
+def test_another_tree_fails_with_the_tree_of_the_page(both, faults):
+    said = [[PAGE, {"wait": {"text": "ready"}}, FAULTS[fault][0]] for fault in faults]
+    for fault, (results, _) in zip(faults, both.cases(*said, opened=False), strict=True):
+        _, ending, tree = FAULTS[fault]
+        cli, mcp = failed(results, case=fault)
+        assert mcp.failure.message == cli.failure.message, fault
+        assert f" within {ending}" in cli.failure.message, fault
+        for result in (cli, mcp):
+            found = result.failure.found.strip('"').replace("\\n", "\n").replace('\\"', '"')
+            assert found.startswith(tree), fault

@@ -13,7 +13,7 @@ from orchestra.steps.target import target_of
 from orchestra.steps.vocabulary import VERBS as VOCABULARY
 from tests.support.both import CODE, EVALUATE, OPEN, failed, passed
 from tests.support.expectations import CASES, NOT_HELD, PAGE
-from tests.support.nights import at_night, by_day
+from tests.support.nights import at_night, in_one
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -187,23 +187,19 @@ VERB_RUNS = {
 }  # fmt: skip
 
 
-TOGETHER = (
-    ("pointer", "frames and shadows"),
-    ("keyboard", "upload", "downloads", "evaluate", "pictures", "http and set"),
-    ("controls", "history and viewport"),
-)
-"""Runs that share a session, one after the other: no two have the same verb by other tools."""
-ALONE = [(case,) for case in VERB_RUNS if case not in {name for names in TOGETHER for name in names}]
+BACK = "back without a history"
+LAST = ("history and viewport", "dialogs")
+"""They leave another viewport, and an answer to a dialog that does not open."""
+SHARED = (*(case for case in VERB_RUNS if case not in {BACK, *LAST}), *LAST)
 
 
 @browser
-@pytest.mark.parametrize("cases", [*TOGETHER, *ALONE], ids=", ".join)
+@pytest.mark.parametrize("cases", [SHARED, (BACK,)], ids=["shared", BACK])
 def test_every_verb_by_its_tools(both, cases):
-    """Each on a page of its own: the step that fails tells which."""
-    first, *others = (VERB_RUNS[case][0] for case in cases)
-    tools = {verb: used for case in cases for verb, used in VERB_RUNS[case][1].items()}
-    passed(both(*first, *(step for said in others for step in (OPEN, *said)), timeout_seconds=300))
-    assert {verb: both.tools.get(verb) for verb in tools} == tools
+    said, wanted = zip(*(VERB_RUNS[case] for case in cases), strict=True)
+    for case, (results, used), tools in zip(cases, both.cases(*said), wanted, strict=True):
+        passed(results, case)
+        assert {verb: used.get(verb) for verb in tools} == tools, case
 
 
 @browser
@@ -239,47 +235,53 @@ WAITS = {
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(WAITS, "css and marker", "hidden", "role", "frame"))  # by each tool
-def test_a_wait_ends_with_the_change(both, case):
-    first, step, tool = WAITS[case]
-    _, mcp = passed(both(first, {"wait": step}))
-    assert both.tools["wait"] == {tool}
-    record = mcp.steps[-1]
-    assert (record.calls, record.polls) == (1, 1)
-    assert (record.lag_seconds is not None) == (tool == EVALUATE)
+@pytest.mark.parametrize("cases", in_one(WAITS, "css and marker", "hidden", "role", "frame"))  # by each tool
+def test_a_wait_ends_with_the_change(both, cases):
+    said = [[WAITS[case][0], {"wait": WAITS[case][1]}] for case in cases]
+    for case, (results, tools) in zip(cases, both.cases(*said), strict=True):
+        _, mcp = passed(results, case)
+        tool = WAITS[case][2]
+        assert tools["wait"] == {tool}, case
+        record = mcp.steps[-1]
+        assert (record.calls, record.polls) == (1, 1), case
+        assert (record.lag_seconds is not None) == (tool == EVALUATE), case
+
+
+MARKED = {
+    "testid": {"testid": "slow", "unless": {"testid": "error-banner"}},
+    "hidden": {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}},
+    "role": {"role": "alert", "unless": {"testid": "error-banner"}},
+    "frame": {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
+}
 
 
 @browser
-@pytest.mark.parametrize(
-    "step",
-    [
-        at_night({"testid": "slow", "unless": {"testid": "error-banner"}}),
-        {"testid": "going", "be": "hidden", "unless": {"testid": "error-banner"}},
-        at_night({"role": "alert", "unless": {"testid": "error-banner"}}),
-        {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
-    ],
-)
-def test_the_marker_of_failure_ends_a_wait(both, step):
-    cli, mcp = failed(both(press("Fail"), {"wait": {**step, "within_seconds": 50}}))
-    assert mcp.failure.message == cli.failure.message
-    assert mcp.failure.found == cli.failure.found == '"it failed"'
+@pytest.mark.parametrize("cases", in_one(MARKED, "hidden", "frame"))
+def test_the_marker_of_failure_ends_a_wait(both, cases):
+    said = [[press("Fail"), {"wait": {**MARKED[case], "within_seconds": 50}}] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert mcp.failure.message == cli.failure.message, case
+        assert mcp.failure.found == cli.failure.found == '"it failed"', case
+
+
+IN_VAIN = {
+    "testid": {"testid": "slow"},
+    "no element": {"testid": "ghost"},
+    "role": {"role": "alert"},
+    "hidden": {"testid": "going", "be": "hidden"},
+    "hidden, by role": {"role": "heading", "be": "hidden"},
+    "frame": {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
+}
 
 
 @browser
-@pytest.mark.parametrize(
-    "step",
-    [
-        at_night({"testid": "slow"}),
-        at_night({"testid": "ghost"}),
-        {"role": "alert"},
-        {"testid": "going", "be": "hidden"},
-        at_night({"role": "heading", "be": "hidden"}),
-        {"frame": "#inner", "text": "late", "unless": {"testid": "error-banner"}},
-    ],
-)
-def test_a_wait_in_vain(both, step):
-    cli, mcp = failed(both({"wait": {**step, "within_seconds": 0.4}}))
-    assert mcp.failure.message == cli.failure.message
+@pytest.mark.parametrize("cases", in_one(IN_VAIN, "role", "hidden", "frame"))
+def test_a_wait_in_vain(both, cases):
+    said = [[{"wait": {**IN_VAIN[case], "within_seconds": 0.4}}] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert mcp.failure.message == cli.failure.message, case
 
 
 @browser
@@ -293,28 +295,26 @@ def test_a_long_wait_is_many_short_ones(both, monkeypatch):
 
 
 @browser
-@pytest.mark.parametrize("step", [{"css": "h1", "within_seconds": 20}, {"role": "heading", "within_seconds": 20}])
-def test_a_wait_goes_on_over_a_navigation(both, step):
-    away = {
-        "evaluate": "() => { document.querySelector('h1').remove(); later(() => { location.href = 'other.html' }, 400) }"
-    }
-    passed(both(away, {"wait": step}, {"expect": {"page": {"title": {"have_text": "Other page"}}}}))
+def test_a_wait_and_a_question_go_on_over_a_navigation(both):
+    away = "() => { document.querySelector('h1').remove(); later(() => { location.href = 'other.html' }, 400) }"
+    other = {"expect": {"page": {"title": {"have_text": "Other page"}}}}
+    waits = [{"wait": {**target, "within_seconds": 20}} for target in ({"css": "h1"}, {"role": "heading"})]
+    asks = {"expect": {"css": "h1", "to": {"have_text": "Other page"}, "within_seconds": 20}}
+    leaves = {"evaluate": "() => { later(() => { location.href = 'other.html' }, 300) }"}
+    for results, _ in both.cases(*([{"evaluate": away}, wait, other] for wait in waits), [leaves, asks]):
+        passed(results)
 
 
 @browser
-def test_a_question_goes_on_over_a_navigation(both):
-    away = {"evaluate": "() => { later(() => { location.href = 'other.html' }, 300) }"}
-    passed(both(away, {"expect": {"css": "h1", "to": {"have_text": "Other page"}, "within_seconds": 20}}))
-
-
-@browser
-def test_an_action_waits_for_its_element(both):
+def test_an_action_and_an_expectation_wait_for_their_element(both):
     late = {
         "evaluate": "() => { later(() => { const one = document.createElement('button'); one.textContent = 'Late one'; one.onclick = () => log('late'); document.body.append(one); }, 400) }"
     }
-    passed(both(late, press("Late one"), logged("late;")))
     soon = {"evaluate": "() => { later(() => { document.querySelectorAll('button')[1].disabled = false }, 400) }"}
-    passed(both.again()(soon, press("Never")))
+    shown = expect({"testid": "slow"}, {"have_text": "there"}, 10)
+    cases = [late, press("Late one"), logged("late;")], [soon, press("Never")], [press("Slow"), shown]
+    for results, _ in both.cases(*cases):
+        passed(results)
 
 
 # -------------------------------------------------------------------------------------------------------- expectations
@@ -336,42 +336,43 @@ LOOKS = ("be visible", "be checked", "have_values")
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(CASES, *LOOKS))
-def test_a_condition_that_does_not_hold(both, case, tmp_path):
-    to, yes, no, found = CASES[case]
-    cli, mcp = failed(both(FOCUS, expect(no, to)))
-    assert mcp.failure.message == cli.failure.message
-    start, end = f"expected {target_text(target_of(no))} ", " within 0.3 s"
-    assert cli.failure.message == f"{start}{cli.failure.expected}{end}"
-    assert cli.failure.expected.startswith("to ")
-    assert cli.failure.found == found
-    in_code = to.keys() & {"have_count", "have_role", "have_accessible_name"}
-    in_code = in_code or to.get("be") in {"enabled", "disabled", "checked", "editable"}
-    assert both.tools["expect"] == {CODE if in_code else EVALUATE}
-    cli, mcp = failed(both.again()(FOCUS, expect(yes, {"not": to})))
-    assert mcp.failure.message == cli.failure.message
-    assert cli.failure.expected.startswith("not to ")
+@pytest.mark.parametrize("cases", in_one(CASES, *LOOKS))
+def test_a_condition_that_does_not_hold(both, cases):
+    said = [[FOCUS, expect(CASES[case][2], CASES[case][0])] for case in cases]
+    said += [[FOCUS, expect(CASES[case][1], {"not": CASES[case][0]})] for case in cases]
+    came = [*both.cases(*said)]
+    for case, (results, tools), (negated, _) in zip(cases, came[: len(cases)], came[len(cases) :], strict=True):
+        to, _, no, found = CASES[case]
+        cli, mcp = failed(results, case=case)
+        assert mcp.failure.message == cli.failure.message, case
+        start, end = f"expected {target_text(target_of(no))} ", " within 0.3 s"
+        assert cli.failure.message == f"{start}{cli.failure.expected}{end}", case
+        assert cli.failure.expected.startswith("to "), case
+        assert cli.failure.found == found, case
+        in_code = to.keys() & {"have_count", "have_role", "have_accessible_name"}
+        in_code = in_code or to.get("be") in {"enabled", "disabled", "checked", "editable"}
+        assert tools["expect"] == {CODE if in_code else EVALUATE}, case
+        cli, mcp = failed(negated, case=case)
+        assert mcp.failure.message == cli.failure.message, case
+        assert cli.failure.expected.startswith("not to "), case
+
+
+ABSENT = {
+    "be visible": {"be": "visible"},
+    "have_text": {"have_text": "x"},
+    "not contain": {"not": {"contain": "x"}},
+    "match": {"match": "(?<a>x)"},
+    "be enabled": {"be": "enabled"},
+}
 
 
 @browser
-@pytest.mark.parametrize(
-    "to",
-    [
-        at_night({"be": "visible"}),
-        {"have_text": "x"},
-        {"not": {"contain": "x"}},
-        at_night({"match": "(?<a>x)"}),
-        {"be": "enabled"},
-    ],
-)
-def test_an_element_that_is_not_there(both, to):
-    cli, mcp = failed(both(expect({"testid": "nowhere"}, to)))
-    assert (mcp.failure.message, mcp.failure.found) == (cli.failure.message, cli.failure.found)
-
-
-@browser
-def test_expect_waits_for_the_change(both):
-    passed(both(press("Slow"), expect({"testid": "slow"}, {"have_text": "there"}, 10)))
+@pytest.mark.parametrize("cases", in_one(ABSENT, "have_text", "not contain", "be enabled"))
+def test_an_element_that_is_not_there(both, cases):
+    said = [[expect({"testid": "nowhere"}, ABSENT[case])] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert (mcp.failure.message, mcp.failure.found) == (cli.failure.message, cli.failure.found), case
 
 
 @browser
@@ -390,12 +391,17 @@ def test_expect_asks_again_until_it_holds(both):
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(PAGE, "title have_text", "url as JavaScript alone"))
-def test_expectations_of_the_page(both, case):
-    yes, no, _ = PAGE[case]
-    cli, mcp = failed(both({"expect": {"page": yes}}, {"expect": {"page": no, "within_seconds": 0.3}}))
-    assert mcp.failure.message == cli.failure.message
-    assert both.tools["expect"] == {EVALUATE}
+@pytest.mark.parametrize("cases", in_one(PAGE, "title have_text", "url as JavaScript alone"))
+def test_expectations_of_the_page(both, cases):
+    said = [
+        [{"expect": {"page": yes}}, {"expect": {"page": no, "within_seconds": 0.3}}]
+        for yes, no, _ in (PAGE[case] for case in cases)
+    ]
+    for case, (results, tools) in zip(cases, both.cases(*said), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert mcp.failure.message == cli.failure.message, case
+        assert mcp.failure.step == 2, case
+        assert tools["expect"] == {EVALUATE}, case
 
 
 # ------------------------------------------------------------------------------------------------------------- targets
@@ -412,8 +418,8 @@ TARGETS = [
 
 @browser
 def test_every_form_of_target_finds_its_element(both):
-    passed(both(*[expect(target, {"have_count": 1, "be": "visible"}, 5) for target in TARGETS]))
-    passed(both.again()(*[{"hover": target} for target in TARGETS]))
+    found = [expect(target, {"have_count": 1, "be": "visible"}, 5) for target in TARGETS]
+    passed(both(*found, *({"hover": target} for target in TARGETS), timeout_seconds=300))
 
 
 # ------------------------------------------------------------------------------------------------------------ failures
@@ -464,17 +470,25 @@ FAILURES = {
 # One of each kind, and of what a server does each. At night each verb has each kind of failure.
 KINDS = (
     *("several: click", "several: wait with marker", "wrong kind: value", "script: below", "download: content"),
-    *("download: cut off", "spec: selector of a wait", "spec: pattern", "server: refused", "server: a download"),
+    *("download: cut off", "spec: selector of a wait", "spec: pattern", "server: a download", "server: refused"),
 )
+NOT_OPENED = ("spec: port", "server: refused", "server: no name")
+"""The page that the browser shows of such an error may come late, so that no page is opened after it."""
+NIGHT = tuple(case for case in FAILURES if case not in NOT_OPENED)
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(FAILURES, *KINDS))
-def test_a_failure_is_of_the_same_kind(both, case):
-    said, outcome, fault = FAILURES[case]
-    cli, mcp = failed(both(*said), outcome, fault)
-    if case.startswith(("several", "script: value", "script: below", "download", "server", "http")):
-        assert mcp.failure.message == cli.failure.message
+@pytest.mark.parametrize(
+    "cases",
+    [pytest.param(KINDS, id="day"), at_night(NIGHT, id="all"), *(at_night((case,), id=case) for case in NOT_OPENED)],
+)
+def test_a_failure_is_of_the_same_kind(both, cases):
+    said = [FAILURES[case][0] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said), strict=True):
+        _, outcome, fault = FAILURES[case]
+        cli, mcp = failed(results, outcome, fault, case)
+        if case.startswith(("several", "script: value", "script: below", "download", "server", "http")):
+            assert mcp.failure.message == cli.failure.message, case
 
 
 @browser

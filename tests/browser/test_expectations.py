@@ -13,7 +13,7 @@ from playwright.sync_api import Error, Locator, Page, expect, sync_playwright
 
 from orchestra.runtime.browsers.finder import launch_options
 from tests.support.both import failed, passed
-from tests.support.nights import at_night, by_day
+from tests.support.nights import at_night, by_day, in_one
 from tests.support.plain import located
 from tests.support.site import page
 
@@ -102,14 +102,14 @@ def holds(locator: Locator, call: Callable[[Any], Any], *, wanted: bool) -> None
         assert wanted, locator
 
 
-def said(
+def said_of(
     target: dict[str, Any], to: dict[str, Any], *, holds: bool, key: str = "to", within: float = 5
 ) -> dict[str, Any]:
     return {"expect": {**target, key: to if holds else {"not": to}, "within_seconds": within}}
 
 
 def test_each_condition_holds_where_playwright_says_so(both, plain):
-    passed(both(page(BODY), *(said(target, to, holds=holds) for target, to, holds, _ in CASES), opened=False))
+    passed(both(page(BODY), *(said_of(target, to, holds=holds) for target, to, holds, _ in CASES), opened=False))
     for target, _, wanted, call in CASES:
         if call is not None:
             holds(located(plain, target), call, wanted=wanted)
@@ -117,37 +117,37 @@ def test_each_condition_holds_where_playwright_says_so(both, plain):
 
 
 NOWHERE = {"testid": "nowhere"}
+NOT_WITHOUT_ELEMENT = {str(to): to for to in (
+    {"contain": ["error"]}, {"have_number": {"above": 1}}, {"be": "enabled"}, {"contain": "error"}, {"be": "hidden"}, {"aria": "- list"},
+    {"have_text": ["a"]}, {"have_class": ["a"]}, {"be": "in_viewport"}, {"be": "focused"}, {"be": "empty"}, {"have_css": {"color": "red"}},
+    {"have_values": ["a"]}, {"have_role": "button"}, {"have_accessible_name": "a"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
+)}  # fmt: skip
+
+
 # By day one that one script reads, of all elements and of one, one that Playwright is asked for; at night each condition.
-NOT_WITHOUT_ELEMENT = [
-    {"contain": ["error"]}, {"have_number": {"above": 1}}, {"be": "enabled"},
-    *map(at_night, [
-        {"contain": "error"}, {"be": "hidden"}, {"aria": "- list"},
-        {"have_text": ["a"]}, {"have_class": ["a"]}, {"be": "in_viewport"}, {"be": "focused"}, {"be": "empty"}, {"have_css": {"color": "red"}},
-        {"have_values": ["a"]}, {"have_role": "button"}, {"have_accessible_name": "a"}, {"have_attribute": {"id": None}}, {"have_class": {"set": ["a"]}},
-    ]),
-]  # fmt: skip
+@pytest.mark.parametrize("cases", in_one(NOT_WITHOUT_ELEMENT, *list(NOT_WITHOUT_ELEMENT)[:3]))
+def test_the_negation_of_a_condition_fails_where_no_element_matches(both, cases):
+    said = [[page(BODY), said_of(NOWHERE, NOT_WITHOUT_ELEMENT[case], holds=False, within=1)] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        for result in failed(results, case=case):
+            assert result.failure.message.endswith("but no element matches"), case
 
 
-@pytest.mark.parametrize("to", NOT_WITHOUT_ELEMENT, ids=str)
-def test_the_negation_of_a_condition_fails_where_no_element_matches(both, to):
-    step = said(NOWHERE, to, holds=False, within=1)
-    for result in failed(both(page(BODY), step, opened=False)):
-        assert result.failure.message.endswith("but no element matches")
+LOGGED = {
+    "a text": ({**ITEMS, "nth": 1}, {"have_text": "Buy tea"}, '"Buy eggs"'),
+    "a number": (COST, {"have_number": {"below": 8}}, "1234.5"),
+    "no element": (NOWHERE, {"have_number": {"below": 8}}, "no element"),
+}
 
 
-LOGGED = [
-    ({**ITEMS, "nth": 1}, {"have_text": "Buy tea"}, '"Buy eggs"'),
-    (COST, {"have_number": {"below": 8}}, "1234.5"),
-    at_night(NOWHERE, {"have_number": {"below": 8}}, "no element"),
-]
-
-
-@pytest.mark.parametrize("target, to, value", LOGGED, ids=str)
-def test_a_failed_expectation_has_a_log_of_what_was_seen(both, target, to, value):
-    for result in failed(both(page(BODY), said(target, to, holds=True, within=0.5), opened=False)):
-        lines = result.failure.log.splitlines()
-        assert any(line.startswith("waiting for ") for line in lines), lines
-        assert any(value in line for line in lines[1:]), lines
+@pytest.mark.parametrize("cases", in_one(LOGGED, "a text", "a number"))
+def test_a_failed_expectation_has_a_log_of_what_was_seen(both, cases):
+    said = [[page(BODY), said_of(*LOGGED[case][:2], holds=True, within=0.5)] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        for result in failed(results, case=case):
+            lines = result.failure.log.splitlines()
+            assert any(line.startswith("waiting for ") for line in lines), (case, lines)
+            assert any(LOGGED[case][2] in line for line in lines[1:]), (case, lines)
 
 
 def test_absence_is_hidden_not_visible_and_a_count_of_none(both):
@@ -246,14 +246,17 @@ MISSED = {
 WORDED = ("a list", "any", "all of none", "a number", "a role", "no select")
 
 
-@pytest.mark.parametrize("case", by_day(MISSED, *WORDED))
-def test_both_word_a_failure_alike(both, case):
-    target, key, to, message, found = MISSED[case]
-    limit = 3 if "within 3 s" in message else 0.2  # the browser must have been asked once
-    step = {"expect": {**target, key: to, "within_seconds": limit, "message": "the list"}}
-    for result in failed(both(page(BODY), step, opened=False)):
-        assert result.failure.message == message
-        assert found is None or result.failure.found == found
+@pytest.mark.parametrize("cases", in_one(MISSED, *WORDED))
+def test_both_word_a_failure_alike(both, cases):
+    steps = []
+    for target, key, to, message, _ in (MISSED[case] for case in cases):
+        limit = 3 if "within 3 s" in message else 0.2  # the browser must have been asked once
+        steps.append([page(BODY), {"expect": {**target, key: to, "within_seconds": limit, "message": "the list"}}])
+    for case, (results, _) in zip(cases, both.cases(*steps, opened=False), strict=True):
+        *_, message, found = MISSED[case]
+        for result in failed(results, case=case):
+            assert result.failure.message == message
+            assert found is None or result.failure.found == found, case
 
 
 LATE = page(
@@ -263,27 +266,29 @@ LATE = page(
 
 def test_a_script_is_asked_again_until_it_gives_the_value(both):
     asked = {"script": "() => document.querySelector('#done').textContent >= '3'", "equals": True, "within_seconds": 10}
-    passed(
-        both(LATE, {"evaluate": asked}, {"evaluate": {"script": "-n", "below": -5, "within_seconds": 10}}, opened=False)
-    )
-    once = {"evaluate": {"script": "1", "equals": 2, "message": "one"}}
-    cli, mcp = failed(both.again()(page("x"), once, opened=False))
-    assert cli.failure.message == mcp.failure.message == "one: the script returned another value"
-
-
-def test_a_script_that_never_gives_the_value_fails_in_time(both):
-    over = {"evaluate": {"script": "() => { throw new Error('no') }", "equals": 2, "within_seconds": 0.3}}
-    cli, mcp = failed(both(page("x"), over, opened=False))
-    assert cli.failure.message == mcp.failure.message == "evaluate failed: no, asked for 0.3 s"
-
-
-@pytest.mark.parametrize("target", [at_night({}, id="page"), pytest.param({"css": "p"}, id="element")])
-def test_a_promise_that_does_not_settle_fails_in_the_time_of_its_step(both, target):
-    never = {"evaluate": {**target, "script": "() => new Promise(() => {})", "equals": 2, "within_seconds": 3}}
-    for result in failed(both(page("<p>x</p>"), never, opened=False)):
-        assert result.failure.message == "the script did not end: its promise did not settle, asked for 3 s"
-
-
-def test_a_promise_that_settles_in_time_gives_its_value(both):
+    below = {"evaluate": {"script": "-n", "below": -5, "within_seconds": 10}}
     soon = "() => new Promise((resolve) => setTimeout(resolve, 50, 2))"
-    passed(both(page("x"), {"evaluate": {"script": soon, "equals": 2, "within_seconds": 20}}, opened=False))
+    settles = {"evaluate": {"script": soon, "equals": 2, "within_seconds": 20}}
+    for results, _ in both.cases([LATE, {"evaluate": asked}, below], [page("x"), settles], opened=False):
+        passed(results)
+
+
+NEVER = "() => new Promise(() => {})"
+UNSETTLED = "the script did not end: its promise did not settle, asked for 3 s"
+VALUES = {
+    "once": ({"script": "1", "equals": 2, "message": "one"}, "one: the script returned another value"),
+    "throws": (
+        {"script": "() => { throw new Error('no') }", "equals": 2, "within_seconds": 0.3},
+        "evaluate failed: no, asked for 0.3 s",
+    ),
+    "a promise": ({"script": NEVER, "equals": 2, "within_seconds": 3}, UNSETTLED),
+    "a promise of an element": ({"css": "p", "script": NEVER, "equals": 2, "within_seconds": 3}, UNSETTLED),
+}
+
+
+@pytest.mark.parametrize("cases", in_one(VALUES, "once", "throws", "a promise of an element"))
+def test_a_script_that_never_gives_the_value_fails_in_time(both, cases):
+    said = [[page("<p>x</p>"), {"evaluate": VALUES[case][0]}] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert cli.failure.message == mcp.failure.message == VALUES[case][1], case

@@ -68,14 +68,17 @@ def test_replies_are_recorded_and_come_from_the_file_from_then_on(both):
     loose += [asked([200, 8], "/job?78"), asked([200, "asked for"], "/status/200", "reason")]
     for result in passed(both(PLAIN, *loose)):
         assert result.facts["mocks"] == {"**/job?78": 1, f"har {FILE}": 2}
-    for result in failed(both(PLAIN, {"har": "none.har"}), "error", "setup"):
-        assert result.failure.message == 'there is no HAR file "none.har"'
-    for result in failed(both(PLAIN, {"har": {"file": ".", "update": True}}), "error", "setup"):
-        assert result.failure.message == '"." is a folder, not a HAR file'
     for other in both.folder.glob("*/data"):
         (other / "app.py").write_text("print()")
-    for result in failed(both(PLAIN, {"har": {"file": "data/app.py", "update": True}}), "error", "setup"):
-        assert result.failure.message == '"data/app.py" is no HAR file, so it is not written over'
+    unfit = {
+        'there is no HAR file "none.har"': "none.har",
+        '"." is a folder, not a HAR file': {"file": ".", "update": True},
+        '"data/app.py" is no HAR file, so it is not written over': {"file": "data/app.py", "update": True},
+    }
+    came = both.cases(*([PLAIN, {"har": step}] for step in unfit.values()), opened=False)
+    for message, (results, _) in zip(unfit, came, strict=True):
+        for result in failed(results, "error", "setup", message):
+            assert result.failure.message == message
 
 
 @pytest.mark.browser

@@ -25,13 +25,16 @@ BIG, SMALL = (
     page("<div id=box style='width: 60px; height: 40px'></div>"),
 )
 
+WINDOW = {"viewport": {"width": 320, "height": 240}}
+"""A picture of a larger one costs ten times as much."""
+
 
 def look(name, within_seconds=30, **more):
     return {"expect": {"look": name, "within_seconds": within_seconds, **more}}
 
 
 def shown(colour="teal"):
-    return page(MOVING.replace("teal", colour))
+    return [page(MOVING.replace("teal", colour)), WINDOW]
 
 
 def files(result):
@@ -44,15 +47,15 @@ def test_pictures_are_written_once_and_compared_from_then_on(both):
         look("turning", css="#turns"),
         look("../../x", css="#turns", max_diff_ratio=0.1, threshold=0.1),
     ]
-    for result in failed(both(shown(), *steps, looks=KEPT)):
+    for result in failed(both(*shown(), *steps, looks=KEPT)):
         assert result.failure.message == 'there is no picture for the look "the page"'
         assert result.failure.expected == f"{FOLDER}/the-page-aafdd3f2-{END}"
         assert files(result) == {"look_actual": "look-the-page-aafdd3f2-actual.png"}
-    for result in passed(both(shown(), *steps, looks=WRITING)):
+    for result in passed(both(*shown(), *steps, looks=WRITING)):
         assert result.facts["looks"] == dict.fromkeys(["the page", "turning", "../../x"], "added")
-    for result in passed(both(shown(), *steps, look("turning", css="#turns"), looks=WRITING)):
+    for result in passed(both(*shown(), *steps, look("turning", css="#turns"), looks=WRITING)):
         assert "looks" not in result.facts
-    for result in failed(both(shown("tan"), *steps, looks=KEPT)):
+    for result in failed(both(*shown("tan"), *steps, looks=KEPT)):
         found = result.failure.found
         assert result.failure.message == f'the look "the page" is another one: {found}'
         assert found.endswith(" are different")
@@ -61,7 +64,7 @@ def test_pictures_are_written_once_and_compared_from_then_on(both):
         assert set(files(result)) == {"look_expected", "look_actual", "look_diff"}
     for result in passed(
         both(
-            shown("tan"),
+            *shown("tan"),
             look("turning", css="#turns"),
             look("../../x", css="#turns", max_diff_ratio=1),
             looks=Looks(FOLDER, "chromium", ("turning",)),
@@ -73,16 +76,22 @@ def test_pictures_are_written_once_and_compared_from_then_on(both):
 
 
 def test_another_size_a_page_that_does_not_rest_and_a_broken_picture_are_told_apart(both):
-    passed(both(BIG, look("box", css="#box"), RUNNING, look("masked", mask=[{"css": "p"}]), looks=WRITING))
-    for result in failed(both(SMALL, look("box", css="#box"), looks=KEPT)):
+    passed(both(BIG, look("box", css="#box"), RUNNING, WINDOW, look("masked", mask=[{"css": "p"}]), looks=WRITING))
+    (size, _), (unrest, _) = both.cases(
+        [SMALL, look("box", css="#box")], [RUNNING, WINDOW, look("masked", 4)], opened=False, looks=KEPT
+    )
+    for result in failed(size, case="size"):
         assert result.failure.message == 'the look "box" has another size'
         assert (result.failure.expected, result.failure.found) == ("60 x 50 pixels", "60 x 40 pixels")
-    for result in failed(both(RUNNING, look("masked", 4), looks=KEPT)):
+    for result in failed(unrest, case="unrest"):
         assert result.failure.message.endswith("did not settle within 4 s: two pictures in a row were never the same")
         assert set(files(result)) == {"look_actual"}
-    for result in failed(both(SMALL, look("gone", 1, css="#gone"), looks=WRITING)):
+    (gone, _), (two, _) = both.cases(
+        [SMALL, look("gone", 1, css="#gone")], [page("<p>a<p>b"), look("two", css="p")], opened=False, looks=WRITING
+    )
+    for result in failed(gone, case="gone"):
         assert result.failure.message == 'no picture of {css: "#gone"} within 1 s'
-    for result in failed(both(page("<p>a<p>b"), look("two", css="p"), looks=WRITING)):
+    for result in failed(two, case="two"):
         assert result.failure.message == '{css: "p"} matches 2 elements'
         assert result.failure.found.startswith("2 elements: 1) <p>a")
     for picture in both.folder.rglob("box-*.png"):

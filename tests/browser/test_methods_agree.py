@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both import failed, passed
-from tests.support.nights import at_night, by_day
+from tests.support.nights import at_night, by_day, in_one
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -65,14 +65,16 @@ ODD = {
 
 # By day a value that JSON would take for another, in a list, and one that it has no form for.
 @browser
-@pytest.mark.parametrize("case", by_day(ODD, "without an end", "circle"))
-def test_a_value_that_json_has_no_form_for(both, case):
-    script, words = ODD[case]
-    cli, mcp = failed(
-        both(page("x"), {"evaluate": script}, {"evaluate": {"script": script, "equals": None}}, opened=False)
-    )
-    assert cli.failure.message == f"the script returned a value without a JSON form: {words}"
-    assert (mcp.failure.message, mcp.failure.step) == (cli.failure.message, 2)
+@pytest.mark.parametrize("cases", in_one(ODD, "without an end", "circle"))
+def test_a_value_that_json_has_no_form_for(both, cases):
+    said = [
+        [page("x"), {"evaluate": script}, {"evaluate": {"script": script, "equals": None}}]
+        for script, _ in (ODD[case] for case in cases)
+    ]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert cli.failure.message == f"the script returned a value without a JSON form: {ODD[case][1]}"
+        assert (mcp.failure.message, mcp.failure.step) == (cli.failure.message, 2), case
 
 
 THROWN = {
@@ -90,18 +92,19 @@ THROWN = {
 # By day an error of several lines, what is none, and what is no script.
 @browser
 @pytest.mark.parametrize(
-    "case", by_day([case for case in THROWN if case != "a getter"], "error", "what has no text", "no script")
+    "cases", in_one([case for case in THROWN if case != "a getter"], "error", "what has no text", "no script")
 )
-def test_a_script_that_throws(both, case):
-    script, message = THROWN[case]
-    cli, mcp = failed(both(page("x"), {"evaluate": script}, opened=False))
-    assert cli.failure.message == mcp.failure.message == message
+def test_a_script_that_throws(both, cases):
+    said = [[page("x"), {"evaluate": THROWN[case][0]}] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert cli.failure.message == mcp.failure.message == THROWN[case][1], case
 
 
 @browser
 def test_a_script_that_opens_a_dialog_gives_its_value(both):
     asks = {"evaluate": {"script": "() => [confirm('a'), prompt('b')]", "equals": [True, "x"]}}
-    passed(both(page("x"), {"dialog": {"accept": True}}, {"dialog": {"accept": True, "text": "x"}}, asks, opened=False))
+    answers = [{"dialog": {"accept": True}}, {"dialog": {"accept": True, "text": "x"}}]
     framed = page("<iframe srcdoc='<p>in</p>'></iframe>")
     inside = {
         "evaluate": {
@@ -111,7 +114,8 @@ def test_a_script_that_opens_a_dialog_gives_its_value(both):
             "equals": ["in", False],
         }
     }
-    passed(both.again()(framed, inside, opened=False))
+    for results, _ in both.cases([page("x"), *answers, asks], [framed, inside], opened=False):
+        passed(results)
 
 
 STRICT = "default-src 'self'; script-src 'self'; require-trusted-types-for 'script'; trusted-types 'none'"
@@ -228,33 +232,31 @@ def test_a_file_input_that_only_its_chooser_knows_is_not_lost_to_the_garbage_col
 
 @browser
 def test_files_are_given_to_every_kind_of_widget(both):
-    """One test for all, each on a page of its own: the step that fails tells which."""
-    steps = []
-    for target, text in UPLOADS.values():
+    """One attempt for all, each on a page of its own; the last, which a click makes, gets several."""
+    given = [(target, ["a.txt"], text) for target, text in UPLOADS.values()]
+    given.append(({"text": "Attach"}, ["a.txt", "b.txt"], "made a.txt b.txt"))
+    said = []
+    for target, files, text in given:
         chosen = {"expect": {"testid": "out", "to": {"have_text": text}}}
-        steps += [page(WIDGETS), {"upload": {**target, "files": ["a.txt"]}}, chosen]
-    passed(both(*steps, opened=False, timeout_seconds=300))
+        said.append([page(WIDGETS), {"upload": {**target, "files": files}}, chosen])
+    came = dict(zip((*UPLOADS, "several"), both.cases(*said, opened=False), strict=True))
+    for case, (results, _) in came.items():
+        passed(results, case)
+    _, tools = came["several"]
+    assert tools["upload"] == {"browser_evaluate", "browser_click", "browser_file_upload"}
 
 
 @browser
-def test_several_files_for_what_is_made_by_a_click(both):
-    chosen = {"expect": {"testid": "out", "to": {"have_text": "made a.txt b.txt"}}}
-    passed(both(page(WIDGETS), {"upload": {"text": "Attach", "files": ["a.txt", "b.txt"]}}, chosen, opened=False))
-    assert both.tools["upload"] == {"browser_evaluate", "browser_click", "browser_file_upload"}
-
-
-@browser
-@pytest.mark.parametrize(
-    "step, words",
-    [
-        ({"css": "#one", "files": ["a.txt", "b.txt"]}, "Non-multiple file input can only accept single file"),
-        ({"text": "Nothing", "files": ["a.txt"]}, "it is not a file input, and a click on it opened no file chooser"),
-    ],
-)
-def test_files_that_nothing_takes(both, step, words):
-    cli, mcp = failed(both(page(WIDGETS), {"upload": step}, opened=False))
-    assert words in cli.failure.message
-    assert mcp.failure.message == cli.failure.message
+def test_files_that_nothing_takes(both):
+    uploads = {
+        "Non-multiple file input can only accept single file": {"css": "#one", "files": ["a.txt", "b.txt"]},
+        "it is not a file input, and a click on it opened no file chooser": {"text": "Nothing", "files": ["a.txt"]},
+    }
+    said = [[page(WIDGETS), {"upload": upload}] for upload in uploads.values()]
+    for words, (results, _) in zip(uploads, both.cases(*said, opened=False), strict=True):
+        cli, mcp = failed(results, case=words)
+        assert words in cli.failure.message
+        assert mcp.failure.message == cli.failure.message, words
 
 
 # ---------------------------------------------------------------------------------------------------------- half pairs
@@ -277,37 +279,30 @@ HALF_PASSES = [
     {"evaluate": "() => { alert(out.textContent) }"},
     {"wait": {"text": "great"}},
 ]
-HALF_FAILS = [
-    {"expect": {"testid": "out", "to": {"have_text": "great \ufffd"}, "within_seconds": 1}},
-    {"evaluate": "() => { throw new Error(out.textContent) }"},
-    # At night other messages with what was found.
-    at_night({"expect": {"page": {"title": {"have_text": "x"}}, "within_seconds": 0.3}}),
-    at_night({"evaluate": {"script": "() => out.textContent", "equals": "whole"}}),
-    at_night({"expect": {"testid": "out", "to": {"have_text": "whole"}, "within_seconds": 0.3}}),
-    at_night({"expect": {"testid": "out", "to": {"have_attribute": {"data-half": "x"}}, "within_seconds": 0.3}}),
-]
+HALF_FAILS = {
+    "have_text": {"expect": {"testid": "out", "to": {"have_text": "great \ufffd"}, "within_seconds": 1}},
+    "an error": {"evaluate": "() => { throw new Error(out.textContent) }"},
+    "title": {"expect": {"page": {"title": {"have_text": "x"}}, "within_seconds": 0.3}},
+    "equals": {"evaluate": {"script": "() => out.textContent", "equals": "whole"}},
+    "another text": {"expect": {"testid": "out", "to": {"have_text": "whole"}, "within_seconds": 0.3}},
+    "attribute": {"expect": {"testid": "out", "to": {"have_attribute": {"data-half": "x"}}, "within_seconds": 0.3}},
+}
 
 
-def with_halves(both, *steps):
-    """Carry out steps on a page with halves of pairs, one of them in a value that was saved; the console has one, too."""
+@browser
+@pytest.mark.parametrize("cases", in_one(HALF_FAILS, "have_text", "an error"))  # at night other messages
+def test_half_of_a_pair_harms_no_step_and_no_failure(both, cases):
+    """The page has halves of pairs, one of them in a value that was saved; the console has one, too."""
     read = {"evaluate": {"script": "() => out.textContent", "save": "it"}}
     use = {"fill": {"label": "Name", "value": "${saved.it}"}}
-    results = both(HALVES, read, use, *steps, opened=False, evidence="always")
+    said = [[HALVES, read, use, *steps] for steps in (HALF_PASSES, *([HALF_FAILS[case]] for case in cases))]
+    (passes, _), *fails = both.cases(*said, opened=False, evidence="always")
+    passed(passes)
+    for case, (results, _) in zip(cases, fails, strict=True):
+        failed(results, case=case)
     for name in ("playwright", "mcp"):
-        console = (both._folder / name / "console.log").read_text(encoding="utf-8")
+        console = (both.folder / name / "console.log").read_text(encoding="utf-8")
         assert "bad great \ufffd" in console
-    return results
-
-
-@browser
-def test_half_of_a_pair_harms_no_step_that_passes(both):
-    passed(with_halves(both, *HALF_PASSES))
-
-
-@browser
-@pytest.mark.parametrize("step", HALF_FAILS)
-def test_half_of_a_pair_harms_no_failure(both, step):
-    failed(with_halves(both, step))
 
 
 # ----------------------------------------------------------------------------------------------------------- downloads
@@ -317,22 +312,24 @@ ASKED = {
     "a dialog before the download": ("confirm('sure?')", "NVDA", "passed"),
     "two dialogs": ("alert('one'); alert('two')", "NVDA", "passed"),
     "another content": ("alert('x')", "no such text", "failed"),
-    "a dialog that opens late": ("setTimeout(() => alert('late'), 300)", "NVDA", "passed"),
     "a dialog and no download": ("alert('x'); event.preventDefault()", "NVDA", "failed"),
+    "a dialog that opens late": ("setTimeout(() => alert('late'), 300)", "NVDA", "passed"),  # the last page of a test
 }
 
 
-@browser
 # At night also a dialog that is the only one, and one beside a content that is not the one.
-@pytest.mark.parametrize("case", by_day(ASKED, "two dialogs", "a dialog that opens late", "a dialog and no download"))
-def test_a_download_that_a_dialog_comes_before(both, case):
-    script, text, outcome = ASKED[case]
-    step = {"as": "kept.csv", "within_seconds": 4, "expect": {"text": {"contain": text}}}
-    results = both(page(FILE.replace("WHAT", script)), {"download": {"testid": "file", **step}}, opened=False)
-    assert [result.outcome for result in results] == [outcome] * 2
+@browser
+@pytest.mark.parametrize("cases", in_one(ASKED, "two dialogs", "a dialog and no download", "a dialog that opens late"))
+def test_a_download_that_a_dialog_comes_before(both, cases):
+    said = []
+    for script, text, _ in (ASKED[case] for case in cases):
+        step = {"as": "kept.csv", "within_seconds": 4, "expect": {"text": {"contain": text}}}
+        said.append([page(FILE.replace("WHAT", script)), {"download": {"testid": "file", **step}}])
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        assert [result.outcome for result in results] == [ASKED[case][2]] * 2, case
 
 
-SLOW = """<button data-testid=b onmousedown="const end = Date.now() + 7000; while (Date.now() < end);"
+SLOW = """<button data-testid=b onmousedown="const asks = new XMLHttpRequest(); asks.open('GET', '/slow?7', false); asks.send()"
 onclick="this.textContent = Number(this.textContent) + 1">0</button>"""
 
 

@@ -8,7 +8,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.both import failed, passed
-from tests.support.nights import by_day
+from tests.support.nights import by_day, in_one
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -33,9 +33,10 @@ LEFT = {
 
 
 @browser
-@pytest.mark.parametrize("way", by_day(LEFT, "click", "asked for, reload"))  # at night each with and without a step
-def test_a_page_with_unsaved_changes_is_left(both, way):
-    for result in passed(both(OTHER, *DIRTY, *LEFT[way], opened=False)):
+@pytest.mark.parametrize("ways", in_one(LEFT, "click", "asked for, reload"))  # at night each with and without a step
+def test_a_page_with_unsaved_changes_is_left(both, ways):
+    steps = [step for way in ways for step in (OTHER, *DIRTY, *LEFT[way])]
+    for result in passed(both(*steps, opened=False, timeout_seconds=300)):
         assert not any(finding.layer == "open_dialogs" for finding in result.findings)
         assert "dialogs_that_never_came" not in result.facts
 
@@ -122,10 +123,12 @@ ALERTS = {
 
 
 @browser
-@pytest.mark.parametrize("when", by_day(ALERTS, "before the click", "at the press"))
-def test_a_dialog_that_opens_around_a_click(both, when):
+@pytest.mark.parametrize("cases", in_one(ALERTS, "before the click", "at the press"))
+def test_a_dialog_that_opens_around_a_click(both, cases):
     done = {"expect": {"testid": "log", "to": {"have_text": "clicked;"}}}
-    passed(both(page(ALERTS[when]), {"click": {"role": "button"}}, done, opened=False))
+    said = [[page(ALERTS[when]), {"click": {"role": "button"}}, done] for when in cases]
+    for when, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        passed(results, when)
 
 
 @browser

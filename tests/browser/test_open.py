@@ -165,36 +165,41 @@ def done(tmp_path_factory) -> SuiteProject:
     return project
 
 
-def test_only_files_that_the_record_names_are_shown_and_none_as_a_page(done, browser):
-    with opened(done) as address:
-        [attempt] = json.loads(httpx.get(f"{address}data.json").text)["tasks"][0]["tries"]
-        hostile = next(file for file in attempt["files"] if file["name"] == "page.html")
-        answer = httpx.get(address + hostile["href"])
-        assert answer.text == "<script>parent.hacked=1</script>\n"
-        assert answer.headers["content-type"].startswith("text/plain")
-        assert answer.headers["content-security-policy"].startswith("sandbox;")
-        assert answer.headers["x-content-type-options"] == "nosniff"
-        for path in (
-            "f/" + "0" * 64 + "/x",
-            "other.txt",
-            "events.jsonl",
-            "f/..%2f..%2fevents.jsonl/x",
-            "trace/..%2f..%2fx",
-        ):
-            assert httpx.get(f"{address}{path}").status_code == 404, path
+@pytest.fixture(scope="module")
+def address(done) -> Iterator[str]:
+    """The address of the run that is done, for all tests."""
+    with opened(done) as served:
+        yield served
 
 
-def test_the_address_holds_a_token_and_is_of_this_machine(done):
-    with opened(done) as address:
-        base = address.rsplit("/", 2)[0]
-        assert base.startswith("http://127.0.0.1:")
-        token = address.rsplit("/", 2)[1]
-        for path in ("", "data.json", f"{token[:-1]}/data.json", f"{token}x/"):
-            assert httpx.get(f"{base}/{path}").status_code == 404, path
-        assert httpx.get(address, headers={"Host": "attacker.example"}).status_code == 400
-        answer = httpx.get(address)
-        assert answer.status_code == 200
-        assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == ("no-store", "no-referrer")
+def test_only_files_that_the_record_names_are_shown_and_none_as_a_page(address):
+    [attempt] = json.loads(httpx.get(f"{address}data.json").text)["tasks"][0]["tries"]
+    hostile = next(file for file in attempt["files"] if file["name"] == "page.html")
+    answer = httpx.get(address + hostile["href"])
+    assert answer.text == "<script>parent.hacked=1</script>\n"
+    assert answer.headers["content-type"].startswith("text/plain")
+    assert answer.headers["content-security-policy"].startswith("sandbox;")
+    assert answer.headers["x-content-type-options"] == "nosniff"
+    for path in (
+        "f/" + "0" * 64 + "/x",
+        "other.txt",
+        "events.jsonl",
+        "f/..%2f..%2fevents.jsonl/x",
+        "trace/..%2f..%2fx",
+    ):
+        assert httpx.get(f"{address}{path}").status_code == 404, path
+
+
+def test_the_address_holds_a_token_and_is_of_this_machine(done, address):
+    base = address.rsplit("/", 2)[0]
+    assert base.startswith("http://127.0.0.1:")
+    token = address.rsplit("/", 2)[1]
+    for path in ("", "data.json", f"{token[:-1]}/data.json", f"{token}x/"):
+        assert httpx.get(f"{base}/{path}").status_code == 404, path
+    assert httpx.get(address, headers={"Host": "attacker.example"}).status_code == 400
+    answer = httpx.get(address)
+    assert answer.status_code == 200
+    assert (answer.headers["cache-control"], answer.headers["referrer-policy"]) == ("no-store", "no-referrer")
     with opened(done) as other:
         assert token not in other
 
@@ -211,29 +216,25 @@ def test_evidence_that_became_a_link_is_not_shown(done, tmp_path):
         assert httpx.get(address + href).status_code == 404
 
 
-def test_a_taken_port_and_a_run_that_is_not_there_are_messages(done):
-    with opened(done) as address:
-        port = address.split(":")[2].partition("/")[0]
-        ended = done.process("open", "--no-browser", "--port", port)
-        assert (ended.code, f"cannot listen on 127.0.0.1 port {port}" in ended.err) == (3, True)
+def test_a_taken_port_and_a_run_that_is_not_there_are_messages(done, address):
+    port = address.split(":")[2].partition("/")[0]
+    ended = done.process("open", "--no-browser", "--port", port)
+    assert (ended.code, f"cannot listen on 127.0.0.1 port {port}" in ended.err) == (3, True)
     ended = done.process("open", "nonsense")
     assert (ended.code, "Traceback" in ended.err) == (2, False)
     assert "--open serves what is written" in done.run("report", "--open", "--format", "md").err
 
 
-def test_a_page_from_the_server_is_the_run_as_it_ended(done, browser):
-    with opened(done) as address:
-        page = browser.new_page()
-        page.goto(f"{address}#/run")
-        page.wait_for_selector(READY)
-        seal = next(event for event in read(done.folder / LEDGER) if isinstance(event.body, Seal))
-        assert f"{seal.hash}, verified by orchestra audit {done.folder.name} --suite s" in page.inner_text("main")
-        page.goto(f"{address}#/test/a/cli")
-        page.wait_for_selector("h1 >> text=a")
-        assert "Copy all of this as text" in page.inner_text("main")
-        page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
-        page.click("text=Copy all of this as text")
-        assert f"log: .orchestra/s/runs/{done.folder.name}/attempts/cli/a/1/output.log" in page.evaluate(
-            "window.copied"
-        )
-        page.close()
+def test_a_page_from_the_server_is_the_run_as_it_ended(done, address, browser):
+    page = browser.new_page()
+    page.goto(f"{address}#/run")
+    page.wait_for_selector(READY)
+    seal = next(event for event in read(done.folder / LEDGER) if isinstance(event.body, Seal))
+    assert f"{seal.hash}, verified by orchestra audit {done.folder.name} --suite s" in page.inner_text("main")
+    page.goto(f"{address}#/test/a/cli")
+    page.wait_for_selector("h1 >> text=a")
+    assert "Copy all of this as text" in page.inner_text("main")
+    page.evaluate("navigator.clipboard.writeText = (text) => { window.copied = text; return Promise.resolve(); }")
+    page.click("text=Copy all of this as text")
+    assert f"log: .orchestra/s/runs/{done.folder.name}/attempts/cli/a/1/output.log" in page.evaluate("window.copied")
+    page.close()

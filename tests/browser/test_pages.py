@@ -7,7 +7,7 @@ from urllib.parse import quote
 import pytest
 
 from tests.support.both import failed, passed
-from tests.support.nights import by_day
+from tests.support.nights import by_day, in_one
 from tests.support.site import page
 
 pytestmark = pytest.mark.browser
@@ -63,8 +63,8 @@ WRONG = {
     "no page opens": ([{"page": {"as": "x", "within_seconds": 0.3}}], "failed", 'no page opened within 0.3 s that could be named "x"'),
     "no such page": ([{"page": {"name": "mian"}}], "error", 'no page is named "mian" (did you mean "main"?); known are "main"'),
     "the first page": (["close_page"], "error", 'the page "main" stays open until the end of the test'),
-    "a name twice": ([{"click": {"text": "Tab"}}, {"page": {"as": "main"}}], "error", 'a page is named "main" already'),
     "a closed page": ([{"click": {"text": "Tab"}}, {"page": {"as": "x"}}, "close_page", {"page": {"name": "x"}}], "failed", 'the page "x" is closed'),
+    "a name twice": ([{"click": {"text": "Tab"}}, {"page": {"as": "main"}}], "error", 'a page is named "main" already'),
 }  # fmt: skip
 
 
@@ -80,12 +80,13 @@ def test_only_a_page_of_opens_with_gets_the_name(both):
 
 
 # By day a page that does not come, one that is not named, one that is gone; at night what a name and a page cannot be.
-@pytest.mark.parametrize("case", by_day(WRONG, "no page opens", "no such page", "a closed page"))
-def test_both_word_a_missing_page_alike(both, case):
-    steps, outcome, message = WRONG[case]
-    fault = "assertion" if outcome == "failed" else "setup"
-    for result in failed(both(START, *steps, opened=False), outcome, fault):
-        assert result.failure.message == message
+@pytest.mark.parametrize("cases", in_one(WRONG, "no page opens", "no such page", "a closed page"))
+def test_both_word_a_missing_page_alike(both, cases):
+    said = [[START, *WRONG[case][0]] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        _, outcome, message = WRONG[case]
+        for result in failed(results, outcome, "assertion" if outcome == "failed" else "setup", case):
+            assert result.failure.message == message
 
 
 def test_a_failure_lists_the_open_pages(both):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 
 from tests.support.both import failed, passed
-from tests.support.nights import at_night, by_day
+from tests.support.nights import at_night, in_one
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -30,13 +30,15 @@ def waiting(step, seconds):
 
 
 @browser
-@pytest.mark.parametrize("verb", by_day(ACTIONS, "click", "upload"))  # a tool that waits, and a driver that does
-def test_an_action_waits_as_long_as_its_step_says(both, verb):
-    cli, mcp = failed(both(page(BUTTONS), waiting(ACTIONS[verb], 0.4), opened=False))
-    assert cli.failure.message.startswith("no element matches {")
-    assert cli.failure.message.endswith(" within 0.4 s")
-    assert (mcp.failure.message, mcp.failure.hint) == (cli.failure.message, cli.failure.hint)
-    assert "nearest on the page: " in cli.failure.hint
+@pytest.mark.parametrize("verbs", in_one(ACTIONS, "click", "upload"))  # a tool that waits, and a driver that does
+def test_an_action_waits_as_long_as_its_step_says(both, verbs):
+    said = [[page(BUTTONS), waiting(ACTIONS[verb], 0.4)] for verb in verbs]
+    for verb, (results, _) in zip(verbs, both.cases(*said, opened=False), strict=True):
+        cli, mcp = failed(results, case=verb)
+        assert cli.failure.message.startswith("no element matches {"), verb
+        assert cli.failure.message.endswith(" within 0.4 s"), verb
+        assert (mcp.failure.message, mcp.failure.hint) == (cli.failure.message, cli.failure.hint), verb
+        assert "nearest on the page: " in cli.failure.hint, verb
 
 
 @browser
@@ -50,16 +52,17 @@ def test_an_action_waits_as_long_as_its_test_says(both):
 
 
 @browser
-@pytest.mark.parametrize(
-    "setup, within",
-    [("", "0.5 s"), ("<script>fetch('/slow?20')</script>", "2 s")],
-    ids=["a page that waits for nothing", "a page that waits for an answer"],
-)
-def test_an_action_waits_longer_while_a_request_is_under_way(both, setup, within):
+def test_an_action_waits_longer_while_a_request_is_under_way(both):
     limits = {"action_timeout_seconds": 2.0, "action_idle_seconds": 0.5}
-    cli, mcp = failed(both(page(BUTTONS + setup), ACTIONS["click"], opened=False, **limits))
-    assert cli.failure.message == mcp.failure.message
-    assert cli.failure.message.endswith(f" within {within}")
+    pages = {
+        "a page that waits for nothing": ("", "0.5 s"),
+        "a page that waits for an answer": ("<script>fetch('/slow?20')</script>", "2 s"),
+    }
+    said = [[page(BUTTONS + setup), ACTIONS["click"]] for setup, _ in pages.values()]
+    for case, (results, _) in zip(pages, both.cases(*said, opened=False, **limits), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert cli.failure.message == mcp.failure.message, case
+        assert cli.failure.message.endswith(f" within {pages[case][1]}"), case
 
 
 LEAVING = {
@@ -73,13 +76,17 @@ LEAVING = {
 
 # One that fails when its page is left, and a stream, of which no browser says so; at night other kinds of requests.
 @browser
-@pytest.mark.parametrize("case", by_day(LEAVING, "a script's request", "a stream of events"))
-def test_an_action_does_not_wait_for_requests_of_a_page_that_was_left(both, case):
-    leaves = [page(BUTTONS), {"evaluate": {"script": f"() => {{ {LEAVING[case]} }}"}}]
+@pytest.mark.parametrize("cases", in_one(LEAVING, "a script's request", "a stream of events"))
+def test_an_action_does_not_wait_for_requests_of_a_page_that_was_left(both, cases):
+    said = [
+        [page(BUTTONS), {"evaluate": {"script": f"() => {{ {LEAVING[case]} }}"}}, page(BUTTONS), ACTIONS["click"]]
+        for case in cases
+    ]
     limits = {"action_timeout_seconds": 8.0, "action_idle_seconds": 0.5}
-    cli, mcp = failed(both(*leaves, page(BUTTONS), ACTIONS["click"], opened=False, **limits))
-    assert cli.failure.message == mcp.failure.message
-    assert cli.failure.message.endswith(" within 0.5 s")
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False, **limits), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert cli.failure.message == mcp.failure.message, case
+        assert cli.failure.message.endswith(" within 0.5 s"), case
 
 
 @browser
@@ -98,46 +105,48 @@ def test_what_comes_with_an_answer_is_waited_for(both):
     passed(both(page(late), step, opened=False, action_timeout_seconds=30.0, action_idle_seconds=0.3))
 
 
-@browser
-@pytest.mark.parametrize(
-    "step, reason",
-    [
-        ({"click": {"role": "button", "name": "Off"}}, "element is not enabled"),
-        at_night({"fill": {"label": "Locked", "value": "x"}}, "element is not editable"),
-        at_night({"click": {"text": "Hidden"}}, "element is not visible"),
-    ],
+SHUT = page(
+    "<button disabled>Off</button><label>Locked <input readonly></label><button style='display:none'>Hidden</button>"
 )
-def test_a_short_limit_gives_the_reason_too(both, step, reason):
-    shut = "<button disabled>Off</button><label>Locked <input readonly></label><button style='display:none'>Hidden</button>"
-    cli, mcp = failed(both(page(shut), waiting(step, 1), opened=False))
-    assert reason in cli.failure.message
-    assert mcp.failure.message == cli.failure.message
-
-
-NEAR = [
-    ({"role": "button", "name": "Sned"}, '{role: "button", name: "Send"}'),
-    at_night({"role": "link", "name": "Sent a file"}, '{role: "link", name: "Send a file"}'),
-    at_night({"role": "button", "name": "Other"}, '{role: "button", name: "Send"}'),
-    at_night({"label": "Mesage"}, '{role: "textbox", name: "Message"}'),
-    ({"testid": "replay"}, '{testid: "reply"}'),
-]
+REASONS = {
+    "not enabled": {"click": {"role": "button", "name": "Off"}},
+    "not editable": {"fill": {"label": "Locked", "value": "x"}},
+    "not visible": {"click": {"text": "Hidden"}},
+}
 
 
 @browser
-@pytest.mark.parametrize("target, near", NEAR)
-def test_what_is_near_a_target_is_listed(both, target, near):
+@pytest.mark.parametrize("reasons", in_one(REASONS, "not enabled"))
+def test_a_short_limit_gives_the_reason_too(both, reasons):
+    said = [[SHUT, waiting(REASONS[reason], 1)] for reason in reasons]
+    for reason, (results, _) in zip(reasons, both.cases(*said, opened=False), strict=True):
+        cli, mcp = failed(results, case=reason)
+        assert f"element is {reason}" in cli.failure.message, reason
+        assert mcp.failure.message == cli.failure.message, reason
+
+
+NEAR = {
+    '{role: "button", name: "Sned"}': ({"role": "button", "name": "Sned"}, '{role: "button", name: "Send"}'),
+    '{role: "link"}': ({"role": "link", "name": "Sent a file"}, '{role: "link", name: "Send a file"}'),
+    '{role: "button", name: "Other"}': ({"role": "button", "name": "Other"}, '{role: "button", name: "Send"}'),
+    "{label}": ({"label": "Mesage"}, '{role: "textbox", name: "Message"}'),
+    "{testid}": ({"testid": "replay"}, '{testid: "reply"}'),
+}
+
+
+@browser
+@pytest.mark.parametrize("cases", in_one(NEAR, '{role: "button", name: "Sned"}', "{testid}"))
+def test_what_is_near_a_target_is_listed(both, cases):
     short = {"to": {"be": "visible"}, "within_seconds": 0.3}
-    cli, mcp = failed(both(page(BUTTONS), {"expect": {**target, **short}}, opened=False))
-    assert near in cli.failure.hint
-    assert mcp.failure.hint == cli.failure.hint
-
-
-@browser
-def test_what_is_near_a_target_in_a_frame_is_listed(both):
+    said = [[page(BUTTONS), {"expect": {**NEAR[case][0], **short}}] for case in cases]
     framed = page("<iframe srcdoc='<button>Inside</button>'></iframe><button>Insides</button>")
-    cli, mcp = failed(
-        both(framed, {"click": {"frame": "iframe", "text": "Insite", "within_seconds": 0.5}}, opened=False)
-    )
+    said += [[framed, {"click": {"frame": "iframe", "text": "Insite", "within_seconds": 0.5}}]]
+    *listed, (in_frame, _) = both.cases(*said, opened=False)
+    for case, (results, _) in zip(cases, listed, strict=True):
+        cli, mcp = failed(results, case=case)
+        assert NEAR[case][1] in cli.failure.hint, case
+        assert mcp.failure.hint == cli.failure.hint, case
+    cli, mcp = failed(in_frame, case="in a frame")
     assert cli.failure.hint == mcp.failure.hint == 'nearest on the page: {role: "button", name: "Inside"}'
 
 

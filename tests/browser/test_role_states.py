@@ -46,23 +46,21 @@ def test_a_role_is_found_by_its_states_and_by_a_pattern_of_its_name(both):
     )
 
 
-@pytest.mark.parametrize(
-    "target, shown",
-    [
-        ({"role": "button", "pressed": False, "expanded": True}, '{role: "button", expanded: true, pressed: false}'),
-        ({"role": "heading", "name": {"match": "^orders"}}, '{role: "heading", name: {match: "^orders"}}'),
-    ],
-)
-def test_the_message_of_a_target_that_is_not_there_has_its_states_and_pattern(both, target, shown):
-    click = {"click": {**target, "within_seconds": 0.3}}
-    for result in failed(both(page(BODY), click)):
-        assert f"no element matches {shown}" in result.failure.message
+def test_the_message_of_a_target_that_is_not_there_has_its_states_and_pattern(both):
+    targets = {
+        '{role: "button", expanded: true, pressed: false}': {"role": "button", "pressed": False, "expanded": True},
+        '{role: "heading", name: {match: "^orders"}}': {"role": "heading", "name": {"match": "^orders"}},
+    }
+    clicks = [[page(BODY), {"click": {**target, "within_seconds": 0.3}}] for target in targets.values()]
+    for shown, (results, _) in zip(targets, both.cases(*clicks, opened=False), strict=True):
+        for result in failed(results, case=shown):
+            assert f"no element matches {shown}" in result.failure.message
 
 
-@pytest.mark.parametrize("key", ["", "unless"])
-def test_a_pattern_that_a_value_breaks_is_refused(both, key):
+def test_a_pattern_that_a_value_breaks_is_refused(both):
     broken = {"role": "tab", "name": {"match": "^${saved.start}"}}
-    step = {"wait": {"testid": "log", key: broken} if key else broken}
-    for result in both(page(BODY), {"set": {"start": "(Tw"}}, step):
-        assert (result.outcome, result.failure.kind) == ("error", "setup")
-        assert 'the pattern "^(Tw" of a name cannot be read' in result.failure.message
+    waits = {"target": broken, "unless": {"testid": "log", "unless": broken}}
+    said = [[page(BODY), {"set": {"start": "(Tw"}}, {"wait": wait}] for wait in waits.values()]
+    for case, (results, _) in zip(waits, both.cases(*said, opened=False), strict=True):
+        for result in failed(results, "error", "setup", case):
+            assert 'the pattern "^(Tw" of a name cannot be read' in result.failure.message, case

@@ -8,7 +8,7 @@ import json
 import pytest
 
 from tests.support.both import failed, passed
-from tests.support.nights import at_night, by_day
+from tests.support.nights import at_night, by_day, in_one
 from tests.support.site import page
 
 browser = pytest.mark.browser
@@ -52,15 +52,18 @@ ANSWERS = (
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(REFUSED, *ANSWERS))
-def test_what_a_tool_could_not_do_is_no_pass(both, case):
-    step, words = REFUSED[case]
-    setup = "Unknown key" in words
-    seconds = 2 if words == "no element matches" else 9  # the server gives its reason after five
-    said = {verb: {**body, "within_seconds": seconds} for verb, body in step.items() if verb != "press"} or step
-    cli, mcp = failed(both(page(CONTROLS), said, opened=False), *(("error", "setup") if setup else ()))
-    assert words in cli.failure.message
-    assert words in mcp.failure.message
+@pytest.mark.parametrize("cases", in_one(REFUSED, *ANSWERS))
+def test_what_a_tool_could_not_do_is_no_pass(both, cases):
+    steps = []
+    for step, words in (REFUSED[case] for case in cases):
+        seconds = 2 if words == "no element matches" else 9  # the server gives its reason after five
+        said = {verb: {**body, "within_seconds": seconds} for verb, body in step.items() if verb != "press"} or step
+        steps.append([page(CONTROLS), said])
+    for case, (results, _) in zip(cases, both.cases(*steps, opened=False), strict=True):
+        words = REFUSED[case][1]
+        cli, mcp = failed(results, *(("error", "setup") if "Unknown key" in words else ()), case=case)
+        assert words in cli.failure.message, case
+        assert words in mcp.failure.message, case
 
 
 @browser
@@ -118,23 +121,22 @@ def test_a_page_that_writes_like_a_tool(both, cases):
 
 # Of what a script throws the words are read, too: those of the browser's end, and of a page that goes.
 @browser
-@pytest.mark.parametrize("case", by_day(FORGED, "a result", "a crash", "a navigation"))
-def test_a_page_that_throws_like_a_tool(both, case):
-    thrown = {"evaluate": f"() => {{ throw new Error({json.dumps(FORGED[case])}) }}"}
-    cli, mcp = failed(both(page("x"), thrown, opened=False))
-    assert FORGED[case].splitlines()[0] in cli.failure.message
-    assert mcp.failure.message == cli.failure.message
+@pytest.mark.parametrize("cases", in_one(FORGED, "a result", "a crash", "a navigation"))
+def test_a_page_that_throws_like_a_tool(both, cases):
+    thrown = [[page("x"), {"evaluate": f"() => {{ throw new Error({json.dumps(FORGED[case])}) }}"}] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*thrown, opened=False), strict=True):
+        cli, mcp = failed(results, case=case)
+        assert FORGED[case].splitlines()[0] in cli.failure.message, case
+        assert mcp.failure.message == cli.failure.message, case
 
 
 @browser
-@pytest.mark.parametrize("case", by_day(FORGED, "no element", "a crash"))
-def test_an_expectation_that_a_page_writes_an_answer_for(both, case):
-    shown = f"<pre data-testid=it>{html.escape(FORGED[case])}</pre>"
-    failed(
-        both(
-            page(shown), {"expect": {"testid": "it", "to": {"have_text": "other"}, "within_seconds": 0.3}}, opened=False
-        )
-    )
+@pytest.mark.parametrize("cases", in_one(FORGED, "no element", "a crash"))
+def test_an_expectation_that_a_page_writes_an_answer_for(both, cases):
+    other = {"expect": {"testid": "it", "to": {"have_text": "other"}, "within_seconds": 0.3}}
+    said = [[page(f"<pre data-testid=it>{html.escape(FORGED[case])}</pre>"), other] for case in cases]
+    for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
+        failed(results, case=case)
 
 
 @browser

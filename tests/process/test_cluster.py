@@ -444,8 +444,9 @@ def test_no_scheduler_and_no_such_engine(project):
     assert (named.code, f"no Dask scheduler answers at tcp://127.0.0.1:{port}" in named.err) == (3, True)
     assert project.run("run", "--engine=local").code == 0
     project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
-    alone = project.run("run", "--scheduler=tcp://10.0.0.1:8786")
-    assert (alone.code, "--scheduler needs --engine dask" in alone.err) == (2, True)
+    for more in ((), ("--dry-run",), ("--list",)):
+        alone = project.run("run", "--scheduler=tcp://10.0.0.1:8786", *more)
+        assert (alone.code, "--scheduler needs --engine dask" in alone.err) == (2, True)
 
 
 APP = """

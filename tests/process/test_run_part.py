@@ -15,6 +15,7 @@ import pytest
 from orchestra.project import find
 from orchestra.runtime.load_plan import load_plan
 from orchestra.runtime.since import reasons, revision
+from orchestra.verbs.repeating import repeat
 from tests.support import outages
 from tests.support.project import SuiteProject, call, environment, py
 from tests.support.terminal import Terminal
@@ -106,6 +107,11 @@ def test_a_test_is_repeated_until_it_fails(suite):
     (suite.root / "seen").write_text("x")
     assert suite.process("run", "often", "--retries", "1").code == 0
     assert suite.verdicts() == {"cli:often": "flaky"}
+
+
+def test_a_run_that_is_interrupted_before_its_record_is_not_counted(tmp_path, capsys):
+    assert repeat(tmp_path, lambda: 130, times=2, until_fail=False) == 130
+    assert "repeated    0 runs, 0 not good: none\n" in capsys.readouterr().out
 
 
 ONCE = "import pathlib, sys; seen = pathlib.Path(sys.argv[1]); new = not seen.exists(); seen.touch(); sys.exit(new)"

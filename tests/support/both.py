@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import Future, ThreadPoolExecutor
 from contextlib import contextmanager
 from typing import NamedTuple
@@ -11,6 +11,7 @@ from unittest import mock
 import msgspec
 
 from orchestra.runtime.attempt import NO_LOOKS, Result
+from orchestra.runtime.driver import sections
 from orchestra.runtime.driver.contract import Driver
 from orchestra.runtime.driver.http import Http
 from orchestra.runtime.driver.mcp.driver import McpAttempt
@@ -50,6 +51,38 @@ def noted() -> Iterator[list[tuple[str, str]]]:
 
     with mock.patch.object(McpAttempt, "_note", also):
         yield calls
+
+
+Case = tuple[tuple[Result, Result], dict[str, set[str]]]
+"""The results of a case by both drivers, and the tools that the MCP driver used for it, by verb."""
+
+
+@contextmanager
+def going_on(lengths: Sequence[int], calls: Sequence[object]) -> Iterator[dict[str, list[tuple[Result, int]]]]:
+    """Let the steps of an attempt be cases of so many steps each: after one that fails the next one begins.
+
+    A page of its own for each case costs a tenth of an attempt of its own. Collects, by driver, the result of each case,
+    whose steps are counted from its first one, and the number of calls by then.
+    """
+    found: dict[str, list[tuple[Result, int]]] = {}
+    whole: Callable = sections._Attempt._section
+
+    def each(attempt, section, steps, allowed):
+        if section != "steps":
+            return whole(attempt, section, steps, allowed)
+        begin, asked = 0, attempt._request
+        for length in lengths:
+            records, kept = len(attempt._records), len(attempt._kept)
+            ended = whole(attempt, section, steps[begin : begin + length], allowed)
+            outcome, failure = ended or ("passed", None)
+            done, files = tuple(attempt._records[records:]), tuple(attempt._kept[kept:])
+            result = Result(asked.task, asked.attempt, outcome, 0.0, failure, done, files)
+            found.setdefault(asked.method.driver, []).append((result, len(calls)))
+            begin += length
+        return None
+
+    with mock.patch.object(sections._Attempt, "_section", each):
+        yield found
 
 
 class Both:
@@ -99,19 +132,40 @@ class Both:
             begun = [self._begin(name, told, options) for name in ("playwright", "mcp")]
             cli, mcp = (one.result() for one in begun)
         assert verdict(mcp) == verdict(cli), (mcp.failure, cli.failure, calls)
-        self.tools = {}
-        for verb, tool in calls:
-            self.tools.setdefault(verb, set()).add(tool)
-        assert self.tools.pop("", set()) <= EVIDENCE
-        for verb, used in self.tools.items():
-            assert used <= {*VOCABULARY[verb].mcp, *ASIDE.get(verb, ()), *ANYWHERE}, (verb, used)
+        self.tools = used_tools(calls)
         return cli, mcp
+
+    def cases(self, *cases: Sequence[object], opened: bool = True, **options: object) -> Iterator[Case]:
+        """Run cases in one attempt, each on a page of its own, also after one that fails; yield what came of each."""
+        told = [[OPEN, *case] if opened else [*case] for case in cases]
+        steps = [step for case in told for step in case]
+        options = {"timeout_seconds": 300, **options}
+        with noted() as calls, going_on([len(case) for case in told], calls) as found:
+            begun = [self._begin(name, steps, options) for name in ("playwright", "mcp")]
+            cli, mcp = passed([one.result() for one in begun])
+        assert verdict(mcp) == verdict(cli), calls
+        before = 0
+        for (cli, _), (mcp, after), case in zip(found["playwright"], found["mcp"], cases, strict=True):
+            assert verdict(mcp) == verdict(cli), (case, mcp.failure, cli.failure, calls[before:after])
+            yield (cli, mcp), used_tools(calls[before:after])
+            before = after
 
     def again(self):
         """The same, in fresh folders."""
         folder = self._folder / "again"
         folder.mkdir()
         return Both(folder, self._url, self._warm, self._chromium)
+
+
+def used_tools(calls: Sequence[tuple[str, str]]) -> dict[str, set[str]]:
+    """Return the tools that were called, by verb; each must be one that the verb may use."""
+    tools: dict[str, set[str]] = {}
+    for verb, tool in calls:
+        tools.setdefault(verb, set()).add(tool)
+    assert tools.pop("", set()) <= EVIDENCE
+    for verb, used in tools.items():
+        assert used <= {*VOCABULARY[verb].mcp, *ASIDE.get(verb, ()), *ANYWHERE}, (verb, used)
+    return tools
 
 
 def verdict(result):
@@ -126,13 +180,13 @@ def verdict(result):
     return result.outcome, failure, [(step.verb, step.outcome) for step in result.steps], kept
 
 
-def passed(results):
+def passed(results, case=""):
     for result in results:
-        assert result.outcome == "passed", result.failure
+        assert result.outcome == "passed", (case, result.failure)
     return results
 
 
-def failed(results, outcome="failed", fault="assertion"):
+def failed(results, outcome="failed", fault="assertion", case=""):
     for result in results:
-        assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), result.failure
+        assert (result.outcome, result.failure and result.failure.kind) == (outcome, fault), (case, result.failure)
     return results

@@ -13,6 +13,16 @@ def at_night(*values: Any, **more: Any) -> Any:
     return pytest.param(*values, marks=pytest.mark.nightly, **more)
 
 
+def in_one(cases: Iterable[str], *day: str) -> list[Any]:
+    """Return tuples of names as parameters, each for one attempt: those of the day, and at night all.
+
+    Raises:
+        ValueError: `day` names what is no case.
+    """
+    by_day(names := list(cases), *day)
+    return [pytest.param(day, id="day"), at_night(tuple(names), id="all")]
+
+
 def by_day(cases: Iterable[str], *day: str) -> list[Any]:
     """Return the names of cases as parameters; those that `day` does not name are tried at night only.
 

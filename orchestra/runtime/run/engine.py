@@ -17,7 +17,7 @@ from orchestra.runtime.engine.reported import lookup
 from orchestra.runtime.inherited import names_of
 from orchestra.runtime.nodes.registry import LOCAL, open_engine
 from orchestra.runtime.processes.reaper import Reaper
-from orchestra.runtime.run.opening import Options, Run, engine_named
+from orchestra.runtime.run.opening import Options, Run, engine_named, refuse_address
 from orchestra.yamltext.places import Places
 
 
@@ -30,8 +30,7 @@ def opened_engine(root: Path, plan: Plan, options: Options, environment: Mapping
     """
     name = engine_named(plan, options)
     if name == LOCAL:
-        if options.scheduler:
-            raise UsageError("--scheduler needs --engine dask", "add it, or remove --scheduler")
+        refuse_address(plan, options)
         return None
     for flag, given in (
         ("--headed", options.headed),

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import get_args
 
 from orchestra import __version__
+from orchestra.errors import UsageError
 from orchestra.instances import Worker
 from orchestra.ledger import history, plan_store, run_record
 from orchestra.ledger.author import Author, Signer
@@ -224,6 +225,12 @@ class Run:
 def engine_named(plan: Plan, options: Options) -> str:
     """Return the name of the engine of a run: that of the command line, else that of the plan, else the one of this machine."""
     return options.engine or (plan.engine.name if plan.engine is not None else LOCAL)
+
+
+def refuse_address(plan: Plan, options: Options) -> None:
+    """Raise UsageError for the address of a scheduler that no engine of the run would use."""
+    if options.scheduler and engine_named(plan, options) == LOCAL:
+        raise UsageError("--scheduler needs --engine dask", "add it, or remove --scheduler")
 
 
 def open_run(
