@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import shutil
 import time
 
@@ -72,7 +73,8 @@ def test_status_and_events_follow_a_run_to_its_end(project):
     while not (project.root / "here").exists():
         assert process.poll() is None, process.communicate()
     while "now         cli:a  attempt 1" not in (now := project.run("status")).out:
-        assert "2 waiting" in now.out  # until the file has caught up with the ledger, a tenth of a second later
+        # Until the file has caught up with the ledger, a tenth of a second later, with the skip before it or after it.
+        assert re.search(r"\b[12] waiting", now.out)
     assert "so far whole" in project.run("audit").out
     assert "is in progress" in project.run("report").err
     assert "is in progress" not in project.run("report", "--format", "md").err
