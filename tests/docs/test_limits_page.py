@@ -64,7 +64,7 @@ NUMBERS = {
     f"{session.HUNG_SECONDS:g} s after": "a step on",
     f"{sections.EVIDENCE_SECONDS:g} s, and {sections.LATE_EVIDENCE_SECONDS:g} s": "evidence of a page",
     f"{outlet.LETTERS >> 20} Mi letters are buffered; {outlet.LAST_SECONDS:g} s once the run is ending": "a reader of",
-    f"{spare.HEAP_MEGABYTES} MB of heap": "memory of Playwright",
+    f"{spare.HEAP_MEGABYTES} MB of heap, and {spare.YOUNG_MEGABYTES} MB": "memory of Playwright",
     f"{git.SECONDS:g} s": "git",
     f"{hangs.HEARD_SECONDS:g} s": "a signal",
     f"{expansion.MOST_DEPTH} deep": "blocks inside",

@@ -7,6 +7,7 @@ import subprocess
 import sys
 
 import pytest
+from playwright._impl._driver import compute_driver_executable
 
 from orchestra.runtime import interpreter
 from orchestra.runtime.attempt import BEGUN, most_seconds
@@ -127,10 +128,22 @@ def test_what_is_sent_to_nobody_is_an_error():
 @pytest.mark.parametrize(
     "given, options",
     [
-        ({}, "--max-old-space-size=1024"),
-        ({"NODE_OPTIONS": "--trace-warnings"}, "--trace-warnings --max-old-space-size=1024"),
-        ({"NODE_OPTIONS": "--max-old-space-size=4096"}, None),
+        ("", "--max-old-space-size=1024 --max-semi-space-size=16"),
+        ("--trace-warnings", "--trace-warnings --max-old-space-size=1024 --max-semi-space-size=16"),
+        ("--max-old-space-size=4096", "--max-old-space-size=4096 --max-semi-space-size=16"),
+        ("--max_semi_space_size=64", "--max_semi_space_size=64 --max-old-space-size=1024"),
+        ("--max_old_space_size=4096 --max-semi-space-size=64", None),
     ],
 )
-def test_node_has_a_limit_unless_the_user_has_set_one(given, options):
-    assert spare._heap(given).get("NODE_OPTIONS") == options
+def test_node_has_limits_except_those_that_the_user_has_set(given, options):
+    assert spare._heap({"NODE_OPTIONS": given} if given else {}).get("NODE_OPTIONS") == options
+
+
+def test_node_takes_its_limits():
+    node, _ = compute_driver_executable()
+    argv = [node, "-p", "require('v8').getHeapStatistics().heap_size_limit / 2 ** 20"]
+    environment = {**os.environ, **spare._heap({})}
+    found = subprocess.run(argv, env=environment, capture_output=True, text=True, check=True)
+    assert found.stderr == ""
+    new = 3 * spare.YOUNG_MEGABYTES  # both halves, and as much for large objects
+    assert float(found.stdout) == spare.HEAP_MEGABYTES + new
