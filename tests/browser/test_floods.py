@@ -37,7 +37,7 @@ def test_by_both_methods_a_page_costs_its_limits(tmp_path, chromium, by):
     for test, methods in by.items():
         spec = spec.replace(test.upper(), ", ".join(methods))
     project = SuiteProject(tmp_path).write(spec).compile()
-    running = project.start("run")
+    running = project.start("run", alone=True)
     peak = Peak(running)
     _, err = running.communicate(timeout=300)
     megabytes = peak.close()

@@ -6,18 +6,17 @@ import os
 import re
 import signal
 import socket
-import subprocess
-import sys
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import suppress
 from pathlib import Path
+from types import MappingProxyType
 
 import psutil
 import pytest
 
 from tests.process.test_logins import SHOP
-from tests.support.project import HEAD, SuiteProject, environment, py
+from tests.support.project import HEAD, Ended, Process, SuiteProject, ended, environment, py, under_way
 from tests.support.servers import carriers, free_range, until
 
 WAIT = "sh, -c, 'touch $0; while ! test -e go; do sleep 0.1; done'"
@@ -40,6 +39,23 @@ http.server.ThreadingHTTPServer(("127.0.0.1", int(sys.argv[1])), Handler).serve_
 SECONDS = 120
 """A limit for what takes a second or two."""
 
+DASK = (
+    *("orchestra.verbs.worker", "orchestra.runtime.nodes.dask_link", "orchestra.runtime.nodes.own_nodes"),
+    *("orchestra.runtime.nodes.dask_package:distributed", "distributed.http.scheduler.info"),
+)
+"""The imports of a node, of a run on nodes and of a scheduler."""
+
+
+IMPATIENT = {"orchestra.runtime.nodes.dask_link.CONNECT_SECONDS": 1.0}
+"""For a run that nobody answers: it need not wait 10 s for that."""
+
+
+def on_nodes(
+    project: SuiteProject, *words: str, limits: Mapping[str, float] = MappingProxyType({}), **env: str
+) -> Ended:
+    """Carry out a run on nodes to its end, with `limits` as in `SuiteProject.shortened`."""
+    return ended(["orchestra", "run", *words], project.root, environment(**env), limits=limits, modules=DASK)
+
 
 class Cluster:
     """A scheduler and its nodes, each in a process of its own."""
@@ -48,29 +64,20 @@ class Cluster:
         self.project = project
         self.port = free_range(1)[0]
         self.address = f"tcp://127.0.0.1:{self.port}"
-        self.processes: list[subprocess.Popen[str]] = []
+        self.processes: list[Process] = []
         self.scheduler = self.start_scheduler()
 
-    def start_scheduler(self) -> subprocess.Popen[str]:
-        words = ["--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
-        process = subprocess.Popen(
-            [sys.executable, "-m", "distributed.cli.dask_scheduler", *words],
-            env=environment(),
-            cwd="/",  # it has no checkout of the project
-            stdout=subprocess.DEVNULL,
-            stderr=subprocess.DEVNULL,
-            text=True,
-            start_new_session=True,
-        )
+    def start_scheduler(self) -> Process:
+        words = ["distributed.cli.dask_scheduler", "--host", "127.0.0.1", "--port", str(self.port), "--no-dashboard"]
+        process = under_way(words, Path("/"), environment(), modules=DASK)  # it has no checkout of the project
         self.processes.append(process)
         return process
 
-    def node(
-        self, name: str, root: Path | None = None, before: Sequence[str] = (), **env: str
-    ) -> subprocess.Popen[str]:
+    def node(self, name: str, root: Path | None = None, before: Sequence[str] = (), **env: str) -> Process:
         """A node that the scheduler knows, started by the words `before` its own."""
         project = self.project if root is None else SuiteProject(root)
-        process = project.start("worker", f"--scheduler={self.address}", f"--name={name}", before=before, **env)
+        words = ("worker", f"--scheduler={self.address}", f"--name={name}")
+        process = project.start(*words, before=before, modules=DASK, **env)
         self.processes.append(process)
         assert process.stdout is not None
         line = process.stdout.readline()
@@ -78,11 +85,11 @@ class Cluster:
         return process
 
     def words(self, *words: str) -> tuple[str, ...]:
-        return ("run", "--engine", "dask", "--scheduler", self.address, *words)
+        return ("--engine", "dask", "--scheduler", self.address, *words)
 
-    def run(self) -> subprocess.Popen[str]:
+    def run(self) -> Process:
         """A run that uses the cluster, under way."""
-        process = self.project.start(*self.words())
+        process = self.project.start("run", *self.words(), modules=DASK)
         self.processes.append(process)
         return process
 
@@ -149,7 +156,7 @@ def test_a_cluster_of_this_machine_for_a_try(project):
   d: {{command: {{argv: [sh, -c, 'echo "$ORCHESTRA_TREE"; sleep 60']}}, timeout_seconds: 1}}
 """
     ).compile()
-    done = project.run("run", "--engine", "dask")
+    done = on_nodes(project, "--engine", "dask")
     assert done.code == 1, done.out + done.err
     assert project.verdicts() == {"cli:a": "passed", "cli:b": "passed", "cli:c": "failed", "cli:d": "timeout"}
     ends = {event["body"]["task"]: event["body"] for event in project.events("attempt_finished")}
@@ -210,7 +217,7 @@ tests:
   b: {{needs: [a], steps: [{{http: {{GET: /, base: shop, match: {{$.cookie: odd}}}}}}]}}
 """
     ).compile()
-    done = project.run("run", "--engine", "dask")
+    done = on_nodes(project, "--engine", "dask")
     assert (done.code, project.verdicts()) == (1, {"cli:a": "passed", "cli:b": "failed"}), done.out + done.err
     sessions = (project.root / "sessions.txt").read_text().split()
     texts = [done.err, *(path.read_text(errors="replace") for path in project.folder.rglob("*") if path.is_file())]
@@ -321,7 +328,7 @@ def test_a_scheduler_that_is_killed_ends_the_run_which_is_resumed(cluster, proje
     cluster.scheduler = cluster.start_scheduler()
     cluster.node("second")
     (project.root / "go").touch()
-    done = project.run(*cluster.words("--resume"))
+    done = on_nodes(project, *cluster.words("--resume"))
     assert done.code == 0, done.out + done.err
     assert attempts(project, "cli:a") == [("passed", "first")]
     assert attempts(project, "cli:b")[-1] == ("passed", "second")
@@ -337,7 +344,7 @@ def test_a_run_that_is_killed_leaves_nothing_on_a_node(cluster, project):
     second.root.mkdir()
     (second.root / "pyproject.toml").write_text("[tool.orchestra]\n")
     second.write((project.root / "specs/s.yaml").read_text()).compile()
-    refused = second.run(*cluster.words())
+    refused = on_nodes(second, *cluster.words())
     assert refused.code == 3
     assert (
         f"error: the cluster at {cluster.address} is in use by a run of suite s (process {run.pid} on " in refused.err
@@ -348,7 +355,7 @@ def test_a_run_that_is_killed_leaves_nothing_on_a_node(cluster, project):
     assert node.stdout.readline() == "node first: free, no heartbeat of the run for 10 s\n"
     assert not carriers(f"{project.folder_now().name}/@first")
     (project.root / "go").touch()
-    done = project.run(*cluster.words())
+    done = on_nodes(project, *cluster.words())
     assert done.code == 0, done.out + done.err
 
 
@@ -389,7 +396,7 @@ def test_nodes_that_do_not_fit_are_refused_and_why(cluster, project):
     cluster.node("other", other.root, TOKEN="t")
     cluster.node("poor")
     limits = {"orchestra.runtime.nodes.cluster.NODE_SECONDS": 8}
-    done = project.shortened(limits, *cluster.words(), TOKEN="a-long-enough-token")
+    done = on_nodes(project, *cluster.words(), limits=limits, TOKEN="a-long-enough-token")
     assert done.code == 3
     assert "the node other is not used: its plan is another one (sha256:" in done.err
     assert "the node poor is not used: it lacks the variable TOKEN; " in done.err
@@ -402,7 +409,8 @@ def test_an_interrupt_in_the_wait_for_a_scheduler_ends_the_run(project):
     project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
     with socket.create_server(("127.0.0.1", 0)) as mute:
         mute.settimeout(SECONDS)
-        run = project.start("run", "--engine=dask", f"--scheduler=tcp://127.0.0.1:{mute.getsockname()[1]}")
+        words = ("run", "--engine=dask", f"--scheduler=tcp://127.0.0.1:{mute.getsockname()[1]}")
+        run = project.start(*words, modules=DASK)
         with mute.accept()[0]:
             run.send_signal(signal.SIGINT)
             out, err = run.communicate(timeout=SECONDS)
@@ -413,7 +421,7 @@ def test_an_interrupt_in_the_wait_for_a_scheduler_ends_the_run(project):
 def test_no_scheduler_and_no_such_engine(project):
     project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
     port = free_range(1)[0]
-    nobody = project.run("run", "--engine=dask", f"--scheduler=tcp://127.0.0.1:{port}")
+    nobody = on_nodes(project, "--engine=dask", f"--scheduler=tcp://127.0.0.1:{port}", limits=IMPATIENT)
     assert (nobody.code, project.root.joinpath(".orchestra/s/runs").exists()) == (3, False)
     assert nobody.err.startswith(f"error: no Dask scheduler answers at tcp://127.0.0.1:{port}: ")
     assert f"\nhint: start one: `dask scheduler --port {port}`, or correct the address\n" in nobody.err
@@ -432,7 +440,7 @@ def test_no_scheduler_and_no_such_engine(project):
     empty = project.run("run", DASK="")
     assert empty.code == 2
     assert empty.err.startswith('error: specs/s.yaml:4:28: the address of the scheduler, "${env.DASK}", is empty\n')
-    named = project.run("run", DASK=f"tcp://127.0.0.1:{port}")
+    named = on_nodes(project, limits=IMPATIENT, DASK=f"tcp://127.0.0.1:{port}")
     assert (named.code, f"no Dask scheduler answers at tcp://127.0.0.1:{port}" in named.err) == (3, True)
     assert project.run("run", "--engine=local").code == 0
     project.write(f"{HEAD}tests:\n  a: {py('pass')}\n").compile()
@@ -502,7 +510,7 @@ tests:
   d: {{requires: [odd], steps: [{{http: {{GET: /, base: app}}}}]}}
 """,
     )
-    done = project.run("run", "--engine", "dask")
+    done = on_nodes(project, "--engine", "dask")
     assert done.code == 0, done.out + done.err
     assert project.verdicts() == {"cli:a": "passed", "cli:b": "passed", "cli:c": "passed", "cli:d": "skipped"}
     begun = [event["body"] for event in project.events("attempt_started")]

@@ -29,9 +29,9 @@ def waits(project) -> SuiteProject:
     return project.write(HEAD + WAITS).compile()
 
 
-def begun(project: SuiteProject, *words: str) -> str:
+def begun(project: SuiteProject, *words: str, **env: str) -> str:
     """The id of a run that was started by `run --detach`."""
-    done = project.run("run", "--detach", *words)
+    done = project.run("run", "--detach", *words, **env)
     assert done.code == 0, done.out + done.err
     first, follow, stop = (line.split() for line in done.out.splitlines())
     assert first[0] == "run"
@@ -47,7 +47,7 @@ def holder(project: SuiteProject) -> psutil.Process:
 
 
 def test_a_run_goes_on_and_each_wait_prints_what_is_new(waits):
-    run = begun(waits)
+    run = begun(waits, PYTHONHASHSEED="0")  # no fork, whose command line is another one
     assert holder(waits).cmdline()[-2:] == ["--suite=s", "--"]
     early = waits.run("wait", run, "--seconds", "0")
     assert early.code == 124

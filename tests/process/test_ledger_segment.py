@@ -2,15 +2,12 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
-
 import pytest
 
 from orchestra.ledger.retention import _rests_on
 from orchestra.ledger.segment import segment_path, segments
 from tests.support.ledgers import own_mounts, python
-from tests.support.project import HEAD, SuiteProject, environment
+from tests.support.project import HEAD, Ended, SuiteProject
 
 
 def test_a_disk_that_is_full_at_a_change_of_files_stops_the_record_at_a_whole_line(tmp_path):
@@ -49,13 +46,7 @@ def test_a_disk_that_is_full_at_a_change_of_files_stops_the_record_at_a_whole_li
     assert (done.stdout, done.stderr) == ("6 None True\n", "")
 
 
-SHORT = """
-import sys
-from orchestra.ledger import log
-log.SEGMENT_BYTES = 1500
-from orchestra.cli import main
-main()
-"""
+SHORT = dict.fromkeys((f"orchestra.ledger.{module}.SEGMENT_BYTES" for module in ("segment", "log")), 1500)
 
 SPEC = f"""{HEAD}
 groups: {{first: {{}}, second: {{after: [first]}}}}
@@ -67,46 +58,39 @@ tests:
 """
 
 
-def short(project: SuiteProject, *words: str) -> subprocess.CompletedProcess[str]:
+def short(project: SuiteProject, *words: str) -> Ended:
     """`orchestra …` with files of the ledger so short that a run has many."""
-    return subprocess.run(
-        [sys.executable, "-c", SHORT, *words],
-        cwd=project.root,
-        env=environment(),
-        capture_output=True,
-        text=True,
-        check=False,
-    )
+    return project.shortened(SHORT, *words)
 
 
 def test_all_that_reads_a_run_reads_it_over_its_files(project):
     project.write(SPEC).compile()
     done = short(project, "run")
-    assert done.returncode == 1, done.stderr
+    assert done.code == 1, done.err
     folder = project.folder
     before = len(list(segments(folder / "events.jsonl")))
     assert before > 4
-    assert short(project, "audit").stdout.startswith(f"{folder.name}: sealed whole: ")
-    assert "3 passed, 1 failed" in short(project, "status").stdout
-    assert short(project, "events", "--type", "verdict").stdout.count("cli:") == 4
-    assert "1 failed" in short(project, "report", "--format", "md").stdout
-    assert short(project, "history", "--rebuild").returncode == 0
-    assert "B" not in short(project, "show", "c", "--run", "last").stderr
+    assert short(project, "audit").out.startswith(f"{folder.name}: sealed whole: ")
+    assert "3 passed, 1 failed" in short(project, "status").out
+    assert short(project, "events", "--type", "verdict").out.count("cli:") == 4
+    assert "1 failed" in short(project, "report", "--format", "md").out
+    assert short(project, "history", "--rebuild").code == 0
+    assert "B" not in short(project, "show", "c", "--run", "last").err
 
     back = short(project, "rollback", "cli:first")
-    assert (back.returncode, "2 wait" in back.stdout) == (0, True), back.stderr
+    assert (back.code, "2 wait" in back.out) == (0, True), back.err
     (project.root / "good").touch()
     done = short(project, "run", "--resume")
-    assert done.returncode == 0, done.stderr
+    assert done.code == 0, done.err
     assert project.folder == folder
     assert len(list(segments(folder / "events.jsonl"))) > before
     assert "".join(sorted("".join((project.root / "ran").read_text().split()))) == "abccdd"
     audit = short(project, "audit", "--policy", "--excuse", "clean_tree")
-    assert audit.returncode == 0, audit.stdout
+    assert audit.code == 0, audit.out
     assert "4 passed" in (folder / "summary.md").read_text()
 
-    assert short(project, "run").returncode == 0
-    assert short(project, "compare", folder.name, project.folder.name).returncode in {0, 1}
+    assert short(project, "run").code == 0
+    assert short(project, "compare", folder.name, project.folder.name).code in {0, 1}
     assert _rests_on(project.folder / "events.jsonl") == [("cli:b", folder.name)]
 
     second = segment_path(folder / "events.jsonl", 2)
@@ -114,4 +98,4 @@ def test_all_that_reads_a_run_reads_it_over_its_files(project):
     whole[len(whole) // 2] ^= 1
     second.write_bytes(whole)
     told = short(project, "audit", folder.name)
-    assert (told.returncode, "events-2.jsonl:" in told.stdout) == (1, True), told.stdout
+    assert (told.code, "events-2.jsonl:" in told.out) == (1, True), told.out

@@ -89,7 +89,7 @@ def test_a_run_over_a_product_without_measure(tmp_path):
     for name, text in PROGRAMS.items():
         (tmp_path / name).write_text(text)
     project = SuiteProject(tmp_path).write(SPEC).compile()
-    running = project.start("run")
+    running = project.start("run", alone=True)
     peak = Peak(running)
     _, err = running.communicate(timeout=300)
     megabytes = peak.close()

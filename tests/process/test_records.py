@@ -5,8 +5,6 @@ from __future__ import annotations
 import json
 import os
 import shutil
-import subprocess
-import sys
 import time
 
 import msgspec
@@ -16,7 +14,7 @@ from orchestra.ledger.event import CATALOGUE, Unknown
 from orchestra.ledger.reading import read
 from orchestra.report.console.timeline import timeline
 from orchestra.report.forms import FORMS
-from tests.support.project import HEAD, SuiteProject, environment
+from tests.support.project import HEAD, SuiteProject
 
 SPEC = f"""{HEAD}
 groups: {{first: {{}}, second: {{after: [first]}}}}
@@ -79,14 +77,7 @@ def test_status_and_events_follow_a_run_to_its_end(project):
     assert "is in progress" in project.run("report").err
     assert "is in progress" not in project.run("report", "--format", "md").err
     followers = [
-        subprocess.Popen(
-            [sys.executable, "-m", "orchestra", *words],
-            cwd=project.root,
-            env=environment(),
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for words in (["status", "--watch"], ["events", project.folder_now().name, "--follow"])
+        project.start(*words) for words in (["status", "--watch"], ["events", project.folder_now().name, "--follow"])
     ]
     (project.root / "go").touch()
     process.communicate()

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
+from types import MappingProxyType
 from typing import IO
 from unittest import mock
 
@@ -89,6 +90,8 @@ def ended(
     env: Mapping[str, str],
     packages: Sequence[Path] = (),
     terminal: IO[str] | None = None,
+    limits: Mapping[str, float] = MappingProxyType({}),
+    modules: Sequence[str] = (),
 ) -> Ended:
     """Run `python -m WORDS` to its end: a fork of what is imported already, or a new process where that is not the same.
 
@@ -98,12 +101,52 @@ def ended(
         env: the whole environment.
         packages: folders on PYTHONPATH, with packages that are imported only when the program asks for them.
         terminal: its stderr; by default a pipe.
+        limits: other values of constants, for `orchestra` alone.
+        modules: more modules that a fork has imported.
     """
     if not forks.suits(env):
         path = {"PYTHONPATH": os.pathsep.join(map(str, packages))} if packages else {}
-        return _process([sys.executable, "-m", *words], folder, {**env, **path}, terminal)
-    code, *streams = forks.run(words, folder, env, packages=packages, terminal=terminal)
+        argv = [*shortened(limits), *words[1:]] if limits else [sys.executable, "-m", *words]
+        return _process(argv, folder, {**env, **path}, terminal)
+    code, *streams = forks.run(words, folder, env, packages=packages, terminal=terminal, limits=limits, modules=modules)
     return Ended(code, *(io.TextIOWrapper(io.BytesIO(text), encoding="utf-8").read() for text in streams))
+
+
+Process = subprocess.Popen[str] | forks.Begun
+
+
+def under_way(
+    words: Sequence[str],
+    folder: Path,
+    env: Mapping[str, str],
+    *,
+    limits: Mapping[str, float] = MappingProxyType({}),
+    before: Sequence[str] = (),
+    modules: Sequence[str] = (),
+    alone: bool = False,
+) -> Process:
+    """Begin `python -m WORDS` in a session of its own: a fork where that is the same as a new process.
+
+    Args:
+        words: the program and its arguments.
+        folder: the current one.
+        env: the whole environment.
+        limits: other values of constants, for `orchestra` alone.
+        before: the words that start it.
+        modules: more modules that a fork has imported.
+        alone: whether it has imported nothing yet, for tests of its memory.
+    """
+    if not (before or alone) and forks.suits(env):
+        return forks.start(words, folder, env, limits=limits, modules=modules)
+    return subprocess.Popen(
+        [*before, *([*shortened(limits), *words[1:]] if limits else [sys.executable, "-m", *words])],
+        cwd=folder,
+        env=env,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
 
 
 SHORTER = """\
@@ -154,7 +197,7 @@ class SuiteProject:
             words: the command line.
             env: variables on top of the environment.
         """
-        return _process([*shortened(limits), *words], self.root, environment(**env))
+        return ended(["orchestra", *words], self.root, environment(**env), limits=limits)
 
     def doit(self, *words: str, **env: str) -> Ended:
         """`doit …`, to its end."""
@@ -167,18 +210,17 @@ class SuiteProject:
         return subprocess.run(argv, cwd=self.root, check=True, capture_output=True, text=True).stdout
 
     def start(
-        self, *words: str, limits: Mapping[str, float] | None = None, before: Sequence[str] = (), **env: str
-    ) -> subprocess.Popen[str]:
-        """`orchestra …`, under way, started by the words `before` it; with `limits` as `shortened`."""
-        return subprocess.Popen(
-            [*before, *(shortened(limits) if limits else [sys.executable, "-m", "orchestra"]), *words],
-            cwd=self.root,
-            env=environment(**env),
-            stdout=subprocess.PIPE,
-            stderr=subprocess.PIPE,
-            text=True,
-            start_new_session=True,
-        )
+        self,
+        *words: str,
+        limits: Mapping[str, float] = MappingProxyType({}),
+        before: Sequence[str] = (),
+        modules: Sequence[str] = (),
+        alone: bool = False,
+        **env: str,
+    ) -> Process:
+        """`orchestra …`, under way, as `under_way`; `env` are variables on top of the environment."""
+        more = {"limits": limits, "before": before, "modules": modules, "alone": alone}
+        return under_way(["orchestra", *words], self.root, environment(**env), **more)
 
     def compile(self) -> SuiteProject:
         done = self.run("compile")
