@@ -340,7 +340,7 @@ LOOKS = ("be visible", "be checked", "have_values")
 def test_a_condition_that_does_not_hold(both, cases):
     said = [[FOCUS, expect(CASES[case][2], CASES[case][0])] for case in cases]
     said += [[FOCUS, expect(CASES[case][1], {"not": CASES[case][0]})] for case in cases]
-    came = [*both.cases(*said)]
+    came = both.cases(*said)
     for case, (results, tools), (negated, _) in zip(cases, came[: len(cases)], came[len(cases) :], strict=True):
         to, _, no, found = CASES[case]
         cli, mcp = failed(results, case=case)

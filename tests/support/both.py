@@ -61,7 +61,7 @@ Case = tuple[tuple[Result, Result], dict[str, set[str]]]
 def going_on(lengths: Sequence[int], calls: Sequence[object]) -> Iterator[dict[str, list[tuple[Result, int]]]]:
     """Let the steps of an attempt be cases of so many steps each: after one that fails the next one begins.
 
-    A page of its own for each case costs a tenth of an attempt of its own. Collects, by driver, the result of each case,
+    A page of its own for each case costs less than an attempt of its own. Collects, by driver, the result of each case,
     whose steps are counted from its first one, and the number of calls by then.
     """
     found: dict[str, list[tuple[Result, int]]] = {}
@@ -135,8 +135,8 @@ class Both:
         self.tools = used_tools(calls)
         return cli, mcp
 
-    def cases(self, *cases: Sequence[object], opened: bool = True, **options: object) -> Iterator[Case]:
-        """Run cases in one attempt, each on a page of its own, also after one that fails; yield what came of each."""
+    def cases(self, *cases: Sequence[object], opened: bool = True, **options: object) -> list[Case]:
+        """Run cases in one attempt, each on a page of its own, also after one that fails; return what came of each."""
         told = [[OPEN, *case] if opened else [*case] for case in cases]
         steps = [step for case in told for step in case]
         options = {"timeout_seconds": 300, **options}
@@ -144,11 +144,12 @@ class Both:
             begun = [self._begin(name, steps, options) for name in ("playwright", "mcp")]
             cli, mcp = passed([one.result() for one in begun])
         assert verdict(mcp) == verdict(cli), calls
-        before = 0
+        came, before = [], 0
         for (cli, _), (mcp, after), case in zip(found["playwright"], found["mcp"], cases, strict=True):
             assert verdict(mcp) == verdict(cli), (case, mcp.failure, cli.failure, calls[before:after])
-            yield (cli, mcp), used_tools(calls[before:after])
+            came.append(((cli, mcp), used_tools(calls[before:after])))
             before = after
+        return came
 
     def again(self):
         """The same, in fresh folders."""
