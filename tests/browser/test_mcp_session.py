@@ -359,6 +359,34 @@ def test_a_server_that_does_not_come_back_is_told_as_lost_until_it_does(run, sit
 
 
 @browser
+def test_a_page_of_which_the_server_hears_before_us_is_opened(run, monkeypatch):
+    """Each has a connection of its own; on a busy machine ours may be the later one, until it is asked something."""
+    passed(run(OPEN))
+    watch, context, held = run.driver.session.browser.watch, run.driver.session.browser.context, []
+    answered, counts, cookies = Server.call, watch._counts_for, context.cookies
+
+    def hold(frame):
+        held.append(frame)
+        return False
+
+    def call(server, tool, *args, **more):
+        if tool == "browser_navigate":
+            monkeypatch.setattr(watch, "_counts_for", hold)
+        return answered(server, tool, *args, **more)
+
+    async def ask(*args):
+        monkeypatch.setattr(watch, "_counts_for", counts)
+        for frame in held:
+            watch._on_navigated(frame)
+        return await cookies(*args)
+
+    monkeypatch.setattr(Server, "call", call)
+    monkeypatch.setattr(context, "cookies", ask)
+    passed(run(OPEN, HEADING))
+    assert held
+
+
+@browser
 def test_a_server_killed_in_a_wait_is_replaced_on_the_same_page(run, site):
     site.deeds["kill"] = run.kill_server
     result = run(at("kill"), press("Plain"), {"evaluate": KILL_SOON}, LATE, logged("plain;"))

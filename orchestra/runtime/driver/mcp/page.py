@@ -186,10 +186,17 @@ class PageView:
         """Return what is open, where an answer claims that something is."""
         if not claimed:
             return ""
-        if self._open(claimed) is None:  # the event may still be on its way: what comes after it brings it along
-            with suppress(Error, TimeoutError):
-                self._run(self._browser.context.cookies([]), FLUSH_SECONDS)
+        if self._open(claimed) is None:
+            self.catch_up()
         return claimed if self._open(claimed) is not None else ""
+
+    def catch_up(self) -> None:
+        """Hear of everything that the browser has done so far: the server may have heard of it and answered before us.
+
+        The answer to a question that is asked now comes after the events that are still on their way.
+        """
+        with suppress(Error, TimeoutError):
+            self._run(self._browser.context.cookies([]), FLUSH_SECONDS)
 
     def _open(self, kind: Modal) -> object:
         watch = self._browser.watch

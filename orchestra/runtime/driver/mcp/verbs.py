@@ -177,6 +177,8 @@ def _move(sender: Sender, job: Job) -> None:
         if page.dialogs.asked > asked or page.moves != moves:
             _arrive(sender, job, moves, end - sender.clock())
             break
+    if page.moves == moves:
+        page.catch_up()
     _load(sender, job, end)
 
 
