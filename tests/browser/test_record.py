@@ -104,7 +104,11 @@ async def explore(client: Client, url: str, file: str) -> None:
     await call("handle_dialog", accept=True)
     await call("click", target=await named('button "Import conversation"'))
     await call("file_upload", paths=[file])
-    await call("verify_text_visible", text="Yes, it was imported from a file.")
+    imported = "Yes, it was imported from a file."
+    async with asyncio.timeout(GENEROUS_SECONDS):
+        while imported not in await call("snapshot"):  # the tool that verifies it does not wait
+            pass
+    await call("verify_text_visible", text=imported)
 
 
 @pytest.mark.parametrize("mutation", ["", at_night("b004")])  # by day a recorded test fails where a person made it
