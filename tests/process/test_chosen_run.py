@@ -40,9 +40,11 @@ def runs(project: SuiteProject, suite: str) -> list[str]:
 
 
 def unique(project: SuiteProject, name: str) -> str:
-    """The shortest end of an id that no other run has."""
+    """The shortest end of an id that no other run has, and that is no number: `rollback 05` goes back to an event."""
     others = [other for suite in ("s", "t") for other in runs(project, suite) if other != name]
-    return next(part for size in range(2, 30) if not any((part := name[-size:]) in other for other in others))
+    return next(
+        part for size in range(len("Z-0000"), 30) if not any((part := name[-size:]) in other for other in others)
+    )
 
 
 @pytest.mark.parametrize(

@@ -12,6 +12,7 @@ import pytest
 from orchestra import git
 from tests.support.nights import by_day
 from tests.support.project import SuiteProject, environment
+from tests.support.servers import until
 
 SPEC = (
     "orchestra: 1\nsuite: s\nbaseline: {max_load_percent: 100}\nmethods: {cli: {driver: command}}\n"
@@ -78,6 +79,14 @@ def test_an_output_that_cannot_be_written_is_of_the_machine(ran, verb):
     assert "bug" not in done.stderr
 
 
+def living(pid: int) -> bool:
+    """Return whether a process runs: one that was killed may take a moment to end."""
+    try:
+        return psutil.Process(pid).status() != psutil.STATUS_ZOMBIE
+    except psutil.NoSuchProcess:
+        return False
+
+
 @pytest.fixture
 def hanging(tmp_path_factory) -> str:
     """A PATH on which git hangs, with a helper that holds its output open."""
@@ -87,7 +96,7 @@ def hanging(tmp_path_factory) -> str:
     yield str(folder)
     pids = [int(word) for word in (folder / "pids").read_text().split()]
     assert pids
-    assert not [pid for pid in pids if psutil.pid_exists(pid) and psutil.Process(pid).status() != psutil.STATUS_ZOMBIE]
+    until(lambda: not any(map(living, pids)), "the helpers of git to end")
 
 
 def test_a_git_that_hangs_costs_a_run_its_commit_and_nothing_else(ran, hanging):
