@@ -142,13 +142,14 @@ class Both:
         options = {"timeout_seconds": 300, **options}
         with noted() as calls, going_on([len(case) for case in told], calls) as found:
             begun = [self._begin(name, steps, options) for name in ("playwright", "mcp")]
-            cli, mcp = passed([one.result() for one in begun])
-        assert verdict(mcp) == verdict(cli), calls
+            whole = passed([one.result() for one in begun])
         came, before = [], 0
         for (cli, _), (mcp, after), case in zip(found["playwright"], found["mcp"], cases, strict=True):
             assert verdict(mcp) == verdict(cli), (case, mcp.failure, cli.failure, calls[before:after])
             came.append(((cli, mcp), used_tools(calls[before:after])))
             before = after
+        cli, mcp = whole
+        assert verdict(mcp) == verdict(cli)
         return came
 
     def again(self):
