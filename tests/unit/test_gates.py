@@ -8,7 +8,7 @@ from orchestra.gates.expression import filled, holes
 from orchestra.gates.standard import gates_of, is_standard
 from orchestra.ledger.event import Note
 from orchestra.plan import Gate, Plan
-from orchestra.runtime.gates.gate import SAMPLE_SECONDS, SAMPLE_SHARE, Gates
+from orchestra.runtime.gates.gate import MOST_SAMPLE_SECONDS, SAMPLE_SECONDS, SAMPLE_SHARE, Gates
 
 HOT, COOL = {"cpu_percent": 95.0}, {"cpu_percent": 10.0}
 
@@ -151,13 +151,33 @@ def test_one_that_was_never_judged_has_failed():
 
 def test_samples_take_a_small_part_of_the_time():
     gates, clock, _ = during()
+    work = gates.work = Clock()
     assert gates.due()
-    clock.now += 0.5  # what the figures of a great run take
+    work.now += 5  # the library of the conditions is loaded once
     gates.sample(COOL)
-    clock.now += 0.5 * SAMPLE_SHARE - 0.1
+    clock.now += SAMPLE_SECONDS
+    assert gates.due()
+    work.now += 0.02  # what the figures of a great run take
+    gates.sample(COOL)
+    clock.now += 0.02 * SAMPLE_SHARE - 0.1
     assert not gates.due()
     clock.now += 0.2
     assert gates.due()
+    gates.sample(COOL)
+    clock.now += SAMPLE_SECONDS
+    assert gates.due()
+    work.now += 5  # what no figures take
+    gates.sample(COOL)
+    clock.now += MOST_SAMPLE_SECONDS
+    assert gates.due()
+
+
+def test_a_sample_that_waits_for_the_machine_does_not_put_off_the_next_one():
+    gates, clock, _ = during()
+    gates.sample(COOL)
+    clock.now += SAMPLE_SECONDS
+    assert gates.due()
+    clock.now += 0.5
     gates.sample(COOL)
     clock.now += SAMPLE_SECONDS
     assert gates.due()

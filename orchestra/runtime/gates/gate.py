@@ -20,6 +20,9 @@ SAMPLE_SECONDS = 1.0
 SAMPLE_SHARE = 200
 """And so seldom that it takes one part in so many of the time: the figures of ten thousand tests take a while."""
 
+MOST_SAMPLE_SECONDS = 10.0
+"""The longest time between two samples: a gate that stops the run is to stop it while tests are left."""
+
 PENDING = "not yet evaluated in a shard: orchestra merge does so"
 """The message of a gate of the end in a shard."""
 
@@ -36,6 +39,7 @@ class Gates:
         clock: monotonic seconds.
         place: where a JSON pointer is in the spec, for people.
         whole: the run is no shard: the gates of the end are evaluated. Those of a shard are pending until it is merged.
+        work: seconds of processor time of this thread: a sample that waits for the machine is not to put off the next one.
     """
 
     gates: Sequence[Gate]
@@ -43,12 +47,14 @@ class Gates:
     clock: Callable[[], float] = time.monotonic
     place: Callable[[str], str] = lambda _: ""
     whole: bool = True
+    work: Callable[[], float] = time.thread_time
     _results: dict[str, GateResult] = field(default_factory=dict)
     _since: dict[str, float] = field(default_factory=dict)
     _stop: str = ""
     _throttled: set[str] = field(default_factory=set)
     _next: float = 0.0
-    _asked: float = 0.0
+    _worked: float = 0.0
+    _sampled: bool = False
 
     def of(self, phase: Literal["before", "during", "after"]) -> list[Gate]:
         """Return the gates of a phase, in the order of the spec."""
@@ -67,13 +73,12 @@ class Gates:
 
     def due(self) -> bool:
         """Return True if the gates during the tests want another sample, which is then taken."""
-        self._asked = self.clock()
-        return bool(self.of("during")) and self._asked >= self._next
+        self._worked = self.work()
+        return bool(self.of("during")) and self.clock() >= self._next
 
     def sample(self, values: Mapping[str, Any]) -> None:
         """Evaluate the gates during the tests on a sample: a condition that is false for `for_seconds` fails its gate."""
         now = self.clock()
-        self._next = now + max(SAMPLE_SECONDS, SAMPLE_SHARE * (now - self._asked))
         for gate in self.of("during"):
             verdict = _holds(gate, values)
             if verdict is not False:
@@ -95,6 +100,10 @@ class Gates:
                 self._throttled.add(gate.name)
             elif gate.on_fail == "stop":
                 self._stop = self._stop or _said(gate, values)
+        # The first sample loads the library of the conditions, as no later one does.
+        took = self.work() - self._worked if self._sampled else 0.0
+        self._next = now + min(max(SAMPLE_SECONDS, SAMPLE_SHARE * took), MOST_SAMPLE_SECONDS)
+        self._sampled = True
 
     def after(self, values: Mapping[str, Any]) -> None:
         """Evaluate the gates of the end, and record those of the run that passed, or never had a value.
