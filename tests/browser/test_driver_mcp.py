@@ -532,9 +532,9 @@ NOISE = {"goto": "${s.url}/other.html"}
 
 @browser
 def test_evidence_of_a_failure(both, tmp_path):
-    pause = {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"}
+    made = {"evaluate": "() => noise.then(() => true)"}
     missed = expect({"css": "h1"}, {"have_text": "x"})
-    cli, mcp = failed(both(NOISE, pause, missed, opened=False, evidence="on_failure"))
+    cli, mcp = failed(both(NOISE, made, missed, opened=False, evidence="on_failure"))
     kinds = {one.path: one.kind for one in mcp.evidence}
     assert kinds == {
         "failure.png": "screenshot",

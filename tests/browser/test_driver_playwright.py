@@ -623,7 +623,7 @@ def test_evidence_of_a_failure_is_the_page_before_finally(run, tmp_path):
     result = run(
         NOISE,
         {"wait": {"css": "h1"}},
-        {"evaluate": "() => new Promise((done) => setTimeout(done, 300))"},
+        {"evaluate": "() => noise.then(() => true)"},
         expected({"css": "h1"}, {"have_text": "x"}),
         last=[{"evaluate": "() => { document.body.innerHTML = '' }"}],
     )

@@ -142,7 +142,7 @@ LOGGED = {
 
 @pytest.mark.parametrize("cases", in_one(LOGGED, "a text", "a number"))
 def test_a_failed_expectation_has_a_log_of_what_was_seen(both, cases):
-    said = [[page(BODY), said_of(*LOGGED[case][:2], holds=True, within=0.5)] for case in cases]
+    said = [[page(BODY), said_of(*LOGGED[case][:2], holds=True, within=3)] for case in cases]
     for case, (results, _) in zip(cases, both.cases(*said, opened=False), strict=True):
         for result in failed(results, case=case):
             lines = result.failure.log.splitlines()
