@@ -16,6 +16,7 @@ from orchestra.ledger.reading import Tail
 from orchestra.ledger.running_step import running_steps
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.view import View
+from orchestra.pause import pause_seconds
 from orchestra.plan import Plan
 from orchestra.report import loading
 from orchestra.report.advice.waits import Waits
@@ -25,10 +26,13 @@ from orchestra.report.page_data import Page, Progress
 from orchestra.report.rows import Report
 
 SHARE: Final = 100
-"""The data are made again after so many times the time that this took: a page that is followed takes 1 % of a core."""
+"""The data are made again after so many times the processor time that this took: a page that is followed takes 1 % of a core."""
 
 LEAST_SECONDS: Final = 1.0
 """The data of a run under way are made again after this time at the earliest."""
+
+MOST_SECONDS: Final = 30.0
+"""And after this time at the latest, where something has changed: those of ten thousand tests take a third of a second."""
 
 
 class Made(NamedTuple):
@@ -85,11 +89,12 @@ class Live:
     def now(self) -> Made:
         """Return the page, made again when events came; of a run under way not more often than it may cost. Raises as `poll`."""
         with self._lock:
-            of, begun = self._poll(), self._clock()
+            of, begun, worked = self._poll(), self._clock(), time.thread_time()
             if self._made is not None and (self._made.of == of or (self._going and begun < self._made.due)):
                 return self._made
             made = self._page()
-            due = begun + max(LEAST_SECONDS, SHARE * (self._clock() - begun))
+            took = time.thread_time() - worked
+            due = begun + pause_seconds(took, parts=SHARE, least=LEAST_SECONDS, most=MOST_SECONDS)
             self._made = Made(made, encoded(made), of, due)
             return self._made
 

@@ -12,6 +12,7 @@ from typing import Any, Literal, NamedTuple
 
 from orchestra.gates.expression import EvaluationError, NotApplicable, evaluate, filled, holes, names_in
 from orchestra.ledger.event import Body, GateJudged, GateResult, Note
+from orchestra.pause import pause_seconds
 from orchestra.plan import Gate
 
 SAMPLE_SECONDS = 1.0
@@ -102,7 +103,7 @@ class Gates:
                 self._stop = self._stop or _said(gate, values)
         # The first sample loads the library of the conditions, as no later one does.
         took = self.work() - self._worked if self._sampled else 0.0
-        self._next = now + min(max(SAMPLE_SECONDS, SAMPLE_SHARE * took), MOST_SAMPLE_SECONDS)
+        self._next = now + pause_seconds(took, parts=SAMPLE_SHARE, least=SAMPLE_SECONDS, most=MOST_SAMPLE_SECONDS)
         self._sampled = True
 
     def after(self, values: Mapping[str, Any]) -> None:

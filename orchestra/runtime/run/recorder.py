@@ -25,12 +25,16 @@ from orchestra.ledger.reports import reports_of
 from orchestra.ledger.runs import LEDGER
 from orchestra.ledger.state import state_of, write_state
 from orchestra.ledger.view import Observer, View
+from orchestra.pause import pause_seconds
 
 STATE_SECONDS = 0.1
 """state.json is written at most ten times a second; the ledger is the truth, this is for those who look."""
 
 STATE_SHARE = 50
 """And so seldom that it takes a fiftieth of the time: that of ten thousand tests has two megabytes."""
+
+STATE_MOST_SECONDS = 10.0
+"""But not more seldom than this."""
 
 COMMIT_SECONDS = 0.05
 """The time that a verdict may wait for others before it is synced to disk, while nothing waits for it."""
@@ -115,7 +119,7 @@ class Recorder:
         begun = time.monotonic()
         write_state(self.folder / STATE, state_of(self.view))
         now = time.monotonic()
-        self._due = now + max(STATE_SECONDS, STATE_SHARE * (now - begun))
+        self._due = now + pause_seconds(now - begun, parts=STATE_SHARE, least=STATE_SECONDS, most=STATE_MOST_SECONDS)
 
     def _write_late(self) -> None:
         with self._lock:
