@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections import Counter
+
 from scripts import architecture
 
 
@@ -46,3 +48,18 @@ def test_the_sizes_are_printed(capsys, monkeypatch):
     printed = capsys.readouterr().out
     assert "| runtime |" in printed
     assert "ledger.view.View" in printed
+
+
+def test_the_table_of_sizes_is_of_now():
+    """Within a twentieth, so that not each new module asks for a new table."""
+    page = (architecture.ROOT / "docs/architecture.md").read_text(encoding="utf-8")
+    table = page.partition("## Sizes")[2]
+    rows = [
+        [cell.strip(" *") for cell in line.split("|")[1:-1]] for line in table.splitlines() if line.startswith("| ")
+    ]
+    stated = {name: int(now) for name, _, _, _, now, *_ in rows[1:]}
+    counted = Counter("top level" if "." not in name else name.partition(".")[0] for name in architecture.modules())
+    counted["all"] = counted.total()
+    assert stated.keys() == counted.keys()
+    off = {name: (stated[name], now) for name, now in counted.items() if abs(stated[name] - now) > max(2, now / 20)}
+    assert not off, "stated, and now; `python scripts/architecture.py` prints the table"
