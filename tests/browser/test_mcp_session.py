@@ -387,6 +387,21 @@ def test_a_page_of_which_the_server_hears_before_us_is_opened(run, monkeypatch):
 
 
 @browser
+def test_a_server_that_hears_late_of_a_dialog_between_two_tests_opens_the_next_page(run):
+    """It takes the dialog for open, opens nothing, and hears that it is closed before it answers: one time in five."""
+    unsaved = {"evaluate": "() => { onbeforeunload = (event) => event.preventDefault() }"}
+    for _ in range(5):
+        passed(run(OPEN, unsaved, {"click": {"role": "heading", "name": "Ground"}}))
+        pid = run.driver.session.server_pid
+        os.kill(pid, signal.SIGSTOP)
+        wakes = threading.Timer(0.7, os.kill, (pid, signal.SIGCONT))
+        wakes.start()
+        passed(run(OPEN, HEADING))
+        wakes.join()
+        assert run.driver.session.server_pid == pid
+
+
+@browser
 def test_a_server_killed_in_a_wait_is_replaced_on_the_same_page(run, site):
     site.deeds["kill"] = run.kill_server
     result = run(at("kill"), press("Plain"), {"evaluate": KILL_SOON}, LATE, logged("plain;"))

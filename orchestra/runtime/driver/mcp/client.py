@@ -253,6 +253,19 @@ class Server:
             return True
         return False
 
+    def caught_up(self, seconds: float) -> bool:
+        """Let the server hear of the dialogs that others have answered; whether it did in time.
+
+        One that it takes for open keeps it from opening the next page, and its answer may not report it.
+        """
+        end = time.monotonic() + seconds
+        with suppress(CallOverError, ServerError):
+            while (left := end - time.monotonic()) > 0:
+                answer = self.call("browser_evaluate", {"function": "() => true"}, left)
+                if answer.has_value and answer.value() is True:  # it came after all events before it
+                    return True
+        return False
+
     def alive(self) -> bool:
         """Return True if its process runs."""
         try:

@@ -160,6 +160,9 @@ class McpSession:
             if self.pressed and self._server is not None and not self._server.released(PREPARE_SECONDS):
                 self._stop_server()
             self.pressed = False
+            if self.browser.watch.tidied and self._server is not None and not self._server.caught_up(PREPARE_SECONDS):
+                self._stop_server()
+            self.browser.watch.tidied = False
         except (Error, TimeoutError) as error:
             living = self.browser.connected()
             reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
@@ -203,6 +206,7 @@ class McpSession:
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
+            browser.watch.tidied = True
             self._repairs.repaired("a dialog was left open")
         if browser.watch.crashed:
             self._renew("the page had crashed")

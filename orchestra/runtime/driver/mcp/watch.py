@@ -39,6 +39,7 @@ class PageWatch(Watch):
         origins: the sites whose documents the page and its frames have shown.
         folder: where the browser downloads to.
         tidying: whether dialogs are answered here, because no test is there to be asked.
+        tidied: whether one was, of which the MCP server may not have heard yet.
     """
 
     def __init__(self, mask: Callable[[str], str] = str) -> None:
@@ -49,7 +50,7 @@ class PageWatch(Watch):
         self.dialog: Dialog | None = None
         self.chooser: FileChooser | None = None
         self.origins: set[str] = set()
-        self.tidying = False
+        self.tidying = self.tidied = False
         self._news = asyncio.Event()
         self._guard: Guard | None = None
         self.folder = TemporaryDirectory(prefix="orchestra-downloads-", ignore_cleanup_errors=True)
@@ -117,6 +118,7 @@ class PageWatch(Watch):
 
     def _on_dialog(self, dialog: Dialog) -> None:
         if self.tidying:
+            self.tidied = True
             self._ask(_end_dialog(dialog, accept=dialog.type == LEAVING))
         elif dialog.page is None or dialog.page is self.page:
             self.dialog = dialog  # the MCP server answers it
