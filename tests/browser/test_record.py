@@ -5,6 +5,7 @@ from __future__ import annotations
 import asyncio
 import os
 import re
+import signal
 import socket
 import time
 from collections.abc import Callable, Iterator
@@ -16,6 +17,7 @@ from threading import Thread
 
 import httpx
 import msgspec
+import psutil
 import pytest
 from mcp import Client, StdioServerParameters
 from mcp.client.stdio import stdio_client
@@ -38,7 +40,7 @@ from tests.support.market import Market, impatient
 from tests.support.nights import at_night
 from tests.support.paths import ROOT
 from tests.support.requests import request
-from tests.support.servers import GENEROUS_SECONDS
+from tests.support.servers import GENEROUS_SECONDS, until
 from tests.support.site import unused_address
 
 pytestmark = pytest.mark.browser
@@ -287,3 +289,32 @@ def test_a_recording_that_cannot_begin_or_is_closed_at_once_changes_no_file(mark
     with_person(second, lambda person: person.page.wait_for_url(f"{loaded}/"), recorder)
     found_nothing(recorder)
     assert not (project.root / "specs").exists()
+
+
+@pytest.mark.parametrize(
+    "sent, code, message",
+    [(signal.SIGINT, 130, "interrupted"), (signal.SIGKILL, 2, "nothing was recorded")],
+    ids=["Ctrl-C", "Playwright is killed"],
+)
+def test_a_recording_whose_playwright_ends_is_no_bug(market, project, sent, code, message):
+    """Ctrl-C in a terminal reaches each process of its group: the library's own ends without closing the page."""
+    port, loaded = next(own_ports()), f"{market.names('')['frontend.url']}/"
+    recorder = project.start("record", loaded, "--remote", str(port))
+    until(lambda: loaded in addresses_of(port) or recorder.poll() is not None, "the page")
+    processes = psutil.Process(recorder.pid).children()
+    if sent == signal.SIGINT:
+        recorder.send_signal(sent)
+    for process in processes:
+        process.send_signal(sent)
+    _, errors = recorder.communicate(timeout=120)
+    assert (message in errors, recorder.returncode) == (True, code), errors
+    assert "exception" not in errors.lower(), errors
+    assert not (project.root / "specs").exists()
+
+
+def addresses_of(port: int) -> set[str]:
+    """Return the addresses of the pages of a browser that listens, or is about to."""
+    try:
+        return {page["url"] for page in httpx.get(f"http://127.0.0.1:{port}/json").json()}
+    except httpx.TransportError:
+        return set()

@@ -10,12 +10,13 @@ import asyncio
 import base64
 import json
 import time
-from collections.abc import Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping, Sequence
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
+import psutil
 from playwright.async_api import (
     BrowserContext,
     Dialog,
@@ -87,22 +88,41 @@ class _Session:  # without slots: the library keeps its own attributes on the me
     recording: Recording = field(init=False)
     tasks: set[asyncio.Task[None]] = field(default_factory=set)
     ended: asyncio.Event = field(default_factory=asyncio.Event)
+    lost: bool = False
 
     def __post_init__(self) -> None:
         self.recording = Recording(self.wish.url)
 
     async def run(self) -> Recording:
-        async with async_playwright() as playwright:
+        library: Any = async_playwright()
+        async with library as playwright:
+            self._notice_loss(library)
             context = await self._launch(playwright)
+            # The library has no method for its process.
+            processes = psutil.Process(library._connection._transport._proc.pid).children(recursive=True)  # noqa: SLF001
             try:
                 await self._record(context)
-            except Error as error:
-                if _CLOSED not in error.message:
+            except Exception as error:
+                if not (self.lost or (isinstance(error, Error) and _CLOSED in error.message)):
                     raise
             finally:
-                with suppress(Error, TimeoutError):  # a browser that goes at this moment may not answer
+                with suppress(Exception):  # a browser that goes at this moment may not answer
                     await asyncio.wait_for(context.close(), END_SECONDS)
+                _end(processes)
         return self.recording
+
+    def _notice_loss(self, library: Any) -> None:
+        """End the recording when the process of the library ends, as by Ctrl-C in a terminal: it closes no page then.
+
+        Its calls raise a plain `Exception` from then on.
+        """
+
+        def lost(failure: asyncio.Future[None]) -> None:
+            failure.exception()  # asyncio prints one that was not asked for
+            self.lost = True
+            self.ended.set()
+
+        library._connection._transport.on_error_future.add_done_callback(lost)  # noqa: SLF001 - the library has no method for it
 
     async def _launch(self, playwright: Playwright) -> BrowserContext:
         """Start the browser with a profile that is forgotten: its first context is one that others can connect to."""
@@ -132,7 +152,7 @@ class _Session:  # without slots: the library keeps its own attributes on the me
         if not context.pages:  # it was closed before it was listened to
             self.ended.set()
         await self.ended.wait()
-        with suppress(Error, TimeoutError):  # it may be gone with its browser
+        with suppress(Exception):  # it may be gone with its browser
             await asyncio.wait_for(stop(), END_SECONDS)
         await self._rest()
 
@@ -243,6 +263,13 @@ class _Session:  # without slots: the library keeps its own attributes on the me
         path = folder / name
         path.write_bytes(base64.b64decode(file["content"]))
         return str(path)
+
+
+def _end(processes: Sequence[psutil.Process]) -> None:
+    """Wait for the end of a browser, which outlives its connection for a moment and writes into its profile; then kill it."""
+    for process in psutil.wait_procs(processes, timeout=END_SECONDS)[1]:
+        with suppress(psutil.Error):
+            process.kill()
 
 
 def _located(data: Mapping[str, Any], code: str) -> dict[str, Any]:
