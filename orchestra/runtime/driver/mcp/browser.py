@@ -258,7 +258,7 @@ class SharedBrowser:
 
     async def dismiss(self) -> bool:
         """Dismiss a dialog that is still open; whether there was one."""
-        dialog, self.watch.dialog = self.watch.dialog, None
+        dialog = self.watch.take_dialog()
         if dialog is None:
             return False
         try:

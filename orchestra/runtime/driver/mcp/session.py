@@ -157,12 +157,9 @@ class McpSession:
             self._tidy()
             self._reset(request)
             self._close_others()  # the last step of the test before may have opened one that came late
-            if self.pressed and self._server is not None and not self._server.released(PREPARE_SECONDS):
+            if not _follows(self._server, pressed=self.pressed, tidied=self.browser.watch.tidied):
                 self._stop_server()
-            self.pressed = False
-            if self.browser.watch.tidied and self._server is not None and not self._server.caught_up(PREPARE_SECONDS):
-                self._stop_server()
-            self.browser.watch.tidied = False
+            self.pressed = self.browser.watch.tidied = False
         except (Error, TimeoutError) as error:
             living = self.browser.connected()
             reason = f"the browser could not be cleaned: {_first(str(error))}" if living else _DIED
@@ -206,7 +203,6 @@ class McpSession:
         if self.dirty:
             self._run(browser.halt())
         if self._run(browser.dismiss()):
-            browser.watch.tidied = True
             self._repairs.repaired("a dialog was left open")
         if browser.watch.crashed:
             self._renew("the page had crashed")
@@ -438,6 +434,13 @@ def _leave(browser: SharedBrowser, run: Callable[..., Any], renew: Callable[[str
     except TimeoutError:
         renew("the page could not be left")
         run(browser.blank())
+
+
+def _follows(server: Server | None, *, pressed: bool, tidied: bool) -> bool:
+    """Return whether a server, if there is one, knows in time of a page that was tidied: nothing is pressed, no dialog open."""
+    if server is None:
+        return True
+    return (not pressed or server.released(PREPARE_SECONDS)) and (not tidied or server.caught_up(PREPARE_SECONDS))
 
 
 def _kill(processes: Iterable[psutil.Process]) -> None:

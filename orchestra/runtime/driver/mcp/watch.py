@@ -126,6 +126,12 @@ class PageWatch(Watch):
             answer = self.dialogs.next_answer(dialog.type, dialog.message, dialog.default_value)
             self._ask(_end_dialog(dialog, accept=answer.accept, text=answer.text))
 
+    def take_dialog(self) -> Dialog | None:
+        """Return the dialog that is open, to be answered between two tests; it counts as closed."""
+        dialog, self.dialog = self.dialog, None
+        self.tidied = self.tidied or dialog is not None
+        return dialog
+
     def _on_dialog_closed(self, dialog: Dialog) -> None:
         if self.dialog is dialog:
             self.dialog = None
